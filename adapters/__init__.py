@@ -1,0 +1,1 @@
+"""Upstreams: everything about REST, nothing about GraphQL."""

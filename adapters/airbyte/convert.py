@@ -1,0 +1,250 @@
+"""From Airbyte's records to the unified ones. The knowledge of this upstream's words is here, in tables."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from adapters import ids
+from adapters.airbyte import wire
+from adapters.airbyte.convert_details import details
+from adapters.airbyte.convert_schedule import schedule
+from adapters.model import (
+    Connection,
+    ConnectionStatus,
+    Endpoint,
+    ReasonCode,
+    Run,
+    RunStatus,
+    SchemaChange,
+    StatusReason,
+)
+from adapters.secret import masked_text
+from adapters.values import epoch_s, text
+
+RUN_STATUSES: Mapping[str, RunStatus] = {
+    "pending": RunStatus.QUEUED,
+    "queued": RunStatus.QUEUED,
+    "running": RunStatus.RUNNING,
+    "incomplete": RunStatus.INCOMPLETE,
+    "failed": RunStatus.FAILED,
+    "succeeded": RunStatus.SUCCEEDED,
+    "cancelled": RunStatus.CANCELLED,
+}
+FINISHED = frozenset({RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.INCOMPLETE})
+SCHEMA_CHANGES: Mapping[str, SchemaChange] = {
+    "no_change": SchemaChange.NO_CHANGE,
+    "non_breaking": SchemaChange.NON_BREAKING,
+    "breaking": SchemaChange.BREAKING,
+}
+
+
+class Rule(NamedTuple):
+    """What a word of Airbyte means for a connection's status."""
+
+    status: ConnectionStatus
+    code: ReasonCode
+    message: str
+
+
+BY_STATUS: Mapping[str, Rule] = {
+    "deprecated": Rule(ConnectionStatus.DELETED, ReasonCode.DELETED_UPSTREAM, "Airbyte has deleted the connection."),
+    "inactive": Rule(ConnectionStatus.PAUSED, ReasonCode.DISABLED, "The connection is switched off."),
+    "locked": Rule(ConnectionStatus.PAUSED, ReasonCode.LOCKED, "Airbyte has locked the connection."),
+}
+BY_JOB: Mapping[str, Rule] = {
+    "pending": Rule(ConnectionStatus.QUEUED, ReasonCode.RUN_QUEUED, "A sync waits to be started."),
+    "queued": Rule(ConnectionStatus.QUEUED, ReasonCode.RUN_QUEUED, "A sync waits to be started."),
+    "running": Rule(ConnectionStatus.RUNNING, ReasonCode.RUN_IN_PROGRESS, "A sync is in progress."),
+    "failed": Rule(ConnectionStatus.FAILING, ReasonCode.LAST_RUN_FAILED, "The latest sync failed."),
+    "incomplete": Rule(
+        ConnectionStatus.DEGRADED, ReasonCode.LAST_RUN_INCOMPLETE, "The latest sync brought only part of the data."
+    ),
+    "cancelled": Rule(ConnectionStatus.DEGRADED, ReasonCode.LAST_RUN_CANCELLED, "The latest sync was cancelled."),
+    "succeeded": Rule(ConnectionStatus.HEALTHY, ReasonCode.LAST_RUN_SUCCEEDED, "The latest sync succeeded."),
+}
+WAITING = frozenset({"pending", "queued"})
+WORSE_THAN_BREAKING = WAITING | {"running", "failed", "incomplete", "cancelled"}
+"""Jobs that say more of a connection's present state than a breaking schema change does."""
+SYNCING = Rule(ConnectionStatus.RUNNING, ReasonCode.RUN_IN_PROGRESS, "A sync is in progress.")
+BREAKING = Rule(
+    ConnectionStatus.DEGRADED, ReasonCode.BREAKING_SCHEMA_CHANGE, "The source's schema changed in a breaking way."
+)
+NO_JOB = Rule(ConnectionStatus.NEVER_RAN, ReasonCode.NO_RUN_YET, "The connection has never synced.")
+UNKNOWN_STATUS = Rule(ConnectionStatus.UNKNOWN, ReasonCode.UNKNOWN_WORD, "Airbyte's status is a word we do not know.")
+UNKNOWN_JOB = Rule(ConnectionStatus.UNKNOWN, ReasonCode.UNKNOWN_WORD, "The latest sync has a status we do not know.")
+
+
+class Definition(NamedTuple):
+    """What a connector's definition adds to an endpoint."""
+
+    icon: str | None
+    version: str | None
+    documentation_url: str | None
+    release_stage: str | None
+
+
+def status(row: wire.ListItem) -> tuple[ConnectionStatus, StatusReason]:
+    """The first rule that applies, from what people decided down to what the latest job says."""
+    rule, field, raw = _rule(row)
+    return rule.status, StatusReason(
+        code=rule.code,
+        message=rule.message,
+        since=None
+        if rule.status in (ConnectionStatus.DELETED, ConnectionStatus.PAUSED)
+        else epoch_s(row.latest_sync_job_created_at),
+        field=field,
+        raw_value=raw,
+    )
+
+
+def _rule(row: wire.ListItem) -> tuple[Rule, str, str | None]:
+    job = row.latest_sync_job_status or ""
+    if row.status != "active":
+        return BY_STATUS.get(row.status or "", UNKNOWN_STATUS), "status", row.status
+    if row.is_syncing and job not in WAITING:
+        return SYNCING, "isSyncing", "true"
+    if row.schema_change == "breaking" and job not in WORSE_THAN_BREAKING:
+        return BREAKING, "schemaChange", row.schema_change
+    return BY_JOB.get(job, UNKNOWN_JOB if job else NO_JOB), "latestSyncJobStatus", row.latest_sync_job_status
+
+
+def connection(row: wire.ListItem, *, instance: str, workspace_id: str | None, web_url: str) -> Connection:
+    """The unified record of a list item or a full record. ``workspace_id`` is that of the list it came from."""
+    state, reason = status(row)
+    source, destination = _source(row), _destination(row)
+    workspace_id = workspace_id or (source and source.workspace_id) or (destination and destination.workspace_id)
+    return Connection(
+        id=ids.encode(instance, row.connection_id),
+        instance=instance,
+        provider="airbyte",
+        native_id=row.connection_id,
+        name=text(row.name),
+        status=state,
+        status_reason=reason,
+        enabled=None if row.status is None else row.status == "active",
+        running=row.is_syncing,
+        source=_in_workspace(source, workspace_id),
+        destination=_in_workspace(destination, workspace_id),
+        schedule=schedule(row),
+        last_run=last_run(row),
+        created_at=epoch_s(row.created_at) if isinstance(row, wire.Read) else None,
+        workspace_id=workspace_id,
+        schema_change=_schema_change(row.schema_change),
+        web_url=f"{web_url}/workspaces/{workspace_id}/connections/{row.connection_id}" if workspace_id else None,
+        details=details(row),
+    )
+
+
+def _schema_change(word: str | None) -> SchemaChange | None:
+    return SCHEMA_CHANGES.get(word, SchemaChange.UNKNOWN) if word else None
+
+
+def _source(row: wire.ListItem) -> Endpoint | None:
+    given = row.source or wire.Source()
+    id = given.source_id or (row.source_id if isinstance(row, wire.Read) else None)
+    if id is None and row.source is None:
+        return None
+    return source(given, id)
+
+
+def source(given: wire.Source, id: str | None = None) -> Endpoint:
+    """A source as an endpoint; its connector's name is its type."""
+    return Endpoint(
+        id=text(id or given.source_id),
+        name=text(given.name),
+        type=text(given.source_name),
+        icon=text(given.icon),
+        definition_id=text(given.source_definition_id),
+        workspace_id=text(given.workspace_id),
+    )
+
+
+def _destination(row: wire.ListItem) -> Endpoint | None:
+    given = row.destination or wire.Destination()
+    id = given.destination_id or (row.destination_id if isinstance(row, wire.Read) else None)
+    if id is None and row.destination is None:
+        return None
+    return destination(given, id)
+
+
+def destination(given: wire.Destination, id: str | None = None) -> Endpoint:
+    """A destination as an endpoint; its connector's name is its type."""
+    return Endpoint(
+        id=text(id or given.destination_id),
+        name=text(given.name),
+        type=text(given.destination_name),
+        icon=text(given.icon),
+        definition_id=text(given.destination_definition_id),
+        workspace_id=text(given.workspace_id),
+    )
+
+
+def _in_workspace(endpoint: Endpoint | None, workspace_id: str | None) -> Endpoint | None:
+    if endpoint is None or endpoint.workspace_id is not None:
+        return endpoint
+    return msgspec.structs.replace(endpoint, workspace_id=workspace_id)
+
+
+def last_run(row: wire.ListItem) -> Run | None:
+    """The latest job, of which a list tells only when it was created and how it stands; None where there is none."""
+    word = row.latest_sync_job_status
+    if not word and row.latest_sync_job_created_at is None:
+        return None
+    return Run(status=run_status(word), started_at=epoch_s(row.latest_sync_job_created_at))
+
+
+def run_status(word: str | None) -> RunStatus:
+    return RUN_STATUSES.get(word or "", RunStatus.UNKNOWN)
+
+
+def run(job: wire.JobWithAttempts) -> Run:
+    """A job as a run: counts are those of its last attempt, which is the one that stands."""
+    state = run_status(job.job.status)
+    attempts = job.attempts or []
+    last = attempts[-1] if attempts else wire.Attempt()
+    stats = last.total_stats or wire.AttemptStats()
+    ended_at = last.ended_at if last.ended_at is not None else job.job.updated_at
+    return Run(
+        id=str(job.job.id),
+        status=state,
+        started_at=epoch_s(job.job.started_at) or epoch_s(job.job.created_at),
+        ended_at=epoch_s(ended_at) if state in FINISHED else None,
+        records_synced=_first(last.records_synced, stats.records_committed, stats.records_emitted),
+        bytes_synced=_first(last.bytes_synced, stats.bytes_emitted),
+        error=_failure(last),
+    )
+
+
+def _first(*values: int | None) -> int | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _failure(attempt: wire.Attempt) -> str | None:
+    """What the failing connector says to people; its internal message and stack trace stay upstream."""
+    reasons = attempt.failure_summary.failures if attempt.failure_summary else None
+    message = next((reason.external_message for reason in reasons or [] if reason.external_message), None)
+    return masked_text(message) if message else None
+
+
+def defined(endpoint: Endpoint, definitions: Mapping[str, Definition]) -> Endpoint:
+    """The endpoint with what its connector's definition adds; an icon of its own stays."""
+    known = definitions.get(endpoint.definition_id or "")
+    if known is None:
+        return endpoint
+    return msgspec.structs.replace(
+        endpoint,
+        icon=endpoint.icon or known.icon,
+        version=known.version,
+        documentation_url=known.documentation_url,
+        release_stage=known.release_stage,
+    )
+
+
+def definition(given: wire.Definition) -> Definition:
+    return Definition(
+        icon=text(given.icon),
+        version=text(given.docker_image_tag),
+        documentation_url=text(given.documentation_url),
+        release_stage=text(given.release_stage),
+    )

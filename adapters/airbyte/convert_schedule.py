@@ -1,0 +1,70 @@
+"""From Airbyte's two generations of schedules to the unified one, with a sentence that people can read."""
+
+import functools
+from collections.abc import Mapping
+
+import cron_descriptor  # pyright: ignore[reportMissingTypeStubs]  its sources are annotated, it only lacks the marker
+
+from adapters.airbyte import wire
+from adapters.model import Cron, Interval, Schedule, ScheduleType, TimeUnit
+from adapters.values import text
+
+TIME_UNITS: Mapping[str, TimeUnit] = {unit.value.lower(): unit for unit in TimeUnit}
+
+
+def schedule(row: wire.ListItem) -> Schedule | None:
+    """The schedule by type and data; by the legacy form where a full record has neither, in which null is manual."""
+    legacy = row.schedule if isinstance(row, wire.Read) else None
+    if row.schedule_type is None:
+        if legacy is not None:
+            return _basic(legacy)
+        return manual() if isinstance(row, wire.Read) else None
+    data = row.schedule_data or wire.ScheduleData()
+    match row.schedule_type:
+        case "manual":
+            return manual()
+        case "basic":
+            return _basic(data.basic_schedule or legacy or wire.Interval())
+        case "cron":
+            return _cron(data.cron or wire.Cron())
+        case word:
+            return Schedule(type=ScheduleType.UNKNOWN, human_text=f"By a schedule of an unknown kind: {word}")
+
+
+def manual() -> Schedule:
+    return Schedule(type=ScheduleType.MANUAL, human_text="Only when started by hand")
+
+
+def interval(given: wire.Interval) -> Interval | None:
+    """An interval; None where its number is missing."""
+    if given.units is None:
+        return None
+    return Interval(units=given.units, time_unit=TIME_UNITS.get(given.time_unit or "", TimeUnit.UNKNOWN))
+
+
+def _basic(given: wire.Interval) -> Schedule:
+    every = interval(given)
+    word = (given.time_unit or "units").removesuffix("s")
+    if every is None:
+        return Schedule(type=ScheduleType.BASIC, human_text="At an interval that is not given")
+    human_text = f"Every {word}" if every.units == 1 else f"Every {every.units} {word}s"
+    return Schedule(type=ScheduleType.BASIC, every=every, human_text=human_text)
+
+
+def _cron(given: wire.Cron) -> Schedule:
+    expression = given.cron_expression or ""
+    zone = text(given.cron_time_zone)
+    human_text = described(expression) + (f" ({zone})" if zone else "")
+    return Schedule(type=ScheduleType.CRON, cron=Cron(expression=expression, time_zone=zone), human_text=human_text)
+
+
+@functools.lru_cache(maxsize=4096)
+def described(expression: str) -> str:
+    """A Quartz expression in English, or as it is where it cannot be read."""
+    options = cron_descriptor.Options()
+    options.use_24hour_time_format = True
+    options.day_of_week_start_index_zero = False  # Quartz counts the days from Sunday = 1
+    try:
+        return cron_descriptor.get_description(expression, options)
+    except Exception:  # noqa: BLE001  the library raises whatever an odd expression runs into; none may cost a row
+        return f"By the cron expression {expression!r}"

@@ -1,0 +1,132 @@
+"""What a list row lacks, looked up in bulk: names of workspaces and endpoints, icons and versions of connectors."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from adapters import walk
+from adapters.airbyte import convert
+from adapters.airbyte.client import Client
+from adapters.errors import AdapterError
+from adapters.flight import Kept
+from adapters.model import Connection, Endpoint
+from adapters.port import Fields, wants
+
+DEFINED = ("icon", "version", "documentation_url", "release_stage")
+"""What a connector's definition adds to an endpoint."""
+_KEPT_S = 600.0
+
+Lookup: TypeAlias = Callable[[str], Awaitable[Mapping[str, Any]]]
+"""From a workspace to what is known there, by id."""
+
+
+class Joins:
+    """Lookups of one instance, each answer kept for ten minutes: definitions and their icons are large."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._kept = Kept(_KEPT_S)
+
+    async def __call__(
+        self, rows: Sequence[Connection], fields: Fields, failures: list[AdapterError]
+    ) -> Sequence[Connection]:
+        """The records with what was selected and they lack; a failed lookup is noted and leaves them as they are."""
+        if wants(fields, "workspace_name"):
+            names = await walk.attempt(self.workspace_names(), {}, failures)
+            rows = [msgspec.structs.replace(row, workspace_name=names.get(row.workspace_id or "")) for row in rows]
+        for side, listed, definitions in (
+            ("source", self._sources, self._source_definitions),
+            ("destination", self._destinations, self._destination_definitions),
+        ):
+            if wants(fields, f"{side}.name", f"{side}.type"):
+                rows = await _joined(rows, side, lacking=_is_nameless, lookup=listed, put=_completed, failures=failures)
+            defined = [name for name in DEFINED if wants(fields, f"{side}.{name}")]
+            if defined:
+                lacking = _is_iconless if defined == ["icon"] else bool
+                rows = await _joined(
+                    rows, side, lacking=lacking, lookup=definitions, put=convert.defined, failures=failures
+                )
+        return rows
+
+    async def workspace_names(self) -> Mapping[str, str | None]:
+        async def read() -> Mapping[str, str | None]:
+            return {row.workspace_id: row.name for row in (await self._client.list_workspaces()).rows}
+
+        return await self._kept.get("workspaces", read)
+
+    async def _sources(self, workspace_id: str) -> Mapping[str, Endpoint]:
+        async def read() -> Mapping[str, Endpoint]:
+            rows = (await self._client.list_sources(workspace_id)).rows
+            return {row.source_id: convert.source(row) for row in rows if row.source_id}
+
+        return await self._kept.get(("sources", workspace_id), read)
+
+    async def _destinations(self, workspace_id: str) -> Mapping[str, Endpoint]:
+        async def read() -> Mapping[str, Endpoint]:
+            rows = (await self._client.list_destinations(workspace_id)).rows
+            return {row.destination_id: convert.destination(row) for row in rows if row.destination_id}
+
+        return await self._kept.get(("destinations", workspace_id), read)
+
+    async def _source_definitions(self, workspace_id: str) -> Mapping[str, convert.Definition]:
+        async def read() -> Mapping[str, convert.Definition]:
+            rows = (await self._client.list_source_definitions(workspace_id)).rows
+            return {row.source_definition_id: convert.definition(row) for row in rows if row.source_definition_id}
+
+        return await self._kept.get(("source definitions", workspace_id), read)
+
+    async def _destination_definitions(self, workspace_id: str) -> Mapping[str, convert.Definition]:
+        async def read() -> Mapping[str, convert.Definition]:
+            rows = (await self._client.list_destination_definitions(workspace_id)).rows
+            return {
+                row.destination_definition_id: convert.definition(row) for row in rows if row.destination_definition_id
+            }
+
+        return await self._kept.get(("destination definitions", workspace_id), read)
+
+
+async def _joined(
+    rows: Sequence[Connection],
+    side: str,
+    *,
+    lacking: Callable[[Endpoint], bool],
+    lookup: Lookup,
+    put: Callable[[Endpoint, Mapping[str, Any]], Endpoint],
+    failures: list[AdapterError],
+) -> Sequence[Connection]:
+    """The rows with one side completed: one lookup for each workspace in which an endpoint lacks something."""
+
+    def needy(row: Connection) -> Endpoint | None:
+        end: Endpoint | None = getattr(row, side)
+        return end if end is not None and end.workspace_id and lacking(end) else None
+
+    workspaces = sorted({end.workspace_id for row in rows if (end := needy(row)) is not None and end.workspace_id})
+    answers = await asyncio.gather(*(walk.attempt(lookup(id), {}, failures) for id in workspaces))
+    known = dict(zip(workspaces, answers, strict=True))
+    return [
+        row if end is None else msgspec.structs.replace(row, **{side: put(end, known[end.workspace_id or ""])})
+        for row, end in ((row, needy(row)) for row in rows)
+    ]
+
+
+def _is_nameless(end: Endpoint) -> bool:
+    return end.name is None or end.type is None
+
+
+def _is_iconless(end: Endpoint) -> bool:
+    return end.icon is None
+
+
+def _completed(end: Endpoint, listed: Mapping[str, Endpoint]) -> Endpoint:
+    known = listed.get(end.id or "")
+    if known is None:
+        return end
+    return msgspec.structs.replace(
+        end,
+        name=end.name or known.name,
+        type=end.type or known.type,
+        icon=end.icon or known.icon,
+        definition_id=end.definition_id or known.definition_id,
+    )

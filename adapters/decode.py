@@ -1,0 +1,107 @@
+"""From bytes to wire records, so that one bad value costs that value, and one bad row costs that row.
+
+The fast way decodes a whole body at once. Only where that fails is the body read again, row by row and, in a row
+that fails, field by field: an optional field of the wrong type becomes its default, a row without its id is dropped.
+"""
+
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from adapters.errors import ContractBroken
+
+T = TypeVar("T")
+
+
+class Rows(NamedTuple, Generic[T]):
+    """A list as it was sent: a record at each place, or None where the row there could not be read."""
+
+    places: tuple[T | None, ...]
+
+    @property
+    def rows(self) -> tuple[T, ...]:
+        """The rows that could be read, in order."""
+        return tuple(row for row in self.places if row is not None)
+
+    @property
+    def dropped(self) -> int:
+        """How many could not be read."""
+        return self.places.count(None)
+
+
+def whole(body: bytes, kind: type[T]) -> T:
+    """One record. Raises ContractBroken where the body is not JSON, or what the record requires is missing."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError:
+        return _salvage(_raw(body), kind)
+
+
+def rows(body: bytes | msgspec.Raw, row: type[T]) -> Rows[T]:
+    """A JSON array of records. Raises ContractBroken where it is no array at all."""
+    try:
+        return Rows(tuple(msgspec.json.decode(body, type=list[row])))
+    except msgspec.DecodeError:
+        return _row_by_row(body, row)
+
+
+def _row_by_row(body: bytes | msgspec.Raw, row: type[T]) -> Rows[T]:
+    try:
+        items = msgspec.json.decode(body, type=list[msgspec.Raw])
+    except msgspec.DecodeError as error:
+        raise ContractBroken("the answer is not a list", path="$") from error
+    return Rows(tuple(_row(item, row) for item in items))
+
+
+def _row(item: msgspec.Raw, row: type[T]) -> T | None:
+    try:
+        return _salvage(item, row)
+    except ContractBroken:
+        return None
+
+
+def _raw(body: bytes) -> msgspec.Raw:
+    try:
+        return msgspec.json.decode(body, type=msgspec.Raw)
+    except msgspec.DecodeError as error:
+        raise ContractBroken("the answer is not JSON", path="$") from error
+
+
+def _salvage(raw: msgspec.Raw, kind: Any, path: str = "$") -> Any:
+    """The record in ``raw``, with each optional field that cannot be read left at its default."""
+    try:
+        # Not strict: "true", "12" and 12.0 are taken for what they plainly mean.
+        return msgspec.json.decode(raw, type=kind, strict=False)
+    except msgspec.DecodeError as error:
+        struct = _struct_of(kind)
+        if struct is None:
+            raise ContractBroken("a value has the wrong type", path=path) from error
+    try:
+        present = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError as error:
+        raise ContractBroken("a record is not an object", path=path) from error
+    return struct(**_fields(present, struct, path))
+
+
+def _fields(present: dict[str, msgspec.Raw], struct: type[msgspec.Struct], path: str) -> dict[str, Any]:
+    read: dict[str, Any] = {}
+    for field in msgspec.structs.fields(struct):
+        value = present.get(field.encode_name)
+        if value is not None:
+            try:
+                read[field.name] = _salvage(value, field.type, f"{path}.{field.encode_name}")
+                continue
+            except ContractBroken:
+                if field.required:
+                    raise
+        elif field.required:
+            raise ContractBroken("a required field is missing", path=f"{path}.{field.encode_name}")
+    return read
+
+
+def _struct_of(kind: Any) -> type[msgspec.Struct] | None:
+    """The record type behind ``kind`` or ``kind | None``, if it is one."""
+    for candidate in (kind, *getattr(kind, "__args__", ())):
+        if isinstance(candidate, type) and issubclass(candidate, msgspec.Struct):
+            return candidate
+    return None

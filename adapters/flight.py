@@ -1,0 +1,83 @@
+"""One call for all who ask the same thing at the same time, and answers kept for a while."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, TypeVar
+
+from adapters.errors import AdapterError
+
+T = TypeVar("T")
+
+
+class SingleFlight:
+    """Joins equal calls that are in flight at once. Nothing is kept after the answer."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
+        self._waiting: dict[Hashable, int] = {}
+
+    async def __call__(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
+        """The answer of ``call``, made once for all who wait; cancelled when the last of them has left."""
+        task = self._tasks.get(key)
+        if task is None:
+            task = asyncio.ensure_future(_run(call))
+            self._tasks[key] = task
+            task.add_done_callback(lambda done: self._forget(key, done))
+        self._waiting[key] = self._waiting.get(key, 0) + 1
+        try:
+            return await asyncio.shield(task)
+        finally:
+            self._leave(key, task)
+
+    def _leave(self, key: Hashable, task: asyncio.Task[Any]) -> None:
+        self._waiting[key] -= 1
+        if self._waiting[key] == 0:
+            del self._waiting[key]
+            if not task.done():
+                self._forget(key, task)
+                task.cancel()
+
+    def _forget(self, key: Hashable, task: asyncio.Task[Any]) -> None:
+        if self._tasks.get(key) is task:
+            del self._tasks[key]
+
+
+async def _run(call: Callable[[], Awaitable[T]]) -> T:
+    return await call()
+
+
+class Kept:
+    """Answers that change rarely (names, logos, definitions), each kept ``ttl_s`` seconds.
+
+    A failure is kept ``retry_s``: whatever it was, asking again for each page would only make each page wait for it.
+    Where there is an older answer, that one is given instead.
+    """
+
+    def __init__(self, ttl_s: float, retry_s: float = 10.0) -> None:
+        self._ttl_s = ttl_s
+        self._retry_s = retry_s
+        self._flight = SingleFlight()
+        self._answers: dict[Hashable, tuple[float, Any]] = {}
+        self._failures: dict[Hashable, tuple[float, AdapterError]] = {}
+
+    async def get(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
+        """The kept answer of ``call``, or a new one. Raises what it raises where there is none."""
+        now = time.monotonic()
+        ends_at, answer = self._answers.get(key, (0.0, None))
+        if ends_at > now:
+            return answer
+        failed_until, failure = self._failures.get(key, (0.0, None))
+        if failure is None or failed_until <= now:
+            try:
+                answer = await self._flight(key, call)
+            except AdapterError as error:
+                failure = error
+                self._failures[key] = (time.monotonic() + self._retry_s, error)
+            else:
+                self._failures.pop(key, None)
+                self._answers[key] = (time.monotonic() + self._ttl_s, answer)
+                return answer
+        if key not in self._answers:
+            raise failure.with_traceback(None)
+        return answer

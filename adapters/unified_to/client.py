@@ -1,0 +1,96 @@
+"""Unified.to's endpoints: arguments in, wire records out."""
+
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta
+
+from adapters import decode, transport
+from adapters.auth import Authorizer, bearer
+from adapters.decode import Rows
+from adapters.errors import ConfigurationError
+from adapters.port import Workshop
+from adapters.transport import Request, Transport
+from adapters.unified_to import wire
+
+PAGE_LIMIT = 100
+"""The most that one call of any of the lists gives (docs.unified.to, "Pagination")."""
+REGIONS = {"us": "https://api.unified.to", "eu": "https://api-eu.unified.to", "au": "https://api-au.unified.to"}
+
+# The order of an unsorted list is not documented, and health checks move whatever is ordered by updated_at while it
+# is walked. By created_at nothing moves, and what is new comes last, behind every offset already passed.
+_STABLE = (("sort", "created_at"), ("order", "asc"))
+
+
+class Settings(transport.Settings, frozen=True, kw_only=True, tag="unified_to"):
+    """An instance of Unified.to. A token belongs to one workspace and one region."""
+
+    region: Annotated[str, Meta(pattern="^(us|eu|au)$", description="Data region: us, eu or au.")] = "us"
+    base_url: Annotated[str | None, Meta(description="Unified.to's base URL, where it is not the region's.")] = None
+    environments: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(min_length=1, description="Environments whose connections are shown; a list shows one at a time."),
+    ] = ("Production",)
+
+    def __post_init__(self) -> None:
+        if len(set(self.environments)) < len(self.environments):
+            raise ValueError("environments names one of them twice")
+
+
+class ConnectionPage(NamedTuple):
+    """Rows in the upstream's order, and whether to go on."""
+
+    rows: Rows[wire.Connection]
+    more: bool
+
+
+class Client:
+    """Calls to one instance. Every method may raise AdapterError."""
+
+    def __init__(self, settings: Settings, workshop: Workshop) -> None:
+        self.transport = Transport(
+            instance=workshop.instance,
+            provider="unified_to",
+            settings=settings,
+            base_url=settings.base_url or REGIONS[settings.region],
+            client=workshop.client,
+            authorizer=_authorizer(settings),
+            hooks=workshop.hooks,
+        )
+
+    async def list_connections(self, env: str, *, limit: int, offset: int = 0) -> ConnectionPage:
+        """One page of an environment, ``limit`` up to 100, the oldest first. Without ``env`` it would be Production."""
+        query = [("env", env), ("limit", str(limit)), ("offset", str(offset)), *_STABLE]
+        body = await self.transport.send(Request("list_connections", "GET", "/unified/connection", query=query))
+        got = decode.rows(body, wire.Connection)
+        # Neither a total nor a cursor: fewer rows than asked for mark the end.
+        return ConnectionPage(got, more=len(got.places) >= limit)
+
+    async def get_connection(self, connection_id: str) -> wire.Connection:
+        """One connection, of whichever environment."""
+        request = Request("get_connection", "GET", "/unified/connection/{id}", ids={"id": connection_id})
+        return decode.whole(await self.transport.send(request), wire.Connection)
+
+    async def list_integrations(self) -> list[wire.Integration]:
+        """All integrations on offer, active or not: connections outlive the activation of theirs.
+
+        ``summary`` would make the answer shorter, but it is not documented whether names and logos stay.
+        """
+        found: dict[str, wire.Integration] = {}
+        offset = 0
+        while True:
+            query = [("limit", str(PAGE_LIMIT)), ("offset", str(offset))]
+            body = await self.transport.send(Request("list_integrations", "GET", "/unified/integration", query=query))
+            got = decode.rows(body, wire.Integration)
+            known = len(found)
+            found |= {row.type: row for row in got.rows}
+            offset += len(got.places)
+            if len(got.places) < PAGE_LIMIT or len(found) == known:  # the end, or an offset that leads nowhere
+                return list(found.values())
+
+
+def _authorizer(settings: Settings) -> Authorizer | None:
+    if settings.auth is None:
+        return None
+    if settings.auth.token is None:
+        raise ConfigurationError("unified_to takes auth by token")
+    return bearer(settings.auth.token)

@@ -1,0 +1,34 @@
+"""From the spellings of the upstreams to plain values. What cannot be read is ``None``, never an exception."""
+
+import datetime as dt
+
+_FIRST_EPOCH_S = -62_135_596_800  # the first second of the year 1, and
+_LAST_EPOCH_S = 253_402_300_799  # the last of the year 9999: what a datetime can hold
+
+
+def text(value: str | None) -> str | None:
+    """A text, or None for the empty one: upstreams use '' and null for the same thing."""
+    return value or None
+
+
+def instant(value: str | None) -> dt.datetime | None:
+    """An ISO-8601 date-time as an aware UTC datetime; one without an offset is taken as UTC."""
+    if not value:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(value)
+        return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def epoch_s(value: float | None) -> dt.datetime | None:
+    """Seconds since 1970 as an aware UTC datetime; None where a datetime cannot hold it."""
+    if value is None or not _FIRST_EPOCH_S <= value <= _LAST_EPOCH_S:
+        return None
+    return dt.datetime.fromtimestamp(value, dt.UTC)
+
+
+def epoch_ms(value: float | None) -> dt.datetime | None:
+    """Milliseconds since 1970 as an aware UTC datetime; None where a datetime cannot hold it."""
+    return None if value is None else epoch_s(value / 1000)

@@ -1,0 +1,94 @@
+"""The port, spoken to Wdata: a list page holds whole records, so one walk answers for many ids."""
+
+from collections.abc import Mapping, Sequence, Set
+
+from adapters import walk
+from adapters.errors import AdapterError
+from adapters.flight import Kept
+from adapters.model import Connection
+from adapters.port import LIST_FIELDS, Fields, Found, Page, RunPage, Workshop, wants
+from adapters.transport import Transport
+from adapters.workiva import convert
+from adapters.workiva.client import PAGE_LIMIT, Client, Settings
+
+QUERY_TYPES = frozenset({"wdata_query", "wdata_shared_query"})
+TABLE_TYPES = frozenset({"wdata_table", "wdata_table_dataset"})
+_NAMES_KEPT_S = 600.0
+_ONE_PART = ("",)  # a credential is bound to one workspace: its list has no parts
+
+
+def build(workshop: Workshop, settings: Settings) -> "WorkivaAdapter":
+    """An adapter for one instance."""
+    return WorkivaAdapter(workshop.instance, Client(settings, workshop))
+
+
+class WorkivaAdapter:
+    """One Wdata workspace."""
+
+    def __init__(self, instance: str, client: Client) -> None:
+        self._instance = instance
+        self._client = client
+        self._names = Kept(_NAMES_KEPT_S)
+
+    @property
+    def transport(self) -> Transport:
+        return self._client.transport
+
+    async def page(self, *, after: str | None, limit: int, fields: Fields) -> Page:
+        got = await walk.through(_ONE_PART, after, limit, self._read)
+        connections, failures = await self._joined(got.connections, fields)
+        return got._replace(connections=connections, failures=failures)
+
+    async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
+        found = await walk.find(list(wanted), parts=_ONE_PART, limit=PAGE_LIMIT, read=self._read, get=self._get)
+        records = [answer for answer in found.values() if isinstance(answer, Connection)]
+        joined, failures = await self._joined(records, LIST_FIELDS.union(*wanted.values()))
+        return Found({**found, **{record.native_id: record for record in joined}}, failures)
+
+    async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
+        """The last run, which is all that Wdata keeps."""
+        last = connection.last_run
+        runs = () if last is None or after is not None or limit < 1 else (last,)
+        return RunPage(runs, ("1",) * len(runs), more=False, total=int(last is not None))
+
+    async def _read(self, _: str, start: walk.Token, limit: int) -> walk.Part:
+        listed = await self._client.list_connections(offset=start.position, limit=min(limit, PAGE_LIMIT))
+        places = [row and convert.connection(row, instance=self._instance) for row in listed.rows.places]
+        return walk.page(places, start, more=listed.cursor is not None, dropped=listed.rows.dropped)
+
+    async def _get(self, id: str) -> Connection:
+        return convert.connection(await self._client.get_connection(id), instance=self._instance)
+
+    async def _joined(
+        self, connections: Sequence[Connection], fields: Fields
+    ) -> tuple[tuple[Connection, ...], tuple[AdapterError, ...]]:
+        """The records with the names of the queries and tables at their ends, where those were selected."""
+        failures: list[AdapterError] = []
+        if wants(fields, "source.name", "destination.name"):
+            ends = [end for c in connections for end in (c.source, c.destination) if end is not None and end.id]
+            queries = {end.id for end in ends if end.id and end.type in QUERY_TYPES}
+            tables = any(end.type in TABLE_TYPES for end in ends)
+            names = await walk.attempt(self._query_names(queries), {}, failures) if queries else {}
+            names |= await walk.attempt(self._table_names(), {}, failures) if tables else {}
+            connections = [convert.named(connection, names) for connection in connections]
+        return tuple(connections), tuple(failures)
+
+    async def _query_names(self, ids: Set[str]) -> dict[str, str]:
+        """Names by id: one call for a hundred queries, none for those that were looked up lately."""
+        known: dict[str, str] = await self._names.get("queries", _nothing_yet)
+        unknown = sorted(ids - known.keys())
+        if unknown:
+            answered = {query.id: query.name or "" for query in await self._client.list_queries(unknown)}
+            # An id that was not answered is remembered too, or it would be asked for at every page.
+            known.update({id: answered.get(id, "") for id in unknown})
+        return known
+
+    async def _table_names(self) -> dict[str, str]:
+        async def read() -> dict[str, str]:
+            return {table.id: table.name or "" for table in await self._client.list_tables()}
+
+        return await self._names.get("tables", read)
+
+
+async def _nothing_yet() -> dict[str, str]:
+    return {}

@@ -1,0 +1,148 @@
+"""Wdata's endpoints: arguments in, wire records out."""
+
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta
+
+from adapters import decode, transport
+from adapters.auth import Authorizer, Grant, Renewing, bearer
+from adapters.decode import Rows
+from adapters.errors import ConfigurationError, Unauthorized
+from adapters.port import Workshop
+from adapters.secret import Secret
+from adapters.transport import Request, Transport
+from adapters.workiva import wire
+
+API_VERSION = "2026-01-01"
+PAGE_LIMIT = 1000
+"""The most that one call of any of the lists gives (specification, ``limit``)."""
+REGIONS = {"us": "app", "eu": "eu", "apac": "apac"}
+_IDS_IN_A_CALL = 100  # keeps the URL well below 8 kB
+
+
+class Settings(transport.Settings, frozen=True, kw_only=True, tag="workiva"):
+    """An instance of Workiva Wdata. A credential belongs to one workspace and one region."""
+
+    region: Annotated[str, Meta(pattern="^(us|eu|apac)$", description="Data region: us, eu or apac.")] = "us"
+    base_url: Annotated[str | None, Meta(description="Wdata's base URL, where it is not the region's.")] = None
+    token_url: Annotated[str | None, Meta(description="Base URL of the token service, likewise.")] = None
+    workspace_id: Annotated[
+        Annotated[str, Meta(max_length=40)] | None,
+        Meta(description="Narrows reads by id to this workspace; rarely needed."),
+    ] = None
+
+
+class ConnectionPage(NamedTuple):
+    """Rows in the upstream's order, and the cursor of the next page, if there is one."""
+
+    rows: Rows[wire.Connection]
+    cursor: str | None
+
+
+class Client:
+    """Calls to one instance. Every method may raise AdapterError."""
+
+    def __init__(self, settings: Settings, workshop: Workshop) -> None:
+        host = REGIONS[settings.region]
+        self._workspace_id = settings.workspace_id
+        self._tokens = Transport(
+            instance=workshop.instance,
+            provider="workiva",
+            settings=settings,
+            # Tokens come from another host than data; asking the data host for one is answered 401.
+            base_url=settings.token_url or f"https://api.{host}.wdesk.com",
+            client=workshop.client,
+            hooks=workshop.hooks,
+        )
+        self.transport = Transport(
+            instance=workshop.instance,
+            provider="workiva",
+            settings=settings,
+            base_url=settings.base_url or f"https://h.{host}.wdesk.com/s/wdata/prep",
+            client=workshop.client,
+            authorizer=self._authorizer(settings),
+            headers={"X-Version": API_VERSION},
+            hooks=workshop.hooks,
+        )
+
+    def _authorizer(self, settings: Settings) -> Authorizer | None:
+        auth = settings.auth
+        if auth is None:
+            return None
+        if auth.token is not None:
+            return bearer(auth.token)
+        if auth.client_id is None or auth.client_secret is None:
+            raise ConfigurationError("workiva takes auth by client_id and client_secret, or by token")
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": auth.client_id,
+            "client_secret": auth.client_secret.reveal(),
+        }
+        return Renewing(lambda: self._token(form))
+
+    async def _token(self, form: dict[str, str]) -> Grant:
+        request = Request("get_token", "POST", "/oauth2/token", form=form)
+        granted = decode.whole(await self._tokens.send(request), wire.Token)
+        if not granted.access_token:
+            raise Unauthorized("the token service gave no token")
+        return Grant(Secret(granted.access_token), granted.expires_in)
+
+    async def list_connections(self, *, limit: int, offset: int = 0, cursor: str | None = None) -> ConnectionPage:
+        """One page, ``limit`` up to 1000. A cursor goes alone: with it, the upstream ignores the rest."""
+        query = [("cursor", cursor)] if cursor else [("limit", str(limit)), ("offset", str(offset))]
+        request = Request("list_connections", "GET", "/api/v1/connections", query=query)
+        paged = decode.whole(await self.transport.send(request), wire.Paged)
+        return ConnectionPage(decode.rows(paged.body, wire.Connection), paged.cursor or None)
+
+    async def get_connection(self, connection_id: str) -> wire.Connection:
+        request = Request(
+            "get_connection",
+            "GET",
+            "/api/v1/connections/{connectionId}",
+            ids={"connectionId": connection_id},
+            query=self._narrowed(),
+        )
+        return await self._single(request, wire.Connection)
+
+    async def get_status(self, connection_id: str, job_id: str | None = None) -> wire.ConnectionRun:
+        """A run by its job id, or the last one."""
+        request = Request(
+            "get_status",
+            "GET",
+            "/api/v1/connections/{connectionId}/status",
+            ids={"connectionId": connection_id},
+            query=[*([("jobId", job_id)] if job_id else []), *self._narrowed()],
+        )
+        return await self._single(request, wire.ConnectionRun)
+
+    async def list_queries(self, ids: Sequence[str]) -> list[wire.Named]:
+        """Queries by id, a call for each hundred."""
+        found: list[wire.Named] = []
+        for start in range(0, len(ids), _IDS_IN_A_CALL):
+            query = [("ids", id) for id in ids[start : start + _IDS_IN_A_CALL]]
+            request = Request("list_queries", "GET", "/api/v1/query", query=[*query, ("limit", str(PAGE_LIMIT))])
+            paged = decode.whole(await self.transport.send(request), wire.Paged)
+            found += decode.rows(paged.body, wire.Named).rows
+        return found
+
+    async def list_tables(self) -> list[wire.Named]:
+        """All tables of the workspace and those shared with it: this list cannot be asked by ids."""
+        found: dict[str, wire.Named] = {}
+        cursor: str | None = None
+        while True:
+            start = [("cursor", cursor)] if cursor else [("includeShared", "true"), ("limit", str(PAGE_LIMIT))]
+            paged = decode.whole(
+                await self.transport.send(Request("list_tables", "GET", "/api/v1/table", query=start)), wire.Paged
+            )
+            known = len(found)
+            found |= {row.id: row for row in decode.rows(paged.body, wire.Named).rows}
+            cursor = paged.cursor or None
+            if cursor is None or len(found) == known:  # the end, or a cursor that leads nowhere
+                return list(found.values())
+
+    def _narrowed(self) -> list[tuple[str, str]]:
+        return [("workspaceId", self._workspace_id)] if self._workspace_id else []
+
+    async def _single(self, request: Request, kind: type[decode.T]) -> decode.T:
+        return decode.whole(decode.whole(await self.transport.send(request), wire.Single).body, kind)

@@ -1,0 +1,1 @@
+"""GraphQL: everything that a client of the graph can see."""

@@ -1,0 +1,117 @@
+"""The command line: serve, demo, check, schema."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from adapters.errors import ConfigurationError
+from adapters.imitation import KNOBS_PATH
+from gateway import app, check, config, demo, observability
+from gateway.routes import GRAPHQL_PATH
+from gateway.schema.providers import PROVIDERS
+from gateway.schema.schema import build, client_sdl
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; gives the exit status: 0, 1 for a failed check, 2 for a configuration that cannot be used."""
+    given = _parser().parse_args(arguments)
+    observability.configure(given.log_level.upper())
+    try:
+        return given.command(given)
+    except ConfigurationError as error:
+        print(f"gateway: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gateway", description="One GraphQL graph of every connection.")
+    levels = ["debug", "info", "warning", "error"]
+    parser.add_argument("--log-level", default="info", choices=levels, help="how much is logged (default: info)")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="serve the gateway over the configured upstreams")
+    serve.add_argument("--config", type=Path, default=Path("gateway.yaml"), help="the configuration (gateway.yaml)")
+    serve.set_defaults(command=_serve)
+
+    demo = commands.add_parser("demo", help="serve the gateway over imitation upstreams with living data")
+    demo.add_argument("--port", type=int, default=8000, help="port of the gateway (8000); 0 takes a free one")
+    demo.set_defaults(command=_demo)
+
+    check = commands.add_parser("check", help="try a configuration against its upstreams")
+    check.add_argument("--config", type=Path, default=Path("gateway.yaml"), help="the configuration (gateway.yaml)")
+    check.set_defaults(command=_check)
+
+    schema = commands.add_parser("schema", help="print the schema")
+    forms = schema.add_mutually_exclusive_group()
+    forms.add_argument("--federation", action="store_true", help="as a Federation 2 subgraph")
+    forms.add_argument("--config", action="store_true", help="not the graph's but the configuration's, as JSON Schema")
+    schema.set_defaults(command=_schema)
+    return parser
+
+
+def _serve(given: argparse.Namespace) -> int:
+    settings = config.load(given.config, PROVIDERS)
+    server = settings.server
+    gateway = app.create(settings)
+    uvicorn.run(
+        gateway,
+        host=server.host,
+        port=server.port,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+    return 0
+
+
+def _demo(given: argparse.Namespace) -> int:
+    try:
+        asyncio.run(_demonstrate(given.port))
+    except OSError as error:
+        print(f"gateway: cannot listen on port {given.port}: {error.strerror}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _demonstrate(port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with demo.running(PROVIDERS, port) as (url, instances):
+        print("Imitation upstreams; POST to their knobs to make trouble:")
+        for name, settings in instances.items():
+            origin = "/".join(settings["base_url"].split("/")[:3])
+            print(f"  {name:16} {origin}{KNOBS_PATH}")
+        print(f"GraphiQL: {url}{GRAPHQL_PATH}", flush=True)
+        await stop.wait()
+
+
+def _check(given: argparse.Namespace) -> int:
+    settings = config.load(given.config, PROVIDERS)
+    found = asyncio.run(_find(settings))
+    print(check.table(found))
+    return 0 if all(finding.is_good for finding in found) else 1
+
+
+async def _find(settings: config.Settings) -> "list[check.Finding]":
+    async with app.http_client() as client:
+        return list(await check.findings(app.connect(settings, client, PROVIDERS)))
+
+
+def _schema(given: argparse.Namespace) -> int:
+    if given.config:
+        print(json.dumps(config.json_schema(PROVIDERS), indent=2, ensure_ascii=False))
+    else:
+        print(build().as_str() if given.federation else client_sdl(build()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""The composition root: settings in, ASGI app out. Concrete classes are chosen here and nowhere else."""
+
+import contextlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+import httpx
+from starlette.applications import Starlette
+
+from adapters.port import Provider, Workshop
+from adapters.transport import Hook
+from gateway import observability
+from gateway.config import Settings
+from gateway.context import Context
+from gateway.execution.engine import Engine
+from gateway.instances import Instance, Instances
+from gateway.protection.identity import Keys
+from gateway.routes import Endpoint
+from gateway.schema.providers import PROVIDERS
+from gateway.schema.schema import build
+
+
+def http_client() -> httpx.AsyncClient:
+    """The one HTTP client of a process. Proxies, .netrc and certificates of the environment are not its business:
+    credentials go nowhere but where the configuration says. Concurrency is bounded by each instance's bulkhead."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=30)
+    return httpx.AsyncClient(limits=limits, trust_env=False, timeout=None)  # noqa: S113  transports bound each call
+
+
+def connect(
+    settings: Settings, client: httpx.AsyncClient, providers: Mapping[str, Provider], hooks: Sequence[Hook] = ()
+) -> Instances:
+    """The configured instances over ``client``. Raises ConfigurationError."""
+    connected: dict[str, Instance] = {}
+    for name, configured in settings.instances.items():
+        provider = providers[type(configured).__struct_config__.tag]  # pyright: ignore[reportArgumentType]  its key
+        adapter = provider.build(Workshop(name, client, hooks), configured)
+        connected[name] = Instance(name, provider, adapter)
+    return connected
+
+
+def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)) -> Starlette:
+    """The gateway over ``settings``. Raises ConfigurationError."""
+    client = http_client()
+    instances = connect(settings, client, PROVIDERS, hooks)
+    limits = settings.limits
+    engine = Engine(build(), limits, lambda: Context(instances, max_first=limits.first))
+    endpoint = Endpoint(engine, limits, Keys(settings.auth.keys), show_graphiql=settings.graphiql)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with client:
+            yield
+
+    app = Starlette(routes=endpoint.routes(), lifespan=lifespan)
+    app.state.instances = instances
+    return app

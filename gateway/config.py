@@ -1,0 +1,247 @@
+"""The configuration: a YAML file, read once into frozen Settings, with secrets from the environment or from files.
+
+Whatever is wrong with it is told by the name of its key, never by a value: values may be secrets.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, cast
+
+import msgspec
+import yaml
+from msgspec import Meta
+
+from adapters import ids, transport
+from adapters.errors import ConfigurationError
+from adapters.port import Provider
+from adapters.secret import Secret
+from gateway.protection.limits import Limits
+
+_REFERENCE = re.compile(r"\$\{(?:(?P<file>file:)(?P<path>[^}]+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*))\}")
+_PATH_IN_MESSAGE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
+_QUOTED = re.compile(r"(Invalid (?:enum )?value) .*")
+
+Model = dict[str, Any]
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the gateway listens."""
+
+    host: Annotated[str, Meta(description="Address to listen on. One that is not loopback needs auth.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8000
+
+
+class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may ask."""
+
+    mode: Annotated[
+        Literal["none", "api_key", "jwt"],
+        Meta(description="none: everybody; api_key: whoever sends one of the keys; jwt: not in this version yet."),
+    ] = "none"
+    keys: Annotated[
+        dict[str, Secret],
+        Meta(description="With api_key: the keys by a name of whose they are, 16 characters or more."),
+    ] = {}
+
+
+class Inventory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How old an answer may be. Accepted so that configurations need not change; every request reads upstream yet."""
+
+    max_age: Annotated[float, Meta(ge=0, description="Seconds that a snapshot is fresh; without effect yet.")] = 5.0
+    max_stale: Annotated[
+        float, Meta(ge=0, description="Seconds that it may be shown where its upstream fails; without effect yet.")
+    ] = 300.0
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was configured. ``instances`` keeps the order of the file."""
+
+    server: Server
+    auth: Auth
+    inventory: Inventory
+    limits: Limits
+    graphiql: bool
+    instances: Mapping[str, transport.Settings]
+
+
+SECTIONS: Mapping[str, tuple[Any, str]] = {
+    "server": (Server, "Where the gateway listens."),
+    "auth": (Auth, "Who may ask."),
+    "inventory": (Inventory, "How old an answer may be."),
+    "limits": (Limits, "What one request may ask for."),
+    "graphiql": (bool, "Whether a browser is shown GraphiQL; true by default."),
+}
+"""The sections beside ``instances``: their type and what they are for."""
+
+
+def load(path: Path, providers: Mapping[str, Provider], environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in a file. Raises ConfigurationError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(f"{path}: cannot be read") from None
+    return parse(text, providers, environment)
+
+
+def parse(text: str, providers: Mapping[str, Provider], environment: Mapping[str, str]) -> Settings:
+    """The settings in a text. Raises ConfigurationError."""
+    raw = _filled(_yaml(text), environment, "")
+    if not isinstance(raw, dict):
+        raise ConfigurationError("the configuration must be a map")
+    return settings(cast("Model", raw), providers)
+
+
+def settings(raw: Model, providers: Mapping[str, Provider]) -> Settings:
+    """The settings in a map, references already filled in. Raises ConfigurationError."""
+    unknown = sorted(raw.keys() - SECTIONS.keys() - {"instances"})
+    if unknown:
+        raise ConfigurationError(f"{unknown[0]}: unknown key")
+    sections = {
+        name: _section(raw.get(name, True if kind is bool else {}), kind, name) for name, (kind, _) in SECTIONS.items()
+    }
+    read = Settings(**sections, instances=_instances(raw.get("instances"), providers))
+    _check(read)
+    return read
+
+
+def _instances(raw: Any, providers: Mapping[str, Provider]) -> Mapping[str, transport.Settings]:
+    if not isinstance(raw, dict) or not raw:
+        raise ConfigurationError("instances: must name at least one")
+    return {name: _instance(name, value, providers) for name, value in cast("dict[Any, Any]", raw).items()}
+
+
+def _instance(name: Any, raw: Any, providers: Mapping[str, Provider]) -> transport.Settings:
+    if not isinstance(name, str) or not ids.INSTANCE_NAME.fullmatch(name):
+        raise ConfigurationError(f"instances: {name!r} must be lower case letters, digits, '.', '_' and '-'")
+    key = cast("Model", raw).get("provider") if isinstance(raw, dict) else None
+    if not isinstance(key, str) or key not in providers:
+        raise ConfigurationError(f"instances.{name}.provider: must be one of {', '.join(providers)}")
+    return _section(raw, providers[key].settings, f"instances.{name}")
+
+
+def _section(raw: Any, kind: Any, name: str) -> Any:
+    try:
+        return msgspec.convert(raw, kind, dec_hook=_secret)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(_told(str(error), name)) from None
+
+
+def _secret(kind: type, value: Any) -> Any:
+    if kind is Secret and isinstance(value, str) and value:
+        return Secret(value)
+    raise ValueError("Expected a text that is not empty")
+
+
+def _told(message: str, name: str) -> str:
+    """msgspec's message with the whole key in front, and without the value that some of its messages quote."""
+    place = _PATH_IN_MESSAGE.search(message)
+    key = ".".join(part for part in (name, place["path"] if place else "") if part)
+    return f"{key}: " + _QUOTED.sub(r"\1", _PATH_IN_MESSAGE.sub("", message))
+
+
+def _check(read: Settings) -> None:
+    """What no single key can tell."""
+    if read.auth.mode == "jwt":
+        raise ConfigurationError("auth.mode: jwt is not supported by this version")
+    if (read.auth.mode == "api_key") != bool(read.auth.keys):
+        raise ConfigurationError("auth.keys: goes with auth.mode api_key, which needs at least one")
+    for name, key in read.auth.keys.items():
+        if len(key.reveal()) < 16:  # noqa: PLR2004  the documented minimum
+            raise ConfigurationError(f"auth.keys.{name}: must have 16 characters or more")
+    if read.auth.mode == "none" and not _is_loopback(read.server.host):
+        raise ConfigurationError("server.host: an address that is not loopback needs auth.mode other than none")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _filled(value: Any, environment: Mapping[str, str], key: str) -> Any:
+    """The value with its ``${NAME}`` and ``${file:/path}`` references replaced."""
+    if isinstance(value, dict):
+        items = cast("dict[Any, Any]", value).items()
+        return {name: _filled(item, environment, f"{key}.{name}".lstrip(".")) for name, item in items}
+    if isinstance(value, list):
+        return [_filled(item, environment, f"{key}[{n}]") for n, item in enumerate(cast("list[Any]", value))]
+    if isinstance(value, str):
+        return _REFERENCE.sub(lambda reference: _referred(reference, environment, key), value)
+    return value
+
+
+def _referred(reference: re.Match[str], environment: Mapping[str, str], key: str) -> str:
+    if reference["file"]:
+        try:
+            # Editors and `echo` end a file with a line break that is no part of the secret.
+            return Path(reference["path"]).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
+            raise ConfigurationError(f"{key}: the file it refers to cannot be read") from None
+    found = environment.get(reference["name"])
+    if not found:
+        raise ConfigurationError(f"{key}: the environment variable {reference['name']} is not set")
+    return found
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe types, with a name given twice refused: the later one would win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [self.construct_object(name, deep=True) for name, _ in node.value]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ConfigurationError(f"{twice}: stands twice, in line {node.start_mark.line + 1} and after")
+        return super().construct_mapping(node, deep)
+
+
+def _yaml(text: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ConfigurationError(f"line {line}: not valid YAML") from None
+    except yaml.YAMLError:
+        raise ConfigurationError("not valid YAML") from None
+
+
+def json_schema(providers: Mapping[str, Provider]) -> Model:
+    """A JSON Schema of the configuration, for editors."""
+    kinds = [kind for kind, _ in SECTIONS.values()]
+    union = Union[tuple(provider.settings for provider in providers.values())]  # noqa: UP007  made at run time
+    (*sections, instance), definitions = msgspec.json.schema_components(
+        [*kinds, union], schema_hook=_secret_schema, ref_template="#/$defs/{name}"
+    )
+    described = {
+        name: {**schema, "description": text}
+        for (name, (_, text)), schema in zip(SECTIONS.items(), sections, strict=True)
+    }
+    instances = {
+        "type": "object",
+        "description": "The upstreams, each by a name of your choice, which becomes part of every id.",
+        "minProperties": 1,
+        "propertyNames": {"pattern": f"^{ids.INSTANCE_NAME.pattern}$"},
+        "additionalProperties": instance,
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Configuration of the connection gateway",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["instances"],
+        "properties": {**described, "instances": instances},
+        "$defs": definitions,
+    }
+
+
+def _secret_schema(kind: type) -> Model:
+    if kind is Secret:
+        return {
+            "type": "string",
+            "minLength": 1,
+            "description": "A secret: ${NAME} or ${file:/path} keeps it out of here.",
+        }
+    raise NotImplementedError

@@ -1,0 +1,74 @@
+"""One operation executed: by the engine, under a deadline, with every error in the result coded."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import graphql
+from graphql import ExecutionResult, GraphQLError, OperationType
+from strawberry.schema import Schema
+
+from adapters import deadline
+from gateway.context import Context
+from gateway.errors import Code, error, presented
+from gateway.execution.documents import Documents, Unfit
+from gateway.protection.body import Operation
+from gateway.protection.limits import Limits
+
+
+class Outcome(NamedTuple):
+    """What an operation came to. ``began`` is False where it was refused before anything was executed."""
+
+    data: dict[str, Any] | None
+    errors: list[GraphQLError]
+    began: bool
+
+    def body(self) -> dict[str, Any]:
+        """The response as GraphQL defines it: errors only where there are some, no data where nothing began."""
+        told = {"errors": [reason.formatted for reason in self.errors]} if self.errors else {}
+        return {**told, "data": self.data} if self.began else told
+
+
+class Engine:
+    """Executes operations against the schema."""
+
+    def __init__(self, schema: Schema, limits: Limits, new_context: Callable[[], Context]) -> None:
+        self._schema = schema
+        self._graphql = schema._schema  # pyright: ignore[reportPrivateUsage]
+        self._limits = limits
+        self._new_context = new_context
+        self._documents = Documents(self._graphql, limits)
+
+    async def run(self, operation: Operation, *, allow_mutation: bool = True) -> Outcome:
+        """Execute an operation. Never raises but for cancellation."""
+        try:
+            document = self._documents.get(operation.query, operation.operation_name, operation.variables)
+        except Unfit as unfit:
+            return Outcome(None, list(unfit.reasons), began=False)
+        if document.operation is not OperationType.QUERY and not allow_mutation:
+            refused = error(Code.BAD_REQUEST, "Only queries can be sent by GET.")
+            return Outcome(None, [refused], began=False)
+        context = self._new_context()
+        try:
+            with deadline.within(self._limits.request_timeout):
+                result = await self._execute(document.node, operation, context)
+        finally:
+            context.close()
+        errors = [presented(reason) for reason in result.errors or ()]
+        return Outcome(result.data, errors + context.errors, began=_began(result))
+
+    async def _execute(self, node: Any, operation: Operation, context: Context) -> ExecutionResult:
+        result = cast("Any", graphql).execute(
+            self._graphql,
+            node,
+            context_value=context,
+            variable_values=operation.variables,
+            operation_name=operation.operation_name,
+            executor_class=cast("Any", self._schema).execution_context_class,  # its resolvers count on it
+        )
+        return cast("ExecutionResult", await result if asyncio.iscoroutine(result) else result)
+
+
+def _began(result: ExecutionResult) -> bool:
+    """Whether fields were executed: variables that do not fit are refused before, and their errors have no path."""
+    return result.data is not None or any(reason.path for reason in result.errors or ())

@@ -1,0 +1,24 @@
+"""How fields are declared, and the checks that arguments of several fields share."""
+
+from typing import Any
+
+import strawberry
+
+from gateway.errors import bad_input
+
+
+def described(description: str, graphql_type: Any = None) -> Any:
+    """A field that reads the attribute of its name from whatever its parent's resolver returned."""
+    return strawberry.field(description=description, graphql_type=graphql_type)
+
+
+def argument(description: str) -> Any:
+    """What goes beside an argument's type to describe it."""
+    return strawberry.argument(description=description)
+
+
+def checked_first(first: int, most: int) -> int:
+    """A page size. Raises BAD_USER_INPUT."""
+    if not 0 <= first <= most:
+        raise bad_input(f"first must be between 0 and {most}.")
+    return first

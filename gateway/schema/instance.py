@@ -1,0 +1,41 @@
+"""The configured instances of the providers."""
+
+import strawberry
+from strawberry.federation.schema_directives import Shareable
+
+from adapters.port import Capability
+from adapters.transport import BreakerState
+from gateway import instances
+from gateway.schema.providers import Provider
+from gateway.schema.records import word
+
+
+@strawberry.type(description="One configured account of an upstream.")
+class Instance:
+    name: str = strawberry.field(
+        description="Its name in the gateway's configuration, part of the id of every connection in it.",
+        directives=[Shareable()],  # other subgraphs spell it in the key of a Connection
+    )
+
+    @strawberry.field(description="The kind of upstream it is.", graphql_type=Provider)
+    @staticmethod
+    def provider(parent: strawberry.Parent[instances.Instance]) -> str:
+        return parent.provider.key
+
+    @strawberry.field(description="The provider's name as people write it.")
+    @staticmethod
+    def provider_label(parent: strawberry.Parent[instances.Instance]) -> str:
+        return parent.provider.label
+
+    @strawberry.field(
+        description="What it can express or do. A field that needs a capability it lacks is null.",
+        graphql_type=list[word(Capability)],
+    )
+    @staticmethod
+    def capabilities(parent: strawberry.Parent[instances.Instance]) -> list[Capability]:
+        return sorted(parent.provider.capabilities)
+
+    @strawberry.field(description="Whether calls to it are being made.", graphql_type=word(BreakerState))
+    @staticmethod
+    def breaker(parent: strawberry.Parent[instances.Instance]) -> BreakerState:
+        return parent.adapter.transport.breaker.state

@@ -1,0 +1,11 @@
+"""The engine's own view of the present field, which Strawberry wraps."""
+
+from typing import Any, cast
+
+from graphql import GraphQLResolveInfo
+from strawberry.types import Info
+
+
+def raw(info: Info[Any, Any]) -> GraphQLResolveInfo[Any]:
+    """The engine's info: the selection's nodes, the return type, the fragments, the path."""
+    return cast("Any", info)._raw_info

@@ -1,0 +1,51 @@
+"""Scalars beyond GraphQL's own."""
+
+import datetime as dt
+from typing import Any, NewType
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.scalar import ScalarDefinition
+
+BigInt = NewType("BigInt", int)
+Json = NewType("Json", object)
+
+
+def _integer(value: Any) -> int:
+    """Accepts digits and whole numbers; Python's own `int` would round 1.5 and take True."""
+    if isinstance(value, str) and value.lstrip("-").isdecimal() and len(value) < 40:  # noqa: PLR2004  no number is longer
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError("BigInt takes a whole number, or a text of its digits.")
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    BigInt: strawberry.scalar(
+        name="BigInt",
+        description="A whole number of any size, sent as a text of its digits: JSON numbers lose digits beyond 2^53.",
+        serialize=str,
+        parse_value=_integer,
+    ),
+    Json: strawberry.scalar(
+        name="JSON",
+        description="Any JSON value, in a form that the upstream decides.",
+        specified_by_url="https://datatracker.ietf.org/doc/html/rfc8259",
+        serialize=_same,
+        parse_value=_same,
+    ),
+    dt.datetime: strawberry.scalar(
+        name="DateTime",
+        description="A moment in ISO 8601 with its offset, which is UTC in all answers.",
+        specified_by_url="https://scalars.graphql.org/andimarek/date-time",
+        serialize=dt.datetime.isoformat,
+        parse_value=dt.datetime.fromisoformat,
+    ),
+}
+
+CONFIG = StrawberryConfig(scalar_map=SCALARS)  # pyright: ignore[reportArgumentType]
+"""How Strawberry is to build the schema."""

@@ -1,0 +1,53 @@
+"""The schema put together: a Federation 2 subgraph that is also a graph of its own."""
+
+from typing import Any
+
+import strawberry
+from graphql import GraphQLObjectType, GraphQLSchema, lexicographic_sort_schema, print_schema, specified_directives
+from strawberry.federation.schema import FederationAny
+from strawberry.types import Info
+
+from gateway.context import Context
+from gateway.errors import bad_input
+from gateway.schema.connection import Connection
+from gateway.schema.providers import INPUTS
+from gateway.schema.query import Query, entity
+from gateway.schema.scalars import CONFIG
+from gateway.schema.selection import connection_fields
+
+FEDERATION_VERSION = "2.7"
+"""Old enough for every composer in use, and it has all that is used here."""
+
+
+class Subgraph(strawberry.federation.Schema):
+    """Strawberry's federation schema with references resolved through the loaders, each on its own."""
+
+    def entities_resolver(self, info: Info[Context, None], representations: list[FederationAny]) -> list[FederationAny]:
+        """An answer for each reference: null where it leads nowhere, null and an error where its instance is sick."""
+        fields = connection_fields(info)
+        return [self._entity(info, representation, fields) for representation in representations]
+
+    def _entity(self, info: Info[Context, None], representation: Any, fields: frozenset[str]) -> Any:
+        name = representation.get("__typename") if isinstance(representation, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        if name != Connection.__name__:
+            return bad_input("A representation must have the __typename of an entity of this graph.")
+        return entity(info, representation, fields)
+
+
+def build() -> Subgraph:
+    """The schema over all providers that are installed."""
+    return Subgraph(query=Query, types=[Connection, *INPUTS], config=CONFIG, federation_version=FEDERATION_VERSION)
+
+
+def client_sdl(schema: Subgraph) -> str:
+    """The graph as clients see it: without the fields that only a federation router asks for."""
+    graph = schema._schema  # pyright: ignore[reportPrivateUsage]  Strawberry prints the subgraph only
+    config = graph.to_kwargs()
+    query = graph.query_type
+    assert query is not None  # noqa: S101  a schema without a query type cannot be built
+    fields = {name: field for name, field in query.fields.items() if not name.startswith("_")}
+    config["directives"] = specified_directives
+    config["query"] = GraphQLObjectType(query.name, fields, description=query.description)
+    kinds = config.get("types") or ()
+    config["types"] = tuple(kind for kind in kinds if not kind.name.startswith("_") and kind.name != query.name)
+    return print_schema(lexicographic_sort_schema(GraphQLSchema(**config)))

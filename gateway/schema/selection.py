@@ -1,0 +1,98 @@
+"""Looking ahead: which fields of the unified record a query selects, as the field paths that adapters are asked for."""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from graphql import (
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    GraphQLSkipDirective,
+    InlineFragmentNode,
+    SelectionNode,
+    SelectionSetNode,
+    get_directive_values,
+    get_named_type,
+)
+from graphql.type.directives import GraphQLIncludeDirective
+from strawberry.types import Info
+
+from adapters.port import Fields
+from gateway.schema.raw import raw
+
+CONNECTION = "Connection"
+DETAILS = "ConnectionDetails"
+
+
+def connection_fields(info: Info[Any, Any]) -> Fields:
+    """The field paths selected of every `Connection` below the present field, at whatever depth."""
+    engine = raw(info)
+    walk = _Walk(engine)
+    named = cast("GraphQLNamedType", get_named_type(cast("Any", engine).return_type))
+    for node in engine.field_nodes:
+        walk.into(node.selection_set, named, None)
+    return frozenset(walk.paths)
+
+
+class _Walk:
+    """One pass over a selection. A path is None outside of any connection, and "" at its top."""
+
+    def __init__(self, info: GraphQLResolveInfo[Any]) -> None:
+        self.paths: set[str] = set()
+        self._info = info
+        self._schema: GraphQLSchema = info.schema
+        self._seen: set[tuple[str, str | None]] = set()
+
+    def into(self, selections: SelectionSetNode | None, parent: GraphQLNamedType, path: str | None) -> None:
+        if selections is None:
+            return
+        if parent.name == CONNECTION and path is None:
+            path = ""
+        for node in selections.selections:
+            if self._is_included(node):
+                self._node(node, parent, path)
+
+    def _node(self, node: SelectionNode, parent: GraphQLNamedType, path: str | None) -> None:
+        match node:
+            case FieldNode():
+                self._field(node, parent, path)
+            case InlineFragmentNode():
+                condition = node.type_condition.name.value if node.type_condition else parent.name
+                self._fragment(node.selection_set, parent, condition, path)
+            case FragmentSpreadNode():
+                name = node.name.value
+                if (name, path) not in self._seen:  # each fragment once for each place: linear, however they nest
+                    self._seen.add((name, path))
+                    definition = self._info.fragments[name]
+                    self._fragment(definition.selection_set, parent, definition.type_condition.name.value, path)
+            case _:
+                pass
+
+    def _fragment(self, inside: SelectionSetNode, parent: GraphQLNamedType, condition: str, path: str | None) -> None:
+        applied = self._schema.get_type(condition) or parent
+        is_details = parent.name == DETAILS and isinstance(applied, GraphQLObjectType)
+        self.into(inside, applied, applied.name if is_details else path)
+
+    def _field(self, node: FieldNode, parent: GraphQLNamedType, path: str | None) -> None:
+        field = getattr(parent, "fields", {}).get(node.name.value)
+        if field is None:  # __typename
+            return
+        if path is not None:
+            name: str = field.extensions["strawberry-definition"].python_name
+            path = f"{path}.{name}" if path else name
+            self.paths.add(path)
+        self.into(node.selection_set, cast("GraphQLNamedType", get_named_type(field.type)), path)
+
+    def _is_included(self, node: SelectionNode) -> bool:
+        return all(self._decided(node))
+
+    def _decided(self, node: SelectionNode) -> Iterator[bool]:
+        if node.directives:
+            variables = self._info.variable_values
+            skip = get_directive_values(GraphQLSkipDirective, node, variables)
+            include = get_directive_values(GraphQLIncludeDirective, node, variables)
+            yield not (skip and skip["if"])
+            yield include is None or include["if"]

@@ -1,0 +1,41 @@
+import { explorerPlugin } from "@graphiql/plugin-explorer";
+import { HISTORY_PLUGIN } from "@graphiql/plugin-history";
+import { GraphiQL } from "graphiql";
+import { useState } from "react";
+
+import { examplesPlugin } from "./examples.jsx";
+import { createFetcher } from "./fetcher.js";
+import { Mark } from "./icons.jsx";
+
+// More tabs than this run off the edge of a laptop's screen; the panel lists all examples anyway.
+const FIRST_TABS = 4;
+
+export function Page({ endpoint, examples }) {
+  // GraphiQL compares plugins by identity and fetches the schema again for a new fetcher: both are made once.
+  const [props] = useState(() => ({
+    fetcher: createFetcher(endpoint),
+    plugins: [examplesPlugin(examples), explorerPlugin({ showAttribution: false }), HISTORY_PLUGIN],
+  }));
+  return (
+    <GraphiQL
+      {...props}
+      {...firstVisit(props.plugins, examples)}
+      defaultEditorToolsVisibility="variables" // many examples have some; closed, nobody would look for them
+      inputValueDeprecation
+      schemaDescription
+    >
+      <GraphiQL.Logo>
+        <span className="connections-logo">
+          <Mark /> Connections
+        </span>
+      </GraphiQL.Logo>
+    </GraphiQL>
+  );
+}
+
+// With nothing stored yet the examples are the tabs, and their panel is open. Later the visitor's own tabs come back,
+// and these props would get in the way: `initialVariables` wins over what is stored.
+function firstVisit([panel], examples) {
+  if (examples.length === 0 || localStorage.getItem("graphiql:tabState")) return {};
+  return { defaultTabs: examples.slice(0, FIRST_TABS), initialVariables: examples[0].variables, visiblePlugin: panel };
+}

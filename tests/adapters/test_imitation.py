@@ -1,0 +1,199 @@
+"""The imitations' common ground: trouble on demand over real HTTP, a journal of calls, and runs as a rhythm."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import math
+import re
+import socket
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from adapters.imitation import KNOBS_PATH, ImitationServer, Knobs, Rhythm, iso, native_id, serve
+
+
+class Small(ImitationServer):
+    """An imitation with a list of nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.app = Starlette(routes=[Route("/{path:path}", self._list, methods=["GET", "POST"])])
+
+    async def _list(self, _: Request) -> Response:
+        return JSONResponse([])
+
+
+@contextlib.asynccontextmanager
+async def small(**knobs: Any) -> AsyncGenerator[tuple[Small, httpx.AsyncClient]]:
+    imitation = Small()
+    imitation.knobs = Knobs(**knobs)
+    async with imitation.serve() as url, httpx.AsyncClient(base_url=url) as client:
+        yield imitation, client
+
+
+async def test_an_imitation_left_alone_answers_and_counts():
+    async with small() as (imitation, client):
+        for path in ("/a", "/b", "/a"):
+            assert (await client.get(path)).json() == []
+        await client.post("/a")
+    assert imitation.journal.calls == ["GET /a", "GET /b", "GET /a", "POST /a"]
+    assert imitation.journal.by_path() == {"GET /a": 2, "GET /b": 1, "POST /a": 1}
+    assert (imitation.journal.count(), imitation.journal.count("/a"), imitation.journal.count("POST")) == (4, 3, 1)
+    imitation.journal.clear()
+    assert imitation.journal.count() == 0
+
+
+async def test_a_status_is_answered_with_the_error_body_of_the_upstream():
+    async with small(status=429, retry_after_s=1.5) as (imitation, client):
+        answer = await client.get("/a")
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1.5")
+    assert answer.json() == {"message": "imitated failure"}
+    assert imitation.journal.count() == 1
+
+
+async def test_a_body_is_answered_instead_of_the_data():
+    async with small(body="<html>") as (_, client):
+        answer = await client.get("/a")
+    assert (answer.status_code, answer.text) == (200, "<html>")
+
+
+async def test_trouble_is_limited_to_paths_and_to_so_many_calls():
+    async with small(status=500, only="/b", times=2) as (_, client):
+        statuses = [(await client.get(path)).status_code for path in ("/a", "/b", "/b", "/b")]
+    assert statuses == [200, 500, 500, 200]
+
+
+async def test_a_delay_comes_before_the_answer_and_changes_nothing_else():
+    async with small(delay_s=0.01) as (_, client):
+        assert (await client.get("/a")).json() == []
+
+
+async def test_a_reset_is_no_answer_at_all():
+    async with small(reset=True, times=1) as (imitation, client):
+        with pytest.raises(httpx.TransportError):
+            await client.get("/a")
+        assert (await client.get("/a")).status_code == 200
+    assert imitation.journal.count() == 2
+
+
+async def test_a_hanging_call_never_answers_and_ends_when_the_caller_leaves():
+    async with small(hang=True, times=1) as (imitation, client):
+        with pytest.raises(httpx.ReadTimeout):
+            await client.get("/a", timeout=0.1)
+        assert (await client.get("/a")).status_code == 200
+    assert imitation.journal.count() == 2
+
+
+async def test_knobs_are_turned_over_http_and_are_not_in_the_journal():
+    async with small() as (imitation, client):
+        shown = await client.post(KNOBS_PATH, json={"status": 503, "times": 1})
+        assert shown.json() == (await client.get(KNOBS_PATH)).json()
+        assert (imitation.knobs.status, imitation.knobs.times) == (503, 1)
+        assert [(await client.get("/a")).status_code for _ in range(2)] == [503, 200]
+        await client.post(KNOBS_PATH)
+        assert imitation.knobs == Knobs()
+    assert imitation.journal.calls == ["GET /a"] * 2
+
+
+async def test_a_knob_nobody_knows_is_refused_and_turns_nothing():
+    async with small(status=418) as (imitation, client):
+        assert (await client.post(KNOBS_PATH, json={"explode": True})).status_code >= 400
+    assert imitation.knobs.status == 418
+
+
+async def test_a_port_that_is_taken_is_said_so():
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match=r"\d"):
+        async with serve(Small().app, taken.getsockname()[1]):
+            raise AssertionError("served on a taken port")
+
+
+async def test_a_server_is_gone_when_its_block_ends():
+    async with Small().serve() as url:
+        assert url.rpartition(":")[0] == "http://127.0.0.1"
+    async with httpx.AsyncClient() as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(url)
+
+
+async def test_a_server_ends_though_a_call_hangs():
+    async with small(hang=True) as (imitation, client):
+        hanging = asyncio.create_task(client.get("/a", timeout=30))
+        for _ in range(1000):
+            if imitation.journal.calls:
+                break
+            await asyncio.sleep(0.005)
+        assert imitation.journal.calls
+        hanging.cancel()
+        await asyncio.wait([hanging])
+
+
+def test_native_ids_are_the_same_for_the_same_parts_only():
+    assert native_id("a", 1) == native_id("a", "1")
+    assert len({native_id("a", number) for number in range(1000)}) == 1000
+    assert re.fullmatch("[0-9a-f]{32}", native_id("a"))
+
+
+@given(st.integers(0, 4_000_000_000_000))
+def test_a_moment_is_written_as_the_upstreams_write_it(milliseconds: int):
+    written = iso(milliseconds / 1000)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", written)
+    assert abs(dt.datetime.fromisoformat(written).timestamp() * 1000 - milliseconds) <= 1
+
+
+# Rhythm
+
+RHYTHM = Rhythm(period_s=100, lasts_s=40, phase_s=1000, outcomes=("good", "bad"))
+RHYTHMS = st.integers(1, 100_000).flatmap(
+    lambda period_s: st.builds(
+        Rhythm,
+        period_s=st.just(float(period_s)),
+        lasts_s=st.integers(1, period_s).map(float),
+        phase_s=st.integers(0, 10**6).map(float),
+        outcomes=st.lists(st.sampled_from("abc"), min_size=1).map(tuple),
+    )
+)
+MOMENTS = st.integers(0, 4 * 10**12).map(lambda milliseconds: milliseconds / 1000)
+
+
+def test_a_run_goes_on_and_then_has_ended():
+    assert RHYTHM.beat(1000) == (0, 1000, None, "good", 0)
+    assert RHYTHM.beat(1020) == (0, 1000, None, "good", 0.5)
+    assert RHYTHM.beat(1040) == (0, 1000, 1040, "good", 1)
+    assert RHYTHM.beat(1099) == (0, 1000, 1040, "good", 1)
+    assert RHYTHM.beat(1100) == (1, 1100, None, "bad", 0)
+    assert RHYTHM.beat(1120, back=1) == (0, 1000, 1040, "good", 1)
+    assert RHYTHM.beat(999).number == -1, "there were always runs before"
+
+
+@given(RHYTHMS, MOMENTS, st.integers(0, 20))
+def test_a_run_begins_before_now_and_ends_before_the_next_begins(rhythm: Rhythm, now: float, back: int):
+    beat = rhythm.beat(now, back)
+    assert beat.started_at <= now
+    assert 0 <= beat.progress <= 1
+    assert (beat.ended_at is None) == (beat.progress < 1)
+    assert beat.ended_at is None or beat.started_at < beat.ended_at <= now + 1e-3
+    assert rhythm.beat(now, back + 1).number == beat.number - 1
+    assert math.isclose(rhythm.beat(now, back + 1).started_at, beat.started_at - rhythm.period_s, abs_tol=1e-3)
+
+
+@given(RHYTHMS, MOMENTS)
+def test_a_rhythm_is_a_function_of_the_time_alone(rhythm: Rhythm, now: float):
+    assert rhythm.beat(now) == Rhythm(*rhythm).beat(now)
+    assert rhythm.beat(now, 1).ended_at is not None, "only the last run can be going on"
+
+
+@given(RHYTHMS, MOMENTS)
+def test_outcomes_come_in_turn(rhythm: Rhythm, now: float):
+    count = len(rhythm.outcomes)
+    outcomes = [rhythm.beat(now, count - 1 - back).outcome for back in range(count)]
+    start = rhythm.beat(now, count - 1).number % count
+    assert outcomes == [*rhythm.outcomes[start:], *rhythm.outcomes[:start]]
