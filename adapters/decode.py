@@ -4,13 +4,28 @@ The fast way decodes a whole body at once. Only where that fails is the body rea
 that fails, field by field: an optional field of the wrong type becomes its default, a row without its id is dropped.
 """
 
-from typing import Any, Generic, NamedTuple, TypeVar
+import re
+from types import UnionType
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
 from adapters.errors import ContractBroken
 
 T = TypeVar("T")
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not JSON, not UTF-8, or nested too deep."""
+
+_SURROGATES = re.compile(
+    rb"\\\\|(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+def _mended(body: bytes | msgspec.Raw) -> bytes:
+    """Halves of surrogate pairs, which come from texts cut in the middle, replaced by U+FFFD."""
+    return _SURROGATES.sub(lambda m: rb"\ufffd" if m["half"] else m[0], bytes(body))
 
 
 class Rows(NamedTuple, Generic[T]):
@@ -33,7 +48,7 @@ def whole(body: bytes, kind: type[T]) -> T:
     """One record. Raises ContractBroken where the body is not JSON, or what the record requires is missing."""
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return _salvage(_raw(body), kind)
 
 
@@ -41,15 +56,15 @@ def rows(body: bytes | msgspec.Raw, row: type[T]) -> Rows[T]:
     """A JSON array of records. Raises ContractBroken where it is no array at all."""
     try:
         return Rows(tuple(msgspec.json.decode(body, type=list[row])))
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return _row_by_row(body, row)
 
 
 def _row_by_row(body: bytes | msgspec.Raw, row: type[T]) -> Rows[T]:
     try:
-        items = msgspec.json.decode(body, type=list[msgspec.Raw])
-    except msgspec.DecodeError as error:
-        raise ContractBroken("the answer is not a list", path="$") from error
+        items = msgspec.json.decode(_mended(body), type=list[msgspec.Raw])
+    except _UNREADABLE:
+        raise ContractBroken("the answer is not a list", path="$") from None
     return Rows(tuple(_row(item, row) for item in items))
 
 
@@ -62,9 +77,9 @@ def _row(item: msgspec.Raw, row: type[T]) -> T | None:
 
 def _raw(body: bytes) -> msgspec.Raw:
     try:
-        return msgspec.json.decode(body, type=msgspec.Raw)
-    except msgspec.DecodeError as error:
-        raise ContractBroken("the answer is not JSON", path="$") from error
+        return msgspec.json.decode(_mended(body), type=msgspec.Raw)
+    except _UNREADABLE:
+        raise ContractBroken("the answer is not JSON", path="$") from None
 
 
 def _salvage(raw: msgspec.Raw, kind: Any, path: str = "$") -> Any:
@@ -72,14 +87,14 @@ def _salvage(raw: msgspec.Raw, kind: Any, path: str = "$") -> Any:
     try:
         # Not strict: "true", "12" and 12.0 are taken for what they plainly mean.
         return msgspec.json.decode(raw, type=kind, strict=False)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE:
         struct = _struct_of(kind)
         if struct is None:
-            raise ContractBroken("a value has the wrong type", path=path) from error
+            raise ContractBroken("a value has the wrong type", path=path) from None
     try:
         present = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError as error:
-        raise ContractBroken("a record is not an object", path=path) from error
+    except _UNREADABLE:
+        raise ContractBroken("a record is not an object", path=path) from None
     return struct(**_fields(present, struct, path))
 
 
@@ -101,7 +116,8 @@ def _fields(present: dict[str, msgspec.Raw], struct: type[msgspec.Struct], path:
 
 def _struct_of(kind: Any) -> type[msgspec.Struct] | None:
     """The record type behind ``kind`` or ``kind | None``, if it is one."""
-    for candidate in (kind, *getattr(kind, "__args__", ())):
+    parts = get_args(kind) if get_origin(kind) in (Union, UnionType, Annotated) else ()
+    for candidate in (kind, *parts):
         if isinstance(candidate, type) and issubclass(candidate, msgspec.Struct):
             return candidate
     return None

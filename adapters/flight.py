@@ -17,6 +17,9 @@ class SingleFlight:
         self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
         self._waiting: dict[Hashable, int] = {}
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._tasks
+
     async def __call__(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
         """The answer of ``call``, made once for all who wait; cancelled when the last of them has left."""
         task = self._tasks.get(key)

@@ -192,7 +192,23 @@ class _Protocol(HttpToolsProtocol):
 
 
 class _QuietServer(uvicorn.Server):
-    """A server inside somebody else's process: signals are the process's own business."""
+    """A server inside somebody else's process: signals are the process's own business, and it stops at once."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.1):  # uvicorn's own tick
+                    await self._stopping.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -227,5 +243,5 @@ async def serve(app: ASGIApp, port: int = 0, host: str = "127.0.0.1") -> AsyncGe
                 await asyncio.sleep(0.005)
             yield f"http://{host}:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.stop()
             await running

@@ -6,13 +6,14 @@ from typing import Any, cast
 MASK = "**********"
 
 _NAMES = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token|api[_-]?key|private[_-]?key|credential|authorization|^auth$|bearer|cookie"
+    r"pass(word|wd|phrase)?s?$|pwd|pass(word|wd)?[_-]?hash|secret|token|api[_-]?key|private[_-]?key|credential|authorization|^auth$|bearer|cookie"
     r"|connection[_-]?string|^pem$|signature|^sig$|[_-]arn$|webhook[_-]?url",
     re.IGNORECASE,
 )
 _IN_TEXT = re.compile(
-    r"(?P<name>\b(?:bearer|basic)\s+|(?:pass(?:word|wd)?|secret|token|api[_-]?key)\s*[=:]\s*)[^\s,;&\"']+"
-    r"|(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^\s/@]+@",
+    r"(?P<name>\b(?:bearer|basic)\s+|(?:pass(?:word|wd)?|secret|token|api[_-]?key)[\"']?\s*[=:]\s*)"
+    r"(?:\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)"
+    r"|(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^\s/?#]+@",
     re.IGNORECASE,
 )
 

@@ -7,9 +7,9 @@ import asyncio
 import contextlib
 import email.utils
 import random
+import re
 import time
 import uuid
-import zlib
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, NamedTuple, TypeAlias
@@ -20,8 +20,9 @@ import msgspec
 
 from adapters import deadline, errors
 from adapters.auth import Authorizer, Credentials
+from adapters.body import read_bounded
 from adapters.flight import SingleFlight
-from adapters.model import Word
+from adapters.guards import Breaker, Bulkhead
 
 Query: TypeAlias = Sequence[tuple[str, str]]
 
@@ -104,7 +105,7 @@ FOREIGN_ERRORS: Mapping[type[Exception], type[errors.AdapterError]] = {
     httpx.UnsupportedProtocol: errors.Rejected,
     httpx.TransportError: errors.Unreachable,
     httpx.InvalidURL: errors.Rejected,
-    zlib.error: errors.ContractBroken,
+    UnicodeEncodeError: errors.Rejected,
 }
 """In this order: the first that the exception is an instance of."""
 
@@ -144,7 +145,7 @@ class Transport:
         self.provider = provider
         self.breaker = Breaker(settings.break_after, settings.break_for)
         self._settings = settings
-        self._base_url = base_url.rstrip("/")
+        self._base_url = _checked(base_url)
         self._client = client
         self._authorizer = authorizer
         self._headers = headers
@@ -159,7 +160,18 @@ class Transport:
         """
         if not request.safe:
             return await self._with_retries(request)
-        key = (request.method, request.route, *request.ids.items(), *request.query, repr(request.json))
+        key = (request.method, request.route, *request.ids.items(), *request.query, repr(request[6:8]))
+        if key in self._flight:
+            # Who joins a call leaves it at a deadline of its own. Where the call ends by that of who made it, and
+            # there is time left, it is made once more.
+            try:
+                async with asyncio.timeout(deadline.remaining()):
+                    return await self._flight(key, lambda: self._with_retries(request))
+            except TimeoutError:
+                raise _Trace(self, request, 1).told(errors.TimedOut(_MESSAGES[errors.TimedOut])) from None
+            except errors.TimedOut:
+                if deadline.remaining() == 0:
+                    raise
         return await self._flight(key, lambda: self._with_retries(request))
 
     async def _with_retries(self, request: Request) -> bytes:
@@ -176,6 +188,8 @@ class Transport:
 
     def _worth_repeating(self, request: Request, error: errors.AdapterError, attempt: int, wait_s: float) -> bool:
         if not (request.safe and error.retryable) or attempt > self._settings.retries:
+            return False
+        if error.operation != request.operation:  # fetching the token failed, and was repeated there already
             return False
         # Waiting for an overloaded or opened instance is what these two exist to prevent; a timeout has had its time.
         if isinstance(error, errors.Overloaded | errors.CircuitOpen | errors.TimedOut):
@@ -196,33 +210,39 @@ class Transport:
         return body
 
     async def _guarded(self, request: Request, trace: "_Trace") -> bytes:
-        self.breaker.admit()
+        if deadline.remaining() == 0:
+            raise errors.TimedOut("no time was left for this call")
+        trying = self.breaker.admit()
+        verdict = self.breaker.left
         try:
             body = await self._authorized(request, trace)
-        except asyncio.CancelledError:
-            self.breaker.left()
-            raise
+            verdict = self.breaker.succeeded
         except Exception as raised:  # noqa: BLE001  `told` raises again what it does not know
             error = trace.told(raised)
-            if isinstance(error, _BREAKING):
-                self.breaker.failed()
-            else:
-                self.breaker.succeeded()
+            if trace.sent and isinstance(error, _BREAKING):
+                verdict = self.breaker.failed
+            elif trace.status is not None:
+                verdict = self.breaker.succeeded
             raise error from None
-        self.breaker.succeeded()
+        finally:
+            verdict(trying)
         return body
 
     async def _authorized(self, request: Request, trace: "_Trace") -> bytes:
         """One exchange; a second one with a new token where the first was refused."""
         if self._authorizer is None:
             return await self._exchange(request, None, trace)
-        header = await self._authorizer.header()
+        header = await self._header(self._authorizer)
         try:
             return await self._exchange(request, header, trace)
         except errors.Unauthorized:
             if trace.status != HTTPStatus.UNAUTHORIZED or not self._authorizer.reject(header):
                 raise
-        return await self._exchange(request, await self._authorizer.header(), trace)
+        return await self._exchange(request, await self._header(self._authorizer), trace)
+
+    async def _header(self, authorizer: Authorizer) -> str:
+        async with asyncio.timeout(deadline.remaining()):  # another caller may be fetching it, with more time than we
+            return await authorizer.header()
 
     async def _exchange(self, request: Request, header: str | None, trace: "_Trace") -> bytes:
         left_s = deadline.remaining()
@@ -232,7 +252,7 @@ class Transport:
                 trace.status = response.status_code
                 if not response.is_success:
                     raise _status_error(response)
-                return await _inflated(response, self._settings.max_body_bytes, trace)
+                return await read_bounded(response, self._settings.max_body_bytes, trace.count)
 
     @contextlib.asynccontextmanager
     async def _stream(self, request: Request, header: str | None, trace: "_Trace") -> AsyncGenerator[httpx.Response]:
@@ -244,13 +264,16 @@ class Transport:
         if request.json is not None:
             content = msgspec.json.encode(request.json)
             headers["Content-Type"] = "application/json"
+        url = self.url(request)
+        trace.sent = True
         async with self._client.stream(
             request.method,
-            self.url(request),
+            url,
             params=list(request.query),
             headers=headers,
             content=content,
             data=dict(request.form) if request.form is not None else None,
+            auth=_NO_AUTH,  # or a user name in the base URL would take the place of our header
             follow_redirects=False,
             timeout=None,  # `_exchange` bounds the whole exchange, slow bodies included
         ) as response:
@@ -262,12 +285,29 @@ class Transport:
             # Dots survive quoting, and a client resolves them: they would climb out of the route.
             if value in ("", ".", ".."):
                 raise errors.Rejected("an id cannot be part of a path")
-        return self._base_url + request.route.format(**{k: quote(v, safe="") for k, v in request.ids.items()})
+        try:
+            return self._base_url + request.route.format(**{k: quote(v, safe="") for k, v in request.ids.items()})
+        except UnicodeEncodeError:
+            raise errors.Rejected("an id cannot be part of a path") from None
 
     def _report(self, trace: "_Trace", error: errors.AdapterError | None) -> None:
         call = trace.call(error)
         for hook in self._hooks:
             hook(call)
+
+
+_NO_AUTH = httpx.Auth()
+
+
+def _checked(base_url: str) -> str:
+    """The base URL without a slash at its end. Raises ConfigurationError for one that cannot be built on."""
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        raise errors.ConfigurationError("base_url: not a URL") from None
+    if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.fragment:
+        raise errors.ConfigurationError("base_url: must be http(s)://host/path, without a user, a query or a fragment")
+    return base_url.rstrip("/")
 
 
 class _Trace:
@@ -280,14 +320,19 @@ class _Trace:
         self._began = time.perf_counter()
         self.correlation_id = uuid.uuid4().hex
         self.status: int | None = None
+        self.sent = False
         self.size_bytes = 0
+
+    def count(self, size_bytes: int) -> None:
+        """Take note of bytes that were read."""
+        self.size_bytes += size_bytes
 
     def told(self, raised: Exception) -> errors.AdapterError:
         """The exception in our words, saying where it happened."""
         error = raised if isinstance(raised, errors.AdapterError) else _mapped(raised)
         error.instance = self._transport.instance
         error.provider = self._transport.provider
-        error.operation = self._request.operation
+        error.operation = error.operation or self._request.operation
         error.correlation_id = error.correlation_id or self.correlation_id
         return error
 
@@ -327,11 +372,11 @@ def _retry_after_s(value: str | None) -> float | None:
     """Seconds from a Retry-After header, which holds a number or an HTTP date; None where it is neither."""
     if not value:
         return None
-    if value.strip().isdigit():
+    if re.fullmatch(r"[0-9]{1,9}", value.strip()):
         return float(value)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -339,99 +384,3 @@ def _backoff_s(attempt: int, retry_after_s: float | None) -> float:
     """Full jitter, doubling from 0.1 s; never earlier than the upstream asked for, and not all at that same moment."""
     jitter_s = random.uniform(0.0, 0.1 * 2**attempt)  # noqa: S311  spreads load, guards nothing
     return jitter_s if retry_after_s is None else retry_after_s + jitter_s
-
-
-async def _inflated(response: httpx.Response, limit_bytes: int, trace: _Trace) -> bytes:
-    """The whole body, inflated by us in bounded steps: a capped read of decoded chunks would not stop a gzip bomb,
-    since a single small chunk can inflate a thousandfold before anyone counts it."""
-    encoding = response.headers.get("Content-Encoding", "identity").lower()
-    if encoding not in ("identity", "gzip", "deflate"):
-        raise errors.ContractBroken("the answer is compressed in a way nobody asked for")
-    # 47: zlib and gzip headers are told apart by zlib itself
-    inflater = None if encoding == "identity" else zlib.decompressobj(wbits=47)
-    parts: list[bytes] = []
-    async for chunk in response.aiter_raw():
-        part = chunk if inflater is None else inflater.decompress(chunk, limit_bytes - trace.size_bytes + 1)
-        trace.size_bytes += len(part)
-        if trace.size_bytes > limit_bytes:
-            raise errors.ContractBroken("the answer is longer than the configured max_body_bytes")
-        parts.append(part)
-    if inflater is not None and not inflater.eof:
-        raise errors.ContractBroken("the answer ends in the middle")
-    return b"".join(parts)
-
-
-class Bulkhead:
-    """At most ``in_flight`` at once and ``waiting`` behind them, so that one sick instance cannot hold everything."""
-
-    def __init__(self, in_flight: int, waiting: int) -> None:
-        self._free = asyncio.Semaphore(in_flight)
-        self._places = waiting
-        self._waiting = 0
-
-    async def __aenter__(self) -> None:
-        if not self._free.locked():
-            await self._free.acquire()
-            return
-        if self._waiting >= self._places:
-            raise errors.Overloaded("too many calls to this instance are waiting already")
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(deadline.remaining()):
-                await self._free.acquire()
-        except TimeoutError:
-            raise errors.TimedOut("no place among the calls in flight in time") from None
-        finally:
-            self._waiting -= 1
-
-    async def __aexit__(self, *_: object) -> None:
-        self._free.release()
-
-
-class BreakerState(Word):
-    """Whether calls to an instance are being made."""
-
-    CLOSED = "CLOSED", "They are."
-    OPEN = "OPEN", "It failed so often in a row that it is left alone for a while."
-    HALF_OPEN = "HALF_OPEN", "It was left alone long enough: the next call tries whether it is back."
-
-
-class Breaker:
-    """Leaves an instance alone after ``after`` failures in a row: for ``for_s`` seconds nothing is sent,
-    then a single call tries whether it is back."""
-
-    def __init__(self, after: int, for_s: float) -> None:
-        self._after = after
-        self._for_s = for_s
-        self._failures = 0
-        self._opened_at: float | None = None
-        self._trying = False
-
-    @property
-    def state(self) -> BreakerState:
-        if self._opened_at is None:
-            return BreakerState.CLOSED
-        waited = time.monotonic() - self._opened_at >= self._for_s
-        return BreakerState.HALF_OPEN if waited else BreakerState.OPEN
-
-    def admit(self) -> None:
-        """Raises CircuitOpen where nothing may be sent now."""
-        if self._opened_at is None:
-            return
-        left_s = self._for_s - (time.monotonic() - self._opened_at)
-        if left_s > 0 or self._trying:
-            raise errors.CircuitOpen("it failed repeatedly and is left alone", retry_after_s=max(0.0, left_s))
-        self._trying = True
-
-    def succeeded(self) -> None:
-        self._failures, self._opened_at, self._trying = 0, None, False
-
-    def failed(self) -> None:
-        self._failures += 1
-        if self._trying or self._failures >= self._after:
-            self._opened_at = time.monotonic()
-        self._trying = False
-
-    def left(self) -> None:
-        """The caller went away before there was an answer: the next one tries instead."""
-        self._trying = False

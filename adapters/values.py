@@ -31,4 +31,7 @@ def epoch_s(value: float | None) -> dt.datetime | None:
 
 def epoch_ms(value: float | None) -> dt.datetime | None:
     """Milliseconds since 1970 as an aware UTC datetime; None where a datetime cannot hold it."""
-    return None if value is None else epoch_s(value / 1000)
+    try:
+        return None if value is None else epoch_s(value / 1000)
+    except OverflowError:  # an integer that no float holds
+        return None

@@ -4,7 +4,7 @@ ids in a list where that is cheaper than asking for each.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import Annotated, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -20,7 +20,7 @@ class Token(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     first row of the page it stood on (an upstream that begins a page like the one before is repeating itself)."""
 
     part: str = ""
-    position: int = 0
+    position: Annotated[int, msgspec.Meta(ge=0)] = 0
     last: str = ""
     first: str = ""
 
@@ -50,7 +50,7 @@ def token(text: str | None) -> Token | None:
     """The token in ``text``; None for the start. Raises Rejected where it is none."""
     try:
         return None if text is None else msgspec.json.decode(text, type=Token)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeEncodeError):
         raise Rejected("not a place in this list") from None
 
 
@@ -96,12 +96,13 @@ async def through(parts: Sequence[str], after: str | None, limit: int, read: Rea
         if got.more and got.rows:
             break
         empty += got.more
-        if empty > EMPTY_PAGES:
-            raise ContractBroken("page after page of the list cannot be read")
+        if empty > EMPTY_PAGES or (got.more and got.reached == here):
+            raise ContractBroken("page after page of the list holds nothing that can be read")
         here = got.reached if got.more else _next_part(parts, here.part)
         if here is not None and got.rows:
             tokens[-1] = str(here)  # the part is at its end: whoever goes on need not ask it again
-    return Page(tuple(rows), tuple(tokens), more=here is not None, dropped=dropped)
+    more = here is not None or len(rows) > limit
+    return Page(tuple(rows[:limit]), tuple(tokens[:limit]), more, dropped)
 
 
 def _next_part(parts: Sequence[str], part: str) -> Token | None:

@@ -1,6 +1,7 @@
 """The composition root: settings in, ASGI app out. Concrete classes are chosen here and nowhere else."""
 
 import contextlib
+import functools
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import httpx
@@ -16,7 +17,7 @@ from gateway.instances import Instance, Instances
 from gateway.protection.identity import Keys
 from gateway.routes import Endpoint
 from gateway.schema.providers import PROVIDERS
-from gateway.schema.schema import build
+from gateway.schema.schema import Subgraph, build
 
 
 def http_client() -> httpx.AsyncClient:
@@ -24,6 +25,12 @@ def http_client() -> httpx.AsyncClient:
     credentials go nowhere but where the configuration says. Concurrency is bounded by each instance's bulkhead."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=30)
     return httpx.AsyncClient(limits=limits, trust_env=False, timeout=None)  # noqa: S113  transports bound each call
+
+
+@functools.cache
+def schema() -> Subgraph:
+    """The schema, made once in a process: it depends on nothing but the providers that are installed."""
+    return build()
 
 
 def connect(
@@ -43,7 +50,7 @@ def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)
     client = http_client()
     instances = connect(settings, client, PROVIDERS, hooks)
     limits = settings.limits
-    engine = Engine(build(), limits, lambda: Context(instances, max_first=limits.first))
+    engine = Engine(schema(), limits, lambda: Context(instances, max_first=limits.first))
     endpoint = Endpoint(engine, limits, Keys(settings.auth.keys), show_graphiql=settings.graphiql)
 
     @contextlib.asynccontextmanager

@@ -7,14 +7,18 @@ and a cancelled load would poison its key for all others who wait for it.
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from aiodataloader import DataLoader
 
 from adapters.errors import AdapterError
 from adapters.model import Connection
-from adapters.port import LIST_FIELDS, Fields, Found
+from adapters.port import LIST_FIELDS, Fields
 from gateway.instances import Instances
+
+
+Place: TypeAlias = tuple[str, str]
+"""An instance and a native id."""
 
 
 class Key(NamedTuple):
@@ -38,7 +42,7 @@ class Loaders:
     def __init__(self, instances: Instances) -> None:
         self._instances = instances
         self._by_key: DataLoader[Key, Answer | AdapterError] = DataLoader(self._load)
-        self._known: dict[tuple[str, str], tuple[Fields, Answer]] = {}
+        self._known: dict[Place, tuple[Fields, Answer]] = {}
         self._batches: set[asyncio.Task[Any]] = set()
 
     async def connection(self, instance: str, native_id: str, fields: Fields) -> Answer:
@@ -59,9 +63,9 @@ class Loaders:
         self._batches.add(batch)
         batch.add_done_callback(self._batches.discard)
         wanted = self._wanted(keys)
-        found = await asyncio.gather(*(self._of_instance(name, ids) for name, ids in wanted.items()))
-        answers = dict(zip(wanted, found, strict=True))
-        return [self._answer(key, answers.get(key.instance)) for key in keys]
+        failed = await asyncio.gather(*(self._of_instance(name, ids) for name, ids in wanted.items()))
+        errors = {place: error for by_place in failed for place, error in by_place.items()}
+        return [errors.get(key[:2]) or self._known[key[:2]][1] for key in keys]
 
     def _wanted(self, keys: Sequence[Key]) -> Mapping[str, dict[str, Fields]]:
         """By instance and id, all that any key wants of it and an earlier batch has not brought."""
@@ -73,34 +77,21 @@ class Loaders:
                 ids[key.native_id] = ids.get(key.native_id, LIST_FIELDS) | key.fields
         return wanted
 
-    async def _of_instance(self, name: str, ids: Mapping[str, Fields]) -> AdapterError | None:
+    async def _of_instance(self, name: str, ids: Mapping[str, Fields]) -> dict[Place, AdapterError]:
+        """Reads ids of one instance in one go; gives the errors of those that could not be read."""
         instance = self._instances[name]
         found = await instance.ask(instance.adapter.get_many(ids))
         if isinstance(found, AdapterError):
-            return found
-        self._remember(name, ids, found)
-        errors = {id: answer for id, answer in found.by_id.items() if isinstance(answer, AdapterError)}
-        return _Failed({id: instance.named(error) for id, error in errors.items()}) if errors else None
-
-    def _remember(self, name: str, ids: Mapping[str, Fields], found: Found) -> None:
-        failures = tuple(map(self._instances[name].named, found.failures))
+            return {(name, id): found for id in ids}
+        failures = tuple(map(instance.named, found.failures))
+        errors: dict[Place, AdapterError] = {}
         for id, fields in ids.items():
             answer = found.by_id.get(id)
-            if not isinstance(answer, AdapterError):
+            if isinstance(answer, AdapterError):
+                errors[name, id] = instance.named(answer)
+            else:
                 self._known[name, id] = fields, Answer(answer, failures)
-
-    def _answer(self, key: Key, failed: AdapterError | None) -> Answer | AdapterError:
-        if isinstance(failed, _Failed):
-            failed = failed.by_id.get(key.native_id)
-        return failed or self._known[key[:2]][1]
-
-
-class _Failed(AdapterError):
-    """Some ids of an instance could not be read; the others could."""
-
-    def __init__(self, by_id: Mapping[str, AdapterError]) -> None:
-        super().__init__("some ids could not be read")
-        self.by_id = by_id
+        return errors
 
 
 def _retrieve(future: "asyncio.Future[Answer | AdapterError]") -> None:

@@ -69,7 +69,7 @@ class WorkivaAdapter:
             queries = {end.id for end in ends if end.id and end.type in QUERY_TYPES}
             tables = any(end.type in TABLE_TYPES for end in ends)
             names = await walk.attempt(self._query_names(queries), {}, failures) if queries else {}
-            names |= await walk.attempt(self._table_names(), {}, failures) if tables else {}
+            names = {**names, **(await walk.attempt(self._table_names(), {}, failures) if tables else {})}
             connections = [convert.named(connection, names) for connection in connections]
         return tuple(connections), tuple(failures)
 

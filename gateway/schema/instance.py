@@ -3,8 +3,8 @@
 import strawberry
 from strawberry.federation.schema_directives import Shareable
 
+from adapters.guards import BreakerState
 from adapters.port import Capability
-from adapters.transport import BreakerState
 from gateway import instances
 from gateway.schema.providers import Provider
 from gateway.schema.records import word

@@ -308,10 +308,23 @@ async def test_a_name_no_resolver_accepts_is_an_error_of_ours():
             await sender.send(READ)
 
 
-async def test_a_scheme_that_is_not_http_is_rejected():
-    async with calling("ftp://127.0.0.1") as sender:
-        with pytest.raises(errors.Rejected):
-            await sender.send(READ)
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "ftp://127.0.0.1",
+        "127.0.0.1/api",
+        "http://",
+        "http://user:secret@127.0.0.1",
+        "http://127.0.0.1/api?key=secret",
+        "http://127.0.0.1/#api",
+        "http://[::1",
+    ],
+)
+async def test_a_base_url_that_cannot_be_built_on_is_refused_without_being_told(base_url: str):
+    with pytest.raises(errors.ConfigurationError, match="base_url") as raised:
+        async with calling(base_url):
+            pass
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -1246,7 +1259,7 @@ def everything_said(error: BaseException, told: list[Call], sender: Transport) -
 async def test_no_error_and_no_hook_tells_a_url_a_header_a_body_or_a_token(sent: bytes):
     told: list[Call] = []
     async with raw(sent) as url:
-        base_url = url.replace("://", f"://user:{PLANT}@") + f"/{PLANT}"
+        base_url = f"{url}/{PLANT}"
         async with calling(
             base_url,
             authorizer=bearer(Secret(PLANT)),

@@ -1,0 +1,97 @@
+"""The imitation upstreams on loopback, started once, and a gateway over them for each test that asks for one."""
+
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+
+from adapters.airbyte.demo import AirbyteImitation
+from adapters.imitation import ImitationServer, Knobs, serve
+from adapters.unified_to.demo import UnifiedToImitation
+from adapters.workiva.demo import WorkivaImitation
+from gateway import app, config
+from gateway.schema.providers import PROVIDERS
+
+AIRBYTE, WORKIVA, UNIFIED_TO = "airbyte-prod", "workiva-us", "unified-us"
+
+
+class Clock:
+    """A clock that stands still until a test moves it, so that living data holds still too."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Fleet:
+    """A gateway and the imitation upstreams behind it, as a user has them: over HTTP."""
+
+    def __init__(self, url: str, servers: Mapping[str, ImitationServer], client: httpx.AsyncClient) -> None:
+        self.url = url
+        self.servers = servers
+        self.client = client
+
+    async def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The whole response to a query."""
+        response = await self.client.post(f"{self.url}/graphql", json={"query": query, "variables": variables})
+        return response.json()
+
+    async def data(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The data of a query that must not have errors."""
+        answered = await self.ask(query, variables)
+        assert "errors" not in answered, answered["errors"]
+        return answered["data"]
+
+    def calls(self, instance: str, part: str = "") -> int:
+        """How many calls the instance's upstream has answered whose method and path contain ``part``."""
+        return self.servers[instance].journal.count(part)
+
+    def forget(self) -> None:
+        """Empty all journals."""
+        for server in self.servers.values():
+            server.journal.clear()
+
+
+@pytest.fixture(scope="session")
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+async def upstreams(clock: Clock) -> AsyncGenerator[Mapping[str, tuple[ImitationServer, str]]]:
+    """The imitations by instance, and their base URLs; shared by all tests."""
+    servers: dict[str, ImitationServer] = {
+        AIRBYTE: AirbyteImitation(clock=clock, token_lasts_s=86_400),
+        WORKIVA: WorkivaImitation(clock=clock, token_lasts_s=86_400),
+        UNIFIED_TO: UnifiedToImitation(clock=clock),
+    }
+    async with contextlib.AsyncExitStack() as stack:
+        yield {name: (server, await stack.enter_async_context(server.serve())) for name, server in servers.items()}
+
+
+@pytest.fixture
+async def fleet(upstreams: Mapping[str, tuple[ImitationServer, str]]) -> AsyncGenerator[Fleet]:
+    """A fresh gateway over the three upstreams, their knobs at rest and their journals empty."""
+    servers = {name: server for name, (server, _) in upstreams.items()}
+    for server in servers.values():
+        server.knobs = Knobs()
+    instances = {
+        name: {**server.settings(url), "timeout": 2.0, "retries": 0} for name, (server, url) in upstreams.items()
+    }
+    async with gateway_over(instances) as url, httpx.AsyncClient(timeout=30) as client:
+        fleet = Fleet(url, servers, client)
+        fleet.forget()
+        yield fleet
+
+
+@contextlib.asynccontextmanager
+async def gateway_over(instances: Mapping[str, Any], **sections: Any) -> AsyncGenerator[str]:
+    """A gateway of its own over ``instances``, each as it would stand in the configuration; gives its URL."""
+    settings = config.settings({"instances": dict(instances), **sections}, PROVIDERS)
+    async with serve(app.create(settings)) as url:
+        yield url
