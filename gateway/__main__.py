@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -58,6 +59,9 @@ def _serve(given: argparse.Namespace) -> int:
     settings = config.load(given.config, PROVIDERS)
     server = settings.server
     gateway = app.create(settings)
+    logging.getLogger("gateway").info(
+        "serving %d instances on %s:%d", len(settings.instances), server.host, server.port
+    )
     uvicorn.run(
         gateway,
         host=server.host,

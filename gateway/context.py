@@ -7,9 +7,9 @@ from strawberry.types import Info
 
 from adapters.errors import AdapterError
 from gateway import errors
+from gateway.info import raw
 from gateway.instances import Instances
 from gateway.loaders import Loaders
-from gateway.schema.raw import raw
 
 
 class Context:
@@ -23,22 +23,20 @@ class Context:
         self.max_first = max_first
         self.loaders = Loaders(instances)
         self.errors: list[GraphQLError] = []
+        self._reported: set[AdapterError] = set()
 
     def report(self, failures: Sequence[AdapterError], info: Info) -> None:
         """Put failures beside the data, at the field of ``info``, without taking anything from it."""
-        told = {(error.message, str(error.extensions)): error for error in map(errors.from_adapter, failures)}
-        self.errors += [self._placed(error, info) for error in told.values()]
+        for failure in failures:
+            if failure not in self._reported:  # several fields may have waited for the same call
+                self._reported.add(failure)
+                self.errors.append(self._placed(errors.from_adapter(failure), info))
 
-    def refuse(self, error: GraphQLError, info: Info, key: str | int | None = None) -> None:
-        """Put an error beside the data, at the field of ``info`` or, in its list, at ``key``."""
-        self.errors.append(self._placed(error, info, key))
-
-    def _placed(self, error: GraphQLError, info: Info, key: str | int | None = None) -> GraphQLError:
-        path = [*info.path.as_list(), *([] if key is None else [key])]
+    def _placed(self, error: GraphQLError, info: Info) -> GraphQLError:
         return GraphQLError(
             error.message,
             nodes=raw(info).field_nodes,
-            path=path,
+            path=info.path.as_list(),
             extensions=error.extensions,
             original_error=error.original_error,
         )

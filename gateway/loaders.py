@@ -16,7 +16,6 @@ from adapters.model import Connection
 from adapters.port import LIST_FIELDS, Fields
 from gateway.instances import Instances
 
-
 Place: TypeAlias = tuple[str, str]
 """An instance and a native id."""
 

@@ -21,7 +21,7 @@ from graphql.type.directives import GraphQLIncludeDirective
 from strawberry.types import Info
 
 from adapters.port import Fields
-from gateway.schema.raw import raw
+from gateway.info import raw
 
 CONNECTION = "Connection"
 DETAILS = "ConnectionDetails"
