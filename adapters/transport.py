@@ -160,7 +160,7 @@ class Transport:
         """
         if not request.safe:
             return await self._with_retries(request)
-        key = (request.method, request.route, *request.ids.items(), *request.query, repr(request[6:8]))
+        key = (request.method, request.route, *request.ids.items(), *request.query, repr((request.json, request.form)))
         if key in self._flight:
             # Who joins a call leaves it at a deadline of its own. Where the call ends by that of who made it, and
             # there is time left, it is made once more.

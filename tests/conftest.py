@@ -1,8 +1,11 @@
 """The imitation upstreams on loopback, started once, and a gateway over them for each test that asks for one."""
 
 import contextlib
+import shutil
+import subprocess
 import time
 from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -95,3 +98,19 @@ async def gateway_over(instances: Mapping[str, Any], **sections: Any) -> AsyncGe
     settings = config.settings({"instances": dict(instances), **sections}, PROVIDERS)
     async with serve(app.create(settings)) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The npm packages of tests/node, installed where they are not yet, or where the lock has changed since."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("node is not installed")
+    here = Path(__file__).parent / "node"
+    lock, installed = here / "package-lock.json", here / "node_modules" / ".installed-lock.json"
+    if not installed.is_file() or installed.read_bytes() != lock.read_bytes():
+        # Scripts of packages are not run: one could download what the lock does not name.
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+        ran = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=600, check=False)
+        assert ran.returncode == 0, ran.stderr
+        shutil.copyfile(lock, installed)
+    return installed.parent

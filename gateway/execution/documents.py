@@ -20,8 +20,8 @@ from gateway.protection.measure import Measured, measure
 
 PAGE_FIELDS: Mapping[str, int] = {"connections": 25, "runs": 10}
 """Rows of a page where a query does not say how many."""
-KEPT = 1000
-"""Documents that are kept; the one longest unused makes room."""
+KEPT = 300
+"""Documents that are kept; the one longest unused makes room. A hostile one can take half a megabyte."""
 
 
 class Document(NamedTuple):

@@ -44,7 +44,7 @@ class Node:
 )
 class Connection(Node):
     provider: str = described("The kind of upstream it lives in.", Provider)
-    native_id: str = described("The upstream's own id.")
+    native_id: strawberry.ID = described("The upstream's own id.")
     name: str | None = described("Its name. For an integration, the integration's display name.")
     description: str | None = described("What people wrote about it.")
     status: str = described("How it is doing.", ConnectionStatus)

@@ -122,7 +122,8 @@ class Query:
 
 
 async def entity(info: Info[Context, None], representation: Any, fields: frozenset[str]) -> model.Connection | None:
-    """A connection by one of its federation keys; None for whatever does not lead to one, which is no error there."""
+    """A connection by one of its federation keys; None where they lead to none, which is no error there. Raises
+    BAD_USER_INPUT where no key is whole: the router's supergraph does not fit this graph."""
     match representation:
         case {"id": str(id)}:
             try:
@@ -132,7 +133,7 @@ async def entity(info: Info[Context, None], representation: Any, fields: frozens
         case {"instance": {"name": str(instance)}, "nativeId": str(native_id)}:
             pass
         case _:
-            return None
+            raise bad_input("A representation must have a key of Connection: id, or instance { name } and nativeId.")
     configured = info.context.instances.get(instance)
     if configured is None or not configured.knows(native_id):
         return None

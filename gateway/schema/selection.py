@@ -14,6 +14,7 @@ from graphql import (
     InlineFragmentNode,
     SelectionNode,
     SelectionSetNode,
+    VariableValues,
     get_directive_values,
     get_named_type,
 )
@@ -91,7 +92,8 @@ class _Walk:
 
     def _decided(self, node: SelectionNode) -> Iterator[bool]:
         if node.directives:
-            variables = self._info.variable_values
+            # Strawberry hands resolvers the bare values; the engine's own functions want what they came in.
+            variables = VariableValues({}, cast("dict[str, Any]", self._info.variable_values))
             skip = get_directive_values(GraphQLSkipDirective, node, variables)
             include = get_directive_values(GraphQLIncludeDirective, node, variables)
             yield not (skip and skip["if"])

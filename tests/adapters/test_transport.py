@@ -728,7 +728,7 @@ SAFE_POST = Request("search", "POST", "/search", json={"page": 1})
 async def test_reads_that_differ_are_separate_calls(other: Request):
     upstream = Upstream()
     upstream.gate.clear()
-    async with over(upstream) as sender:
+    async with over(upstream, timeout=60) as sender:  # or a joined call would time out, and be made once more
         both = [asyncio.create_task(sender.send(request)) for request in (SAFE_POST, other)]
         await until(lambda: len(upstream.seen) == 2)
         upstream.gate.set()
