@@ -44,21 +44,27 @@ class Page(NamedTuple):
     """Some connections in the upstream's own order.
 
     ``tokens`` has one text for each connection: `Adapter.page` resumes right after it. ``dropped`` counts rows that
-    could not be read. ``more`` is False only where the upstream is known to hold nothing further. ``failures`` are of
-    calls that would have added something to the rows, which are here without it.
+    could not be read. ``more`` is False only where the upstream is known to hold nothing further.
     """
 
     connections: tuple[Connection, ...]
     tokens: tuple[str, ...]
     more: bool
     dropped: int = 0
+
+
+class Completed(NamedTuple):
+    """The connections that were given, in their order, with what was wanted of them. ``failures`` are of calls that
+    would have added something to a connection, which is here without it."""
+
+    connections: tuple[Connection, ...]
     failures: tuple[AdapterError, ...] = ()
 
 
 class Found(NamedTuple):
     """Connections by native id, or the error that stands for one; ids unknown upstream are absent.
 
-    ``failures`` as in `Page`.
+    ``failures`` as in `Completed`.
     """
 
     by_id: Mapping[str, Connection | AdapterError]
@@ -82,12 +88,16 @@ class Adapter(Protocol):
         """The calls to this instance, with their breaker."""
         ...
 
-    async def page(self, *, after: str | None, limit: int, fields: Fields) -> Page:
-        """At most ``limit`` connections after the token ``after``, or from the start.
+    async def page(self, *, after: str | None, limit: int) -> Page:
+        """At most ``limit`` connections after the token ``after``, or from the start, as the upstream's list has them.
 
         Each connection of the instance comes exactly once in a walk while the upstream stands still, and the walk
         ends even where the upstream repeats a cursor. Raises Rejected for a token that is not of this adapter.
         """
+        ...
+
+    async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
+        """Listed connections with the field paths wanted of them that a list does not hold, in the fewest calls."""
         ...
 
     async def get_many(self, wanted: Mapping[str, Fields]) -> Found:

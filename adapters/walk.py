@@ -126,9 +126,13 @@ async def find(
     """
     found: dict[str, Connection | AdapterError] = {}
     if len(ids) > len(parts):
-        pages = await asyncio.gather(*(read(part, Token(part), limit) for part in parts))
+        failures: list[AdapterError] = []
+        asked = (attempt(read(part, Token(part), limit), None, failures) for part in parts)
+        pages = [page for page in await asyncio.gather(*asked) if page is not None]
         listed = {row.native_id: row for page in pages for row in page.rows}
         found = {id: listed[id] for id in ids if id in listed}
+        if failures:  # a call for each of the others would be many more to an upstream in trouble
+            return {**dict.fromkeys(ids, failures[0]), **found}
         if list_is_complete and not any(page.more or page.dropped for page in pages):
             return found
     return {**found, **await get_each([id for id in ids if id not in found], get)}
@@ -138,7 +142,7 @@ async def get_each(
     ids: Sequence[str], get: Callable[[str], Awaitable[Connection]]
 ) -> dict[str, Connection | AdapterError]:
     """A call for each id, all at once; ids unknown upstream are absent, and one that fails costs only itself."""
-    answers = zip(ids, await asyncio.gather(*(_or_error(get(id)) for id in ids)), strict=True)
+    answers = zip(ids, await asyncio.gather(*(_or_error(id, get) for id in ids)), strict=True)
     return {id: answer for id, answer in answers if answer is not None}
 
 
@@ -151,10 +155,20 @@ async def attempt(asked: Awaitable[T], otherwise: T, failures: list[AdapterError
         return otherwise
 
 
-async def _or_error(asked: Awaitable[Connection]) -> Connection | AdapterError | None:
+async def get_one(id: str, get: Callable[[str], Awaitable[Connection]]) -> Connection:
+    """The connection of this id. Raises ContractBroken where the upstream answers with another one."""
+    record = await get(id)
+    if record.native_id.lower() != id.lower():  # UUIDs are the same in either case
+        raise ContractBroken(
+            "the answer is about another connection", instance=record.instance, provider=record.provider, path="$"
+        )
+    return record
+
+
+async def _or_error(id: str, get: Callable[[str], Awaitable[Connection]]) -> Connection | AdapterError | None:
     """The connection, None where the upstream does not know it, or the error itself: one id never costs another."""
     try:
-        return await asked
+        return await get_one(id, get)
     except NotFound:
         return None
     except AdapterError as error:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 import httpx
 from starlette.applications import Starlette
 
+from adapters.errors import ConfigurationError
 from adapters.port import Provider, Workshop
 from adapters.transport import Hook
 from gateway import observability
@@ -40,7 +41,10 @@ def connect(
     connected: dict[str, Instance] = {}
     for name, configured in settings.instances.items():
         provider = providers[type(configured).__struct_config__.tag]  # pyright: ignore[reportArgumentType]  its key
-        adapter = provider.build(Workshop(name, client, hooks), configured)
+        try:
+            adapter = provider.build(Workshop(name, client, hooks), configured)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"instances.{name}: {error}") from None
         connected[name] = Instance(name, provider, adapter)
     return connected
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from adapters import deadline, errors
-from adapters.port import LIST_FIELDS
 from gateway.instances import Instance, Instances
 
 _PAGE = 10
@@ -37,7 +36,7 @@ async def findings(instances: Instances, timeout_s: float = 30.0) -> Sequence[Fi
 
 async def _finding(instance: Instance) -> Finding:
     began = time.perf_counter()
-    got = await instance.ask(instance.adapter.page(after=None, limit=_PAGE, fields=LIST_FIELDS))
+    got = await instance.ask(instance.adapter.page(after=None, limit=_PAGE))
     duration_s = time.perf_counter() - began
     known = instance.name, instance.provider.label
     if isinstance(got, errors.AdapterError):

@@ -38,9 +38,12 @@ class Instance(NamedTuple):
             return self.named(ContractBroken("the answer cannot be made sense of", correlation_id=correlation_id))
 
     def named(self, error: AdapterError) -> AdapterError:
-        """The error, saying where it happened if it does not already."""
+        """The error, saying where it happened if it does not already, and under which id the log has it."""
         error.instance = error.instance or self.name
         error.provider = error.provider or self.provider.key
+        if not error.correlation_id:  # raised after the call, by whoever read its answer
+            error.correlation_id = uuid.uuid4().hex
+            log.info("failure %s of instance %s: %s", error.correlation_id, error.instance, error.message)
         return error
 
 

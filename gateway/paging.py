@@ -7,15 +7,19 @@ in the order of the configuration, then the second of each, and so on. Each inst
 import asyncio
 import base64
 import binascii
+import contextlib
 import heapq
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from adapters import deadline
 from adapters.errors import AdapterError
 from adapters.model import Connection, Word
-from adapters.port import Fields, Page
+from adapters.port import Completed, Fields, Page
 from gateway.errors import bad_input
 from gateway.instances import Instance, Instances
 
@@ -97,34 +101,55 @@ class Merged(NamedTuple):
     failures: Sequence[AdapterError]
 
 
+Answers: TypeAlias = Mapping[str, Page | AdapterError]
+"""What each instance gave for a page of its own; one at its end was not asked."""
+
+LISTING_SHARE = 0.8
+"""The part of the request's time in which lists are read: an instance that hangs must leave some of it to what the
+rows of the others still lack."""
+
+
 async def page(instances: Instances, *, first: int, after: str | None, fields: Fields) -> Merged:
     """The next ``first`` connections of all instances. An instance that fails costs its own rows only."""
     places: Places = decode(after) if after is not None else {}
-    reads = [
-        (instance, place) for instance in instances.values() if not (place := places.get(instance.name, Place())).is_end
-    ]
-    answers = await asyncio.gather(*(_read(instance, place, max(first, 1), fields) for instance, place in reads))
-    pages = {instance.name: answer for (instance, _), answer in zip(reads, answers, strict=True)}
-    edges = _merged(instances, places, pages, first)
-    return Merged(edges, _goes_on(pages, edges), *_accounts(instances, pages, edges))
+    with _shorter(LISTING_SHARE):
+        answers = await _listed(instances, places, first + 1)  # one more, to know whether the list goes on
+    edges = _merged(instances, places, answers, first)
+    has_next_page = _goes_on(answers, edges)
+    edges, lacking = await _completed(instances, edges, fields)
+    sources = [_account(instance, answers, edges, lacking) for instance in instances.values()]
+    failed = [answer for answer in answers.values() if isinstance(answer, AdapterError)]
+    return Merged(edges, has_next_page, sources, [*failed, *(error for errors in lacking.values() for error in errors)])
 
 
-async def _read(instance: Instance, place: Place, limit: int, fields: Fields) -> Page | AdapterError:
-    return await instance.ask(instance.adapter.page(after=place.token, limit=limit, fields=fields))
+def _shorter(share: float) -> AbstractContextManager[None]:
+    left_s = deadline.remaining()
+    return contextlib.nullcontext() if left_s is None else deadline.within(left_s * share)
 
 
-def _merged(instances: Instances, places: Places, pages: Mapping[str, Page | AdapterError], first: int) -> list[Edge]:
+async def _listed(instances: Instances, places: Places, limit: int) -> Answers:
+    """A page of the list of each instance that is not at its end, all at once."""
+    going_on = {name: place for name in instances if not (place := places.get(name, Place())).is_end}
+
+    async def read(name: str, place: Place) -> Page | AdapterError:
+        return await instances[name].ask(instances[name].adapter.page(after=place.token, limit=limit))
+
+    answers = await asyncio.gather(*(read(name, place) for name, place in going_on.items()))
+    return dict(zip(going_on, answers, strict=True))
+
+
+def _merged(instances: Instances, places: Places, answers: Answers, first: int) -> list[Edge]:
     """The edges in order. Places are shared between edges: each edge differs from the one before in one instance."""
     ranks = {name: rank for rank, name in enumerate(instances)}
     heads: list[tuple[int, int, str, int]] = []
-    for name, got in pages.items():
+    for name, got in answers.items():
         if isinstance(got, Page):
             start = places.get(name, Place()).count
             heads += [(start + index, ranks[name], name, index) for index in range(min(first, len(got.connections)))]
     edges: list[Edge] = []
     reached = dict(places)
     for position, _, name, index in heapq.nsmallest(first, heads):
-        got = pages[name]
+        got = answers[name]
         assert isinstance(got, Page)  # noqa: S101  heads come from pages alone
         is_end = not got.more and index + 1 == len(got.connections)
         reached = {**reached, name: Place(position + 1, got.tokens[index], is_end)}
@@ -132,32 +157,45 @@ def _merged(instances: Instances, places: Places, pages: Mapping[str, Page | Ada
     return edges
 
 
+def _goes_on(answers: Answers, edges: Sequence[Edge]) -> bool:
+    """Whether a healthy instance holds more: a failed one promises nothing, or clients would ask for ever."""
+    return any(
+        got.more or len(got.connections) > _taken(edges, name) for name, got in answers.items() if isinstance(got, Page)
+    )
+
+
 def _taken(edges: Sequence[Edge], name: str) -> int:
     return sum(edge.node.instance == name for edge in edges)
 
 
-def _goes_on(pages: Mapping[str, Page | AdapterError], edges: Sequence[Edge]) -> bool:
-    """Whether a healthy instance holds more: a failed one promises nothing, or clients would ask for ever."""
-    return any(
-        got.more or len(got.connections) > _taken(edges, name) for name, got in pages.items() if isinstance(got, Page)
-    )
+async def _completed(
+    instances: Instances, edges: Sequence[Edge], fields: Fields
+) -> tuple[list[Edge], Mapping[str, Sequence[AdapterError]]]:
+    """The edges with what was selected of their connections and lists do not hold, and what failed of it, by instance.
+    Only rows of the page are completed: a list gives more of them than a page over several instances takes."""
+    rows: defaultdict[str, list[Connection]] = defaultdict(list)
+    for edge in edges:
+        rows[edge.node.instance].append(edge.node)
+    answers = await asyncio.gather(*(_complete(instances[name], of_one, fields) for name, of_one in rows.items()))
+    following = {name: iter(completed.connections) for name, completed in zip(rows, answers, strict=True)}
+    lacking = {name: completed.failures for name, completed in zip(rows, answers, strict=True)}
+    return [edge._replace(node=next(following[edge.node.instance])) for edge in edges], lacking
 
 
-def _accounts(
-    instances: Instances, pages: Mapping[str, Page | AdapterError], edges: Sequence[Edge]
-) -> tuple[Sequence[Source], Sequence[AdapterError]]:
-    """Each instance's part, and all failures."""
-    sources: list[Source] = []
-    failures: list[AdapterError] = []
-    for instance in instances.values():
-        got = pages.get(instance.name, Page((), (), more=False))
-        if isinstance(got, AdapterError):
-            failures.append(got)
-            sources.append(Source(instance, SourceState.FAILED, 0, 0, got))
-            continue
-        lookups = [instance.named(failure) for failure in got.failures]
-        failures += lookups
-        state = SourceState.PARTIAL if lookups or got.dropped else SourceState.OK
-        error = lookups[0] if lookups else None
-        sources.append(Source(instance, state, _taken(edges, instance.name), got.dropped, error))
-    return sources, failures
+async def _complete(instance: Instance, rows: Sequence[Connection], fields: Fields) -> Completed:
+    answer = await instance.ask(instance.adapter.complete(rows, fields))
+    if isinstance(answer, AdapterError):
+        return Completed(tuple(rows), (answer,))
+    return answer._replace(failures=tuple(map(instance.named, answer.failures)))
+
+
+def _account(
+    instance: Instance, answers: Answers, edges: Sequence[Edge], lacking: Mapping[str, Sequence[AdapterError]]
+) -> Source:
+    """An instance's part in the page."""
+    got = answers.get(instance.name, Page((), (), more=False))
+    if isinstance(got, AdapterError):
+        return Source(instance, SourceState.FAILED, 0, 0, got)
+    errors = lacking.get(instance.name, ())
+    state = SourceState.PARTIAL if errors or got.dropped else SourceState.OK
+    return Source(instance, state, _taken(edges, instance.name), got.dropped, errors[0] if errors else None)

@@ -11,11 +11,14 @@ from adapters.airbyte.joins import Joins
 from adapters.decode import Rows
 from adapters.errors import AdapterError, NotFound
 from adapters.model import Connection
-from adapters.port import LIST_FIELDS, Fields, Found, Page, RunPage, Workshop, wants
+from adapters.port import LIST_FIELDS, Completed, Fields, Found, Page, RunPage, Workshop, wants
 from adapters.transport import Transport
 
 LIST_PAGE = 500
 """Rows asked for where a list is read to find ids in it."""
+
+_FEWEST = 20
+"""Rows asked for at the least: a cursor cannot stand behind a row without an id, only a longer page gets past it."""
 
 
 def build(workshop: Workshop, settings: Settings) -> "AirbyteAdapter":
@@ -37,24 +40,24 @@ class AirbyteAdapter:
     def transport(self) -> Transport:
         return self._client.transport
 
-    async def page(self, *, after: str | None, limit: int, fields: Fields) -> Page:
-        got = await walk.through(await self._parts(), after, limit, self._read)
+    async def page(self, *, after: str | None, limit: int) -> Page:
+        return await walk.through(await self._parts(), after, limit, self._read)
+
+    async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
         failures: list[AdapterError] = []
-        rows: Sequence[Connection] = got.connections
         if self._is_full(fields):
-            full = await asyncio.gather(*(walk.attempt(self._get(row.native_id), row, failures) for row in rows))
-            rows = full
-        joined = await self._joins(rows, fields, failures)
-        return got._replace(connections=tuple(joined), failures=tuple(failures))
+            reads = (walk.attempt(walk.get_one(row.native_id, self._get), row, failures) for row in connections)
+            connections = await asyncio.gather(*reads)
+        return Completed(tuple(await self._joins(connections, fields, failures)), tuple(failures))
 
     async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
-        full = [id for id, fields in wanted.items() if self._is_full(fields)]
-        listed = [id for id in wanted if id not in full]
-        by_id = {**await walk.get_each(full, self._get), **await self._find(listed)}
+        by_id = dict(await self._find([id for id, fields in wanted.items() if not self._is_full(fields)]))
+        # Judged once more, because the list just read tells the generation.
+        by_id |= await walk.get_each([id for id, fields in wanted.items() if self._is_full(fields)], self._get)
         failures: list[AdapterError] = []
-        records = [answer for answer in by_id.values() if isinstance(answer, Connection)]
-        joined = await self._joins(records, LIST_FIELDS.union(*wanted.values()), failures)
-        return Found({**by_id, **{record.native_id: record for record in joined}}, tuple(failures))
+        records = {id: answer for id, answer in by_id.items() if isinstance(answer, Connection)}
+        joined = await self._joins(list(records.values()), LIST_FIELDS.union(*wanted.values()), failures)
+        return Found({**by_id, **dict(zip(records, joined, strict=True))}, tuple(failures))
 
     async def _find(self, ids: Sequence[str]) -> Mapping[str, Connection | AdapterError]:
         if len(ids) < 2:  # noqa: PLR2004  for one, not even the workspaces need be known
@@ -68,11 +71,11 @@ class AirbyteAdapter:
         """The connection's jobs, the newest first; a token counts the jobs before it."""
         start = walk.token(after) or walk.Token()
         page = await self._client.list_jobs(connection.native_id, limit=limit, offset=start.position)
-        runs = tuple(map(convert.run, page.rows))
-        tokens = tuple(str(walk.Token("", start.position + count)) for count in range(1, len(runs) + 1))
-        end = start.position + len(runs)
-        more = bool(runs) and (end < page.total if page.total is not None else len(runs) >= limit)
-        return RunPage(runs, tokens, more, page.total)
+        met = [(convert.run(job), count) for count, job in enumerate(page.rows.places, 1) if job is not None]
+        tokens = tuple(str(walk.Token("", start.position + count)) for _, count in met)
+        read = len(page.rows.places)
+        more = bool(met) and (start.position + read < page.total if page.total is not None else read >= limit)
+        return RunPage(tuple(run for run, _ in met), tokens, more, page.total)
 
     def _is_full(self, fields: Fields) -> bool:
         """Whether these fields take the full record. When it was created, only later versions know at all."""
@@ -83,17 +86,18 @@ class AirbyteAdapter:
 
     async def _read(self, workspace_id: str, start: walk.Token, limit: int) -> walk.Part:
         """A page of one workspace's list, whichever generation answers."""
+        asked = max(limit, _FEWEST)
         try:
-            listed = await self._client.list_connections(workspace_id, limit=limit, cursor=start.last or None)
+            listed = await self._client.list_connections(workspace_id, limit=asked, cursor=start.last or None)
         except NotFound:
             if not start.last:
                 raise
             return await self._read_around(workspace_id, start, limit)
-        places, dropped = self._places(listed.rows, workspace_id), listed.rows.dropped
+        places = self._places(listed.rows, workspace_id)
         if listed.page_size is None:
             at = _resumes_at(places, start)
-            return walk.page(places[at : at + limit], start, more=at + limit < len(places), dropped=dropped)
-        return walk.page(places, start, more=len(places) >= listed.page_size, dropped=dropped)
+            return _page(places[at : at + limit], start, more=at + limit < len(places))
+        return _page(places, start, more=len(places) >= listed.page_size)
 
     async def _read_around(self, workspace_id: str, start: walk.Token, limit: int) -> walk.Part:
         """The page after a row that is gone: the upstream looks its cursor up and answers 404 for a deleted one, so
@@ -102,7 +106,7 @@ class AirbyteAdapter:
         listed = await self._client.list_connections(workspace_id, limit=at + limit)
         places = self._places(listed.rows, workspace_id)
         more = len(places) >= (listed.page_size or at + limit)
-        return walk.page(places[at : at + limit], start, more=more, dropped=listed.rows.dropped)
+        return _page(places[at : at + limit], start, more=more)
 
     def _places(self, rows: Rows[wire.ListItem], workspace_id: str) -> list[Connection | None]:
         return [row and self._unified(row, workspace_id) for row in rows.places]
@@ -114,7 +118,14 @@ class AirbyteAdapter:
         return self._unified(await self._client.get_connection(id), None)
 
 
+def _page(places: Sequence[Connection | None], start: walk.Token, *, more: bool) -> walk.Part:
+    return walk.page(places, start, more=more, dropped=places.count(None))
+
+
 def _resumes_at(places: Sequence[Connection | None], start: walk.Token) -> int:
     """Where in a whole list the walk goes on: after the last row met, or by count where that row is gone."""
     after = (number for number, row in enumerate(places, 1) if row and row.native_id == start.last)
-    return next(after, max(0, start.position - 1) if start.last else 0)
+    at = next(after, max(0, start.position - 1) if start.last else start.position)
+    while at < min(start.position, len(places)) and places[at] is None:  # unreadable, and counted before
+        at += 1
+    return at

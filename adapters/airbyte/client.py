@@ -2,7 +2,6 @@
 
 import base64
 import time
-from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
@@ -12,7 +11,7 @@ from adapters import decode, transport
 from adapters.airbyte import wire
 from adapters.auth import Authorizer, Grant, Renewing, basic, bearer
 from adapters.decode import Rows
-from adapters.errors import ConfigurationError, Rejected, Unauthorized
+from adapters.errors import ConfigurationError, NotFound, Rejected, Unauthorized
 from adapters.port import Workshop
 from adapters.secret import Secret
 from adapters.transport import Request, Transport
@@ -31,11 +30,16 @@ class Settings(transport.Settings, frozen=True, kw_only=True, tag="airbyte"):
 
     base_url: Annotated[str, Meta(description="The API's base URL; /v1/... is appended. Ends in /api as a rule.")]
     workspaces: Annotated[
-        tuple[str, ...], Meta(description="Ids of the workspaces to read; none means all that there are.")
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(description="Ids of the workspaces to read; none means all that there are."),
     ] = ()
     web_url: Annotated[
         str | None, Meta(description="Where people open this Airbyte, if it is not base_url without its /api.")
     ] = None
+
+    def __post_init__(self) -> None:
+        if len(set(self.workspaces)) < len(self.workspaces):
+            raise ValueError("workspaces names one of them twice")
 
 
 class ConnectionPage(NamedTuple):
@@ -49,7 +53,7 @@ class ConnectionPage(NamedTuple):
 class JobPage(NamedTuple):
     """Jobs, the newest first, and how many there are in all, where the upstream says so."""
 
-    rows: tuple[wire.JobWithAttempts, ...]
+    rows: Rows[wire.JobWithAttempts]
     total: int | None
 
 
@@ -91,7 +95,10 @@ class Client:
 
     async def _token(self, body: dict[str, str]) -> Grant:
         request = Request("get_token", "POST", "/v1/applications/token", json=body)
-        granted = decode.whole(await self._tokens.send(request), wire.Token)
+        try:
+            granted = decode.whole(await self._tokens.send(request), wire.Token)
+        except (Rejected, NotFound):  # a release without this endpoint, or a client id it cannot even read
+            raise Unauthorized("the token endpoint gave no token", operation=request.operation) from None
         if not granted.access_token:
             raise Unauthorized("the token endpoint gave no token")
         return Grant(Secret(granted.access_token), _lasts_s(granted))
@@ -106,7 +113,7 @@ class Client:
                 if cursor is not None:
                     raise
         page = await self._list({"workspaceId": workspace_id})
-        self._pages = False
+        self._pages = page.page_size is not None
         return page
 
     async def _list(self, body: dict[str, Any]) -> ConnectionPage:
@@ -156,11 +163,11 @@ class Client:
         }
         request = Request("list_jobs", "POST", "/v1/jobs/list", json=body)
         reply = decode.whole(await self.transport.send(request), wire.JobList)
-        return JobPage(decode.rows(reply.jobs, wire.JobWithAttempts).rows, reply.total_job_count)
+        return JobPage(decode.rows(reply.jobs, wire.JobWithAttempts), reply.total_job_count)
 
     async def _of_workspace(self, operation: str, route: str, workspace_id: str, kind: type[R]) -> R:
-        # The later generation pages sources and destinations by 20 too, and the older one ignores the word.
-        body = {"workspaceId": workspace_id, "pageSize": WORKSPACE_PAGE}
+        # The later generation pages sources and destinations by 20 too, and the older one ignores or refuses the word.
+        body = {"workspaceId": workspace_id} | _with("pageSize", WORKSPACE_PAGE if self._pages else None)
         return decode.whole(await self.transport.send(Request(operation, "POST", route, json=body)), kind)
 
 
@@ -168,7 +175,7 @@ WORKSPACE_PAGE = 1000
 """Rows of a workspace's other lists: more than any workspace that was heard of holds."""
 
 
-def _with(name: str, value: Sequence[str] | None) -> dict[str, Any]:
+def _with(name: str, value: str | int | None) -> dict[str, Any]:
     return {} if value is None else {name: value}
 
 

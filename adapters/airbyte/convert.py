@@ -90,9 +90,7 @@ def status(row: wire.ListItem) -> tuple[ConnectionStatus, StatusReason]:
     return rule.status, StatusReason(
         code=rule.code,
         message=rule.message,
-        since=None
-        if rule.status in (ConnectionStatus.DELETED, ConnectionStatus.PAUSED)
-        else epoch_s(row.latest_sync_job_created_at),
+        since=epoch_s(row.latest_sync_job_created_at) if field in ("isSyncing", "latestSyncJobStatus") else None,
         field=field,
         raw_value=raw,
     )

@@ -5,7 +5,7 @@ _LIST_ITEM = {
     "name": "name",
     "scheduleType": "schedule.type",
     "scheduleData": "schedule",
-    "status": "enabled",
+    "status": "details.AirbyteConnection.rawStatus",
     "source": "source",
     "destination": "destination",
     "latestSyncJobCreatedAt": "lastRun.startedAt",

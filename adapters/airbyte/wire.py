@@ -2,9 +2,11 @@
 failures in milliseconds. ``connectionConfiguration`` is left out on purpose: it holds credentials.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+Id = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Interval(msgspec.Struct, rename="camel", gc=False):
@@ -47,7 +49,7 @@ class Destination(msgspec.Struct, rename="camel", gc=False):
 class ListItem(msgspec.Struct, rename="camel", gc=False):
     """``WebBackendConnectionListItem``."""
 
-    connection_id: str
+    connection_id: Id
     name: str | None = None
     schedule_type: str | None = None
     schedule_data: ScheduleData | None = None
@@ -212,7 +214,7 @@ class ListReply(msgspec.Struct):
 
 
 class Workspace(msgspec.Struct, rename="camel", gc=False):
-    workspace_id: str
+    workspace_id: Id
     name: str | None = None
 
 

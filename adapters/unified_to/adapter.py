@@ -7,11 +7,13 @@ from adapters import walk
 from adapters.errors import AdapterError, NotFound, Unsupported
 from adapters.flight import Kept
 from adapters.model import Connection
-from adapters.port import LIST_FIELDS, Fields, Found, Page, RunPage, Workshop, wants
+from adapters.port import LIST_FIELDS, Completed, Fields, Found, Page, RunPage, Workshop, wants
 from adapters.transport import Transport
 from adapters.unified_to import convert, wire
 from adapters.unified_to.client import PAGE_LIMIT, Client, Settings
 
+DEFAULT_ENVIRONMENT = "Production"
+"""Where a connection is that does not say (Unified.to's own model of it)."""
 _INTEGRATIONS_KEPT_S = 600.0
 
 
@@ -33,18 +35,24 @@ class UnifiedToAdapter:
     def transport(self) -> Transport:
         return self._client.transport
 
-    async def page(self, *, after: str | None, limit: int, fields: Fields) -> Page:
-        got = await walk.through(self._environments, after, limit, self._read)
-        connections, failures = await self._joined(got.connections, fields)
-        return got._replace(connections=connections, failures=failures)
+    async def page(self, *, after: str | None, limit: int) -> Page:
+        return await walk.through(self._environments, after, limit, self._read)
+
+    async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
+        """The records with the names and logos of their integrations, where those were selected."""
+        failures: list[AdapterError] = []
+        if connections and wants(fields, "name", "source.name", "source.icon"):
+            integrations = await walk.attempt(self._integrations.get("all", self._by_type), {}, failures)
+            connections = [convert.named(connection, integrations) for connection in connections]
+        return Completed(tuple(connections), tuple(failures))
 
     async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
         found = await walk.find(
             list(wanted), parts=self._environments, limit=PAGE_LIMIT, read=self._read, get=self._get
         )
-        records = [answer for answer in found.values() if isinstance(answer, Connection)]
-        joined, failures = await self._joined(records, LIST_FIELDS.union(*wanted.values()))
-        return Found({**found, **{record.native_id: record for record in joined}}, failures)
+        records = {id: answer for id, answer in found.items() if isinstance(answer, Connection)}
+        completed = await self.complete(list(records.values()), LIST_FIELDS.union(*wanted.values()))
+        return Found({**found, **dict(zip(records, completed.connections, strict=True))}, completed.failures)
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
         raise Unsupported(
@@ -54,15 +62,15 @@ class UnifiedToAdapter:
     async def _read(self, environment: str, start: walk.Token, limit: int) -> walk.Part:
         limit = min(limit, PAGE_LIMIT)
         listed = await self._client.list_connections(environment, limit=limit, offset=start.position)
-        # An upstream that ignores `env` gives the same rows in each part; each comes in its own.
-        places = [
-            None if row is None or self._is_elsewhere(row, environment) else self._record(row)
-            for row in listed.rows.places[:limit]
-        ]
-        return walk.page(places, start, more=listed.more, dropped=listed.rows.dropped)
+        rows = listed.rows.places[:limit]
+        places = [None if row is None or self._is_elsewhere(row, environment) else self._record(row) for row in rows]
+        return walk.page(places, start, more=listed.more, dropped=rows.count(None))
 
     def _is_elsewhere(self, row: wire.Connection, environment: str) -> bool:
-        return row.environment != environment and row.environment in self._environments
+        """Whether the row belongs to another list: an upstream that ignores `env` gives the same rows in each."""
+        if not row.environment:  # in Production, unless that is not among ours
+            return environment != DEFAULT_ENVIRONMENT and DEFAULT_ENVIRONMENT in self._environments
+        return row.environment != environment
 
     async def _get(self, id: str) -> Connection:
         row = await self._client.get_connection(id)
@@ -73,16 +81,6 @@ class UnifiedToAdapter:
 
     def _record(self, row: wire.Connection) -> Connection:
         return convert.connection(row, instance=self._instance, now=dt.datetime.now(dt.UTC))
-
-    async def _joined(
-        self, connections: Sequence[Connection], fields: Fields
-    ) -> tuple[tuple[Connection, ...], tuple[AdapterError, ...]]:
-        """The records with the names and logos of their integrations, where those were selected."""
-        failures: list[AdapterError] = []
-        if connections and wants(fields, "name", "source.name", "source.icon"):
-            integrations = await walk.attempt(self._integrations.get("all", self._by_type), {}, failures)
-            connections = [convert.named(connection, integrations) for connection in connections]
-        return tuple(connections), tuple(failures)
 
     async def _by_type(self) -> dict[str, wire.Integration]:
         return {integration.type: integration for integration in await self._client.list_integrations()}

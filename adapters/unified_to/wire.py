@@ -5,9 +5,11 @@ and of a pointer to a secret only whether there is one.
 """
 
 import enum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+Id = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Pointer(enum.Enum):
@@ -31,7 +33,7 @@ class Auth(msgspec.Struct, gc=False):
 
 class Connection(msgspec.Struct, gc=False):
     # Optional in the specification, but a row without it cannot be addressed.
-    id: str
+    id: Id
     integration_type: str | None = None
     workspace_id: str | None = None
     environment: str | None = None

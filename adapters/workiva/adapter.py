@@ -6,7 +6,7 @@ from adapters import walk
 from adapters.errors import AdapterError
 from adapters.flight import Kept
 from adapters.model import Connection
-from adapters.port import LIST_FIELDS, Fields, Found, Page, RunPage, Workshop, wants
+from adapters.port import LIST_FIELDS, Completed, Fields, Found, Page, RunPage, Workshop, wants
 from adapters.transport import Transport
 from adapters.workiva import convert
 from adapters.workiva.client import PAGE_LIMIT, Client, Settings
@@ -34,16 +34,26 @@ class WorkivaAdapter:
     def transport(self) -> Transport:
         return self._client.transport
 
-    async def page(self, *, after: str | None, limit: int, fields: Fields) -> Page:
-        got = await walk.through(_ONE_PART, after, limit, self._read)
-        connections, failures = await self._joined(got.connections, fields)
-        return got._replace(connections=connections, failures=failures)
+    async def page(self, *, after: str | None, limit: int) -> Page:
+        return await walk.through(_ONE_PART, after, limit, self._read)
+
+    async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
+        """The records with the names of the queries and tables at their ends, where those were selected."""
+        failures: list[AdapterError] = []
+        if wants(fields, "source.name", "destination.name"):
+            ends = [end for c in connections for end in (c.source, c.destination) if end is not None and end.id]
+            queries = {end.id for end in ends if end.id and end.type in QUERY_TYPES}
+            tables = any(end.type in TABLE_TYPES for end in ends)
+            names = await walk.attempt(self._query_names(queries), {}, failures) if queries else {}
+            names = {**names, **(await walk.attempt(self._table_names(), {}, failures) if tables else {})}
+            connections = [convert.named(connection, names) for connection in connections]
+        return Completed(tuple(connections), tuple(failures))
 
     async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
         found = await walk.find(list(wanted), parts=_ONE_PART, limit=PAGE_LIMIT, read=self._read, get=self._get)
-        records = [answer for answer in found.values() if isinstance(answer, Connection)]
-        joined, failures = await self._joined(records, LIST_FIELDS.union(*wanted.values()))
-        return Found({**found, **{record.native_id: record for record in joined}}, failures)
+        records = {id: answer for id, answer in found.items() if isinstance(answer, Connection)}
+        completed = await self.complete(list(records.values()), LIST_FIELDS.union(*wanted.values()))
+        return Found({**found, **dict(zip(records, completed.connections, strict=True))}, completed.failures)
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
         """The last run, which is all that Wdata keeps."""
@@ -54,24 +64,12 @@ class WorkivaAdapter:
     async def _read(self, _: str, start: walk.Token, limit: int) -> walk.Part:
         listed = await self._client.list_connections(offset=start.position, limit=min(limit, PAGE_LIMIT))
         places = [row and convert.connection(row, instance=self._instance) for row in listed.rows.places]
-        return walk.page(places, start, more=listed.cursor is not None, dropped=listed.rows.dropped)
+        # Some services answer a cursor even at the end; behind an empty page, no offset leads any further.
+        more = listed.cursor is not None and bool(places)
+        return walk.page(places, start, more=more, dropped=listed.rows.dropped)
 
     async def _get(self, id: str) -> Connection:
         return convert.connection(await self._client.get_connection(id), instance=self._instance)
-
-    async def _joined(
-        self, connections: Sequence[Connection], fields: Fields
-    ) -> tuple[tuple[Connection, ...], tuple[AdapterError, ...]]:
-        """The records with the names of the queries and tables at their ends, where those were selected."""
-        failures: list[AdapterError] = []
-        if wants(fields, "source.name", "destination.name"):
-            ends = [end for c in connections for end in (c.source, c.destination) if end is not None and end.id]
-            queries = {end.id for end in ends if end.id and end.type in QUERY_TYPES}
-            tables = any(end.type in TABLE_TYPES for end in ends)
-            names = await walk.attempt(self._query_names(queries), {}, failures) if queries else {}
-            names = {**names, **(await walk.attempt(self._table_names(), {}, failures) if tables else {})}
-            connections = [convert.named(connection, names) for connection in connections]
-        return tuple(connections), tuple(failures)
 
     async def _query_names(self, ids: Set[str]) -> dict[str, str]:
         """Names by id: one call for a hundred queries, none for those that were looked up lately."""

@@ -8,7 +8,7 @@ from msgspec import Meta
 from adapters import decode, transport
 from adapters.auth import Authorizer, Grant, Renewing, bearer
 from adapters.decode import Rows
-from adapters.errors import ConfigurationError, Unauthorized
+from adapters.errors import ConfigurationError, NotFound, Rejected, Unauthorized
 from adapters.port import Workshop
 from adapters.secret import Secret
 from adapters.transport import Request, Transport
@@ -83,7 +83,10 @@ class Client:
 
     async def _token(self, form: dict[str, str]) -> Grant:
         request = Request("get_token", "POST", "/oauth2/token", form=form)
-        granted = decode.whole(await self._tokens.send(request), wire.Token)
+        try:
+            granted = decode.whole(await self._tokens.send(request), wire.Token)
+        except (Rejected, NotFound):  # RFC 6749 has 400 for unknown clients too
+            raise Unauthorized("the token service gave no token", operation=request.operation) from None
         if not granted.access_token:
             raise Unauthorized("the token service gave no token")
         return Grant(Secret(granted.access_token), granted.expires_in)

@@ -1,10 +1,11 @@
 """Records as Wdata sends them (``ConnectionDto``, ``ConnectionRunDto``); every field may be missing or null."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 Json = dict[str, Any]
+Id = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class ConnectionRun(msgspec.Struct, rename="camel", gc=False):
@@ -27,7 +28,7 @@ class ConnectionRun(msgspec.Struct, rename="camel", gc=False):
 
 class Connection(msgspec.Struct, rename="camel", gc=False):
     # Optional in the specification, but a row without it cannot be addressed.
-    connection_id: str
+    connection_id: Id
     name: str | None = None
     description: str | None = None
     workspace_id: str | None = None

@@ -49,5 +49,7 @@ def client_sdl(schema: Subgraph) -> str:
     config["directives"] = specified_directives
     config["query"] = GraphQLObjectType(query.name, fields, description=query.description)
     kinds = config.get("types") or ()
-    config["types"] = tuple(kind for kind in kinds if not kind.name.startswith("_") and kind.name != query.name)
+    config["types"] = tuple(
+        kind for kind in kinds if "__" not in kind.name and not kind.name.startswith("_") and kind.name != query.name
+    )
     return print_schema(lexicographic_sort_schema(GraphQLSchema(**config)))

@@ -1,7 +1,7 @@
 """Toy: pipes between two tanks, a provider in one file, for those who write one of their own."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -16,7 +16,7 @@ from adapters.auth import bearer
 from adapters.errors import ConfigurationError, Unsupported
 from adapters.imitation import ImitationServer
 from adapters.model import Connection, ConnectionStatus, Endpoint, ReasonCode, Record, StatusReason
-from adapters.port import Capability, Fields, Found, Page, Provider, RunPage, Workshop
+from adapters.port import Capability, Completed, Fields, Found, Page, Provider, RunPage, Workshop
 from adapters.transport import Request, Transport
 
 TOKEN = "toy-token"
@@ -37,7 +37,7 @@ class ToyConnection(Record, frozen=True, kw_only=True):
 class Pipe(msgspec.Struct):
     """A pipe as Toy sends it."""
 
-    id: str
+    id: Annotated[str, Meta(min_length=1)]
     name: str | None = None
     state: str | None = None
     diameter: int | None = None
@@ -65,8 +65,12 @@ class ToyAdapter:
     def transport(self) -> Transport:
         return self._transport
 
-    async def page(self, *, after: str | None, limit: int, fields: Fields) -> Page:
+    async def page(self, *, after: str | None, limit: int) -> Page:
         return await walk.through(("",), after, limit, self._read)
+
+    async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
+        """The list holds all that there is."""
+        return Completed(tuple(connections))
 
     async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
         return Found(await walk.find(list(wanted), parts=("",), limit=100, read=self._read, get=self._get))

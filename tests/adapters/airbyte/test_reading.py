@@ -1,0 +1,336 @@
+"""What reading Airbyte costs, and how walks go on when rows disappear under them."""
+
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from adapters import errors
+from adapters.airbyte import PROVIDER
+from adapters.airbyte.demo import WORKSPACES, AirbyteImitation, connection_id, workspace_id
+from adapters.airbyte.details import FULL_RECORD
+from adapters.imitation import ImitationServer, Knobs
+from adapters.model import Connection
+from adapters.port import LIST_FIELDS
+from tests.adapters.contract import NOW, Contracted, Rewritten, native_ids, over, paged, settings_of, walked
+
+GENERATIONS = pytest.mark.parametrize("generation", ["dump", "cursor"])
+FIRST, SECOND = (workspace_id(name) for name in WORKSPACES)
+
+
+def airbyte(generation: str = "dump", **options: Any) -> AirbyteImitation:
+    return AirbyteImitation(clock=lambda: NOW, generation=generation, login="basic", **options)  # type: ignore[arg-type]
+
+
+def calls(contracted: Contracted) -> dict[str, int]:
+    """How often each endpoint was called since this was last asked."""
+    counted = {path.removeprefix("POST /api/v1/"): n for path, n in contracted.imitation.journal.by_path().items()}
+    contracted.imitation.journal.clear()
+    return counted
+
+
+# Workspaces
+
+
+async def test_without_configured_workspaces_all_are_discovered_once():
+    async with over(PROVIDER, airbyte()) as contracted:
+        assert len(await walked(contracted.adapter, 100)) == 60
+        assert calls(contracted) == {"workspaces/list": 1, "web_backend/connections/list": 2}
+        await walked(contracted.adapter, 100)
+        assert calls(contracted) == {"web_backend/connections/list": 2}
+
+
+async def test_configured_workspaces_are_read_in_their_order_and_no_others():
+    async with over(PROVIDER, airbyte(), workspaces=[SECOND]) as contracted:
+        connections = await walked(contracted.adapter, 7)
+        assert {connection.workspace_id for connection in connections} == {SECOND}
+        assert len(connections) == 20
+        assert "workspaces/list" not in calls(contracted)
+    async with over(PROVIDER, airbyte(), workspaces=[SECOND, FIRST]) as contracted:
+        met = [connection.workspace_id for connection in await walked(contracted.adapter, 7)]
+        assert met == [SECOND] * 20 + [FIRST] * 40
+
+
+async def test_no_workspaces_are_no_connections():
+    imitation = airbyte()
+    imitation.knobs = Knobs(body='{"workspaces": []}', only="/workspaces/list")
+    async with over(PROVIDER, imitation) as contracted:
+        page = await contracted.adapter.page(after=None, limit=5)
+        assert (page.connections, page.more) == ((), False)
+
+
+@pytest.mark.parametrize("workspaces", [["a", "a"], [""]])
+def test_workspaces_that_make_no_sense_are_refused(workspaces: list[str]):
+    with pytest.raises(ValueError, match="workspaces"):
+        settings_of(PROVIDER, {"provider": "airbyte", "base_url": "http://a", "workspaces": workspaces})
+
+
+@GENERATIONS
+async def test_a_workspace_that_fails_costs_the_ids_that_no_other_holds(generation: str):
+    imitation = airbyte(generation)
+    healthy = imitation.app
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        message = await receive()
+        if scope["type"] == "http" and SECOND.encode() in message.get("body", b""):
+            await Response("", 500)(scope, receive, send)
+        else:
+
+            async def again() -> Any:
+                return message
+
+            await healthy(scope, again, send)
+
+    imitation.app = app
+    known = [connection_id(number) for number in (0, 1, 2, 40, 41)]
+    async with over(PROVIDER, imitation, retries=0) as contracted:
+        found = (await contracted.adapter.get_many(dict.fromkeys(known, LIST_FIELDS))).by_id
+    assert [type(found[id]) for id in known] == [Connection] * 3 + [errors.UpstreamFault] * 2
+
+
+# Paging
+
+
+@pytest.mark.parametrize("sizes", [1, 7, 25, 100])
+async def test_nobody_sees_only_the_twenty_rows_that_the_later_generation_gives_unasked(sizes: int):
+    async with over(PROVIDER, airbyte("cursor", size=130)) as contracted:
+        assert len(await walked(contracted.adapter, sizes)) == 130
+
+
+@GENERATIONS
+@pytest.mark.parametrize("limit", [1, 3, 25])
+async def test_a_walk_goes_on_when_the_row_it_stood_on_is_deleted(generation: str, limit: int):
+    imitation = airbyte(generation)
+    async with over(PROVIDER, imitation) as contracted:
+        before = native_ids(await walked(contracted.adapter, 100))
+        first = await contracted.adapter.page(after=None, limit=limit)
+        gone = native_ids(first.connections)[-1]
+        imitation.deleted.add(gone)
+        rest = native_ids(await walked(contracted.adapter, limit, after=first.tokens[-1]))
+    assert native_ids(first.connections) + rest == before
+
+
+@GENERATIONS
+async def test_rows_deleted_elsewhere_are_missed_by_nobody_and_bring_none_twice(generation: str):
+    imitation = airbyte(generation)
+    async with over(PROVIDER, imitation) as contracted:
+        before = native_ids(await walked(contracted.adapter, 100))
+        first = await contracted.adapter.page(after=None, limit=10)
+        imitation.deleted |= {before[2], before[20]}
+        rest = native_ids(await walked(contracted.adapter, 10, after=first.tokens[-1]))
+    assert rest == [id for id in before[10:] if id != before[20]]
+
+
+async def test_a_server_that_refuses_to_hear_of_paging_is_asked_without():
+    imitation = airbyte()
+    imitation.app = _Strict(imitation)
+    async with over(PROVIDER, imitation, retries=0) as contracted:
+        assert len(await walked(contracted.adapter, 7)) == 60
+        calls(contracted)
+        await walked(contracted.adapter, 100)
+        assert calls(contracted) == {"web_backend/connections/list": 2}, "it was asked only once"
+        page = await paged(contracted.adapter, after=None, limit=5, fields=frozenset({"source.version"}))
+        assert page.failures == ()
+        assert page.connections[0].source is not None
+        assert page.connections[0].source.version == "2.1.0"
+
+
+async def test_a_server_updated_meanwhile_is_paged_from_then_on():
+    imitation = airbyte()
+    strict, imitation.app = imitation.app, _Strict(imitation)
+    async with over(PROVIDER, imitation, retries=0) as contracted:
+        assert len(await walked(contracted.adapter, 100)) == 60
+        imitation.generation, imitation.app = "cursor", strict
+        assert len(await walked(contracted.adapter, 100)) == 60
+
+
+class _Strict:
+    """An imitation that refuses words it does not know."""
+
+    def __init__(self, imitation: ImitationServer) -> None:
+        self._app = imitation.app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        message = await receive()
+        if b"pageSize" in message.get("body", b""):
+            await JSONResponse({"message": "Unrecognized field"}, 422)(scope, receive, send)
+        else:
+
+            async def again() -> Any:
+                return message
+
+            await self._app(scope, again, send)
+
+
+# Full records
+
+
+@GENERATIONS
+async def test_a_page_of_list_fields_makes_no_full_reads(generation: str):
+    async with over(PROVIDER, airbyte(generation)) as contracted:
+        fields = frozenset({"name", "status", "source.name", "schedule.human_text", "AirbyteConnection.raw_status"})
+        await paged(contracted.adapter, after=None, limit=10, fields=fields)
+        assert calls(contracted) == {"workspaces/list": 1, "web_backend/connections/list": 1}
+
+
+@pytest.mark.parametrize("path", FULL_RECORD)
+async def test_a_field_of_the_full_record_costs_a_read_for_each_row(path: str):
+    async with over(PROVIDER, airbyte()) as contracted:
+        page = await paged(contracted.adapter, after=None, limit=3, fields=frozenset({path}))
+        assert calls(contracted)["web_backend/connections/get"] == 3
+        assert len({connection.native_id for connection in page.connections}) == 3
+
+
+async def test_full_reads_bring_each_row_its_own_record():
+    async with over(PROVIDER, airbyte()) as contracted:
+        listed = await contracted.adapter.page(after=None, limit=30)
+        full = await paged(contracted.adapter, after=None, limit=30, fields=frozenset(FULL_RECORD))
+        assert native_ids(full.connections) == native_ids(listed.connections)
+        assert all(connection.details.sync_catalog for connection in full.connections)  # type: ignore[union-attr]
+        calls(contracted)
+        wanted = dict.fromkeys(native_ids(full.connections)[:5], frozenset(FULL_RECORD))
+        found = (await contracted.adapter.get_many(wanted)).by_id
+        assert calls(contracted) == {"web_backend/connections/get": 5}
+        assert [found[id] for id in wanted] == list(full.connections[:5])
+
+
+async def test_full_reads_are_made_only_of_those_that_need_them():
+    async with over(PROVIDER, airbyte(), workspaces=[FIRST, SECOND]) as contracted:
+        wanted = dict.fromkeys([connection_id(number) for number in range(10)], LIST_FIELDS)
+        wanted[connection_id(3)] = frozenset({"AirbyteConnection.sync_catalog"})
+        found = (await contracted.adapter.get_many(wanted)).by_id
+        assert calls(contracted) == {"web_backend/connections/list": 2, "web_backend/connections/get": 1}
+        filled = [id for id, got in found.items() if got.details.sync_catalog is not None]  # type: ignore[union-attr]
+        assert filled == [connection_id(3)]
+
+
+async def test_a_full_read_that_fails_leaves_the_row_and_says_so():
+    imitation = airbyte()
+    imitation.knobs = Knobs(status=500, only="/connections/get")
+    async with over(PROVIDER, imitation, retries=0, max_in_flight=1) as contracted:
+        page = await paged(contracted.adapter, after=None, limit=3, fields=frozenset({"AirbyteConnection.prefix"}))
+    assert len(page.connections) == 3
+    assert [type(failure) for failure in page.failures] == [errors.UpstreamFault] * 3
+
+
+async def test_when_it_was_created_is_asked_of_the_later_generation_only():
+    created = frozenset({"created_at"})
+    known = [connection_id(number) for number in range(4)]
+    async with over(PROVIDER, airbyte("dump")) as contracted:
+        page = await paged(contracted.adapter, after=None, limit=4, fields=created)
+        found = (await contracted.adapter.get_many(dict.fromkeys(known, created))).by_id
+        assert "web_backend/connections/get" not in calls(contracted)
+        assert {got.created_at for got in (*page.connections, *found.values())} == {None}  # type: ignore[union-attr]
+    async with over(PROVIDER, airbyte("cursor")) as contracted:
+        found = (await contracted.adapter.get_many(dict.fromkeys(known, created))).by_id
+        assert all(got.created_at for got in found.values()), "even where the first call asks"  # type: ignore[union-attr]
+        page = await paged(contracted.adapter, after=None, limit=4, fields=created)
+        assert all(connection.created_at for connection in page.connections)
+
+
+async def test_a_deleted_connection_is_found_by_id_though_lists_leave_it_out():
+    imitation = airbyte()
+    deleted = connection_id(imitation.size)
+    async with over(PROVIDER, imitation) as contracted:
+        assert deleted not in native_ids(await walked(contracted.adapter, 100))
+        for others in (0, 5):
+            wanted = dict.fromkeys([deleted, *map(connection_id, range(others))], LIST_FIELDS)
+            found = (await contracted.adapter.get_many(wanted)).by_id[deleted]
+            assert isinstance(found, Connection)
+            assert found.status == "DELETED"
+
+
+# Joins
+
+
+async def test_icons_cost_one_list_of_definitions_a_workspace_and_side_and_are_kept():
+    async with over(PROVIDER, airbyte("dump")) as contracted:
+        fields = frozenset({"source.icon", "destination.icon"})
+        connections = await walked(contracted.adapter, 100, fields)
+        assert all(c.source and c.source.icon and c.destination and c.destination.icon for c in connections)
+        assert calls(contracted) == {
+            "workspaces/list": 1,
+            "web_backend/connections/list": 2,
+            "source_definitions/list_for_workspace": 2,
+            "destination_definitions/list_for_workspace": 2,
+        }
+        await walked(contracted.adapter, 10, fields)
+        assert set(calls(contracted)) == {"web_backend/connections/list"}
+
+
+async def test_the_later_generation_has_icons_in_its_rows():
+    async with over(PROVIDER, airbyte("cursor")) as contracted:
+        connections = await walked(contracted.adapter, 100, frozenset({"source.icon", "destination.icon"}))
+        assert all(c.source and c.source.icon for c in connections)
+        assert "source_definitions/list_for_workspace" not in calls(contracted)
+
+
+@GENERATIONS
+async def test_versions_and_documentation_come_from_the_definitions(generation: str):
+    async with over(PROVIDER, airbyte(generation)) as contracted:
+        fields = frozenset({"source.version", "source.documentation_url", "destination.release_stage"})
+        for connection in (await paged(contracted.adapter, after=None, limit=10, fields=fields)).connections:
+            assert connection.source is not None
+            assert connection.destination is not None
+            assert connection.source.version == "2.1.0"
+            assert connection.source.documentation_url
+            assert connection.destination.release_stage
+
+
+async def test_names_of_workspaces_cost_nothing_more_than_finding_them():
+    async with over(PROVIDER, airbyte()) as contracted:
+        connections = await walked(contracted.adapter, 100, frozenset({"workspace_name"}))
+        assert {connection.workspace_name for connection in connections} == set(WORKSPACES)
+        assert calls(contracted) == {"workspaces/list": 1, "web_backend/connections/list": 2}
+
+
+async def test_a_join_that_fails_leaves_the_rows_and_says_so_once():
+    imitation = airbyte()
+    imitation.knobs = Knobs(status=503, only="source_definitions")
+    async with over(PROVIDER, imitation, retries=0) as contracted:
+        page = await paged(contracted.adapter, after=None, limit=10, fields=frozenset({"source.icon"}))
+        assert len(page.connections) == 10
+        assert [type(failure) for failure in page.failures] == [errors.UpstreamFault]
+        found = await contracted.adapter.get_many({connection_id(0): frozenset({"source.icon"})})
+        assert isinstance(found.by_id[connection_id(0)], Connection)
+        assert [type(failure) for failure in found.failures] == [errors.UpstreamFault]
+
+
+async def test_a_list_without_names_is_completed_from_the_lists_of_both_sides():
+    imitation = airbyte()
+
+    def bare(body: Any) -> Any:
+        rows = [
+            {**row, side: {f"{side}Id": row[side][f"{side}Id"]}} for row in body["connections"] for side in ("source",)
+        ]
+        return {"connections": rows}
+
+    imitation.app = Rewritten(imitation.app, "/connections/list", bare)
+    async with over(PROVIDER, imitation) as contracted:
+        page = await paged(contracted.adapter, after=None, limit=10, fields=frozenset({"source.name", "source.type"}))
+        assert all(c.source and c.source.name and c.source.type for c in page.connections)
+        counted = calls(contracted)
+        assert counted["sources/list"] == 1
+        assert "destinations/list" not in counted
+
+
+async def test_no_call_ever_sends_an_empty_filter_or_asks_for_a_refreshed_catalog():
+    bodies: list[Any] = []
+
+    async def note(request: Request) -> Response:
+        bodies.append(await request.json() if await request.body() else None)
+        return JSONResponse({"connections": [], "workspaces": [{"workspaceId": FIRST}], "jobs": []})
+
+    imitation = airbyte()
+    imitation.app = Starlette(routes=[Route("/{path:path}", note, methods=["POST"])])
+    async with over(PROVIDER, imitation) as contracted:
+        await paged(contracted.adapter, after=None, limit=10, fields=frozenset(FULL_RECORD))
+        await contracted.adapter.get_many({connection_id(0): frozenset(FULL_RECORD)})
+    assert bodies
+    for body in bodies:
+        assert body is None or not any(value == [] for value in body.values())
+        assert "withRefreshedCatalog" not in (body or {})

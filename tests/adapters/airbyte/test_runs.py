@@ -1,0 +1,120 @@
+"""Airbyte's jobs as runs: ids and counts beyond 32 bits, seconds, the last attempt's numbers, no stack traces."""
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+import pytest
+
+from adapters.airbyte import PROVIDER, convert, wire
+from adapters.airbyte.demo import PLANTED, AirbyteImitation
+from adapters.decode import rows
+from adapters.imitation import Knobs
+from adapters.model import Run, RunStatus
+from tests.adapters.contract import NOW, Contracted, over
+
+JOB = {
+    "id": 9_007_199_254_740_993,
+    "configType": "sync",
+    "configId": "c",
+    "createdAt": 1678440000,
+    "startedAt": 1678440005,
+    "updatedAt": 1678440100,
+    "status": "succeeded",
+}
+FAILURE = {
+    "failureOrigin": "source",
+    "externalMessage": "Refused: password=hunter2 for https://user:hunter2@db.example",
+    "internalMessage": f"with {PLANTED}",
+    "stacktrace": f"java.lang.X {PLANTED}",
+    "timestamp": 1678440100000,
+}
+
+
+def run(attempts: Any = None, **job: Any) -> Run:
+    body = msgspec.json.encode([{"job": JOB | job, "attempts": attempts}])
+    (row,) = rows(body, wire.JobWithAttempts).rows
+    return convert.run(row)
+
+
+def at(seconds: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def test_a_job_is_a_run_with_the_numbers_of_its_last_attempt():
+    attempts = [
+        {"recordsSynced": 1, "bytesSynced": 2, "endedAt": 1678440050, "failureSummary": {"failures": [FAILURE]}},
+        {"recordsSynced": 2**40, "bytesSynced": 2**62, "endedAt": 1678440090},
+    ]
+    assert run(attempts) == Run(
+        id="9007199254740993",
+        status=RunStatus.SUCCEEDED,
+        started_at=at(1678440005),
+        ended_at=at(1678440090),
+        records_synced=2**40,
+        bytes_synced=2**62,
+    )
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed", "cancelled", "incomplete"])
+def test_a_finished_job_without_attempts_ended_when_it_last_changed(status: str):
+    assert run([], status=status).ended_at == at(1678440100)
+
+
+@pytest.mark.parametrize("status", ["pending", "queued", "running", "a_new_word", None])
+def test_a_job_that_goes_on_has_no_end(status: str | None):
+    got = run([{"endedAt": 1678440090}], status=status)
+    assert got.ended_at is None
+    assert got.started_at == at(1678440005)
+
+
+def test_a_job_that_did_not_start_has_the_time_it_was_made():
+    assert run(None, status="pending", startedAt=None).started_at == at(1678440000)
+
+
+def test_counts_come_from_the_statistics_where_the_attempt_has_none():
+    stats = {"recordsCommitted": 7, "recordsEmitted": 9, "bytesEmitted": 11}
+    got = run([{"totalStats": stats}])
+    assert (got.records_synced, got.bytes_synced) == (7, 11)
+    assert run([{"recordsSynced": 0, "totalStats": stats}]).records_synced == 0
+
+
+def test_what_went_wrong_is_what_is_meant_for_people_with_credentials_masked():
+    got = run([{"failureSummary": {"failures": [{"externalMessage": None}, FAILURE]}}], status="failed")
+    assert got.error == "Refused: password=********** for https://**********@db.example"
+    assert PLANTED not in repr(got)
+
+
+@pytest.mark.parametrize("summary", [None, {}, {"failures": None}, {"failures": []}, {"failures": [{}]}, "x", []])
+def test_a_failure_without_words_has_none(summary: Any):
+    assert run([{"failureSummary": summary}], status="failed").error is None
+
+
+def test_odd_values_cost_themselves_only():
+    odd = run([{"recordsSynced": "many", "bytesSynced": {}, "endedAt": "soon"}], status=5, createdAt="x", startedAt=[])
+    assert odd == Run(id="9007199254740993", status=RunStatus.UNKNOWN)
+    extremes = run([{"recordsSynced": -(2**63), "endedAt": 2**63 - 1}], id=-(2**63), startedAt=-(2**63))
+    assert (extremes.id, extremes.records_synced, extremes.ended_at) == (str(-(2**63)), -(2**63), None)
+
+
+async def jobs(contracted: Contracted, body: Any, limit: int = 10, after: str | None = None) -> Any:
+    contracted.imitation.knobs = Knobs(body=msgspec.json.encode(body).decode(), only="/jobs/list")
+    page = await contracted.adapter.page(after=None, limit=1)
+    return await contracted.adapter.runs(page.connections[0], after=after, limit=limit)
+
+
+async def test_a_job_nobody_can_read_costs_that_job_and_its_place_is_kept():
+    async with over(PROVIDER, AirbyteImitation(clock=lambda: NOW)) as contracted:
+        listed = [{"job": JOB | {"id": 1}}, {"job": {"id": None}}, {"job": JOB | {"id": 3}}]
+        page = await jobs(contracted, {"jobs": listed, "totalJobCount": 9}, limit=3)
+        assert ([run.id for run in page.runs], page.more, page.total) == (["1", "3"], True, 9)
+        assert '"",3' in page.tokens[-1], "as many jobs were behind it"
+        last = await jobs(contracted, {"jobs": listed, "totalJobCount": 9}, limit=3, after='["",6]')
+        assert not last.more
+
+
+async def test_without_a_total_a_short_page_is_the_last():
+    async with over(PROVIDER, AirbyteImitation(clock=lambda: NOW)) as contracted:
+        assert (await jobs(contracted, {"jobs": [{"job": JOB}]}, limit=1)).more
+        assert not (await jobs(contracted, {"jobs": [{"job": JOB}]}, limit=2)).more
+        assert not (await jobs(contracted, {"jobs": [], "totalJobCount": 5}, limit=2)).more

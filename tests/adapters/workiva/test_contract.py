@@ -1,0 +1,14 @@
+"""Workiva keeps the promises of every adapter."""
+
+from adapters.workiva import PROVIDER
+from adapters.workiva.demo import CLIENT_SECRET, WorkivaImitation
+from tests.adapters.contract import NOW, AdapterContract
+
+
+class TestWorkiva(AdapterContract):
+    provider = PROVIDER
+    list_path, rows_in, id_name = "/api/v1/connections", "body", "connectionId"
+    secrets = (CLIENT_SECRET,)
+
+    def imitation(self) -> WorkivaImitation:
+        return WorkivaImitation(clock=lambda: NOW)

@@ -1,0 +1,261 @@
+"""What reading Workiva costs, where its tokens come from, and what a walk and a name take."""
+
+import time
+from typing import Any
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from adapters import errors
+from adapters.imitation import Knobs
+from adapters.model import Connection
+from adapters.port import LIST_FIELDS
+from adapters.workiva import PROVIDER
+from adapters.workiva.client import API_VERSION
+from adapters.workiva.demo import WorkivaImitation
+from tests.adapters.contract import (
+    NOW,
+    Contracted,
+    Rewritten,
+    built,
+    host_called,
+    native_ids,
+    over,
+    paged,
+    settings_of,
+    walked,
+)
+
+NAMES = frozenset({"source.name"})
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Noting:
+    """An app, and what it was asked."""
+
+    def __init__(self, server: WorkivaImitation) -> None:
+        self._app, server.app = server.app, self
+        self.asked: list[tuple[str, list[tuple[str, str]], dict[str, str]]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            request = Request(scope)
+            self.asked.append((scope["path"], request.query_params.multi_items(), dict(request.headers)))
+        await self._app(scope, receive, send)
+
+
+def workiva(**options: Any) -> WorkivaImitation:
+    return WorkivaImitation(clock=lambda: NOW, **options)
+
+
+def calls(contracted: Contracted) -> dict[str, int]:
+    counted = dict(contracted.imitation.journal.by_path())
+    contracted.imitation.journal.clear()
+    return counted
+
+
+# Tokens
+
+
+async def test_tokens_come_from_their_own_host():
+    data, tokens = workiva(), workiva()
+    data.tokens = tokens.tokens
+    async with data.serve() as data_url, tokens.serve() as token_url, httpx.AsyncClient() as client:
+        raw = data.settings(data_url) | {"token_url": token_url}
+        page = await built(PROVIDER, client, raw).page(after=None, limit=5)
+    assert len(page.connections) == 5
+    assert tokens.journal.calls == ["POST /oauth2/token"]
+    assert data.journal.calls == ["GET /api/v1/connections"]
+
+
+@pytest.mark.parametrize(("region", "host"), [("us", "app"), ("eu", "eu"), ("apac", "apac")])
+async def test_a_region_has_a_host_for_data_and_another_for_tokens(region: str, host: str):
+    raw = {"provider": "workiva", "region": region}
+    grant = {"client_id": "a", "client_secret": "b"}
+    assert await host_called(PROVIDER, {**raw, "auth": {"token": "t"}}) == f"h.{host}.wdesk.com:443"
+    assert await host_called(PROVIDER, {**raw, "auth": grant}) == f"api.{host}.wdesk.com:443"
+
+
+async def test_a_token_is_kept_its_ten_minutes_and_then_renewed():
+    clock = Hand()
+    async with over(PROVIDER, WorkivaImitation(clock=clock), retries=0) as contracted:
+        for _ in range(3):
+            await walked(contracted.adapter, 100)
+        assert calls(contracted) == {"POST /oauth2/token": 1, "GET /api/v1/connections": 3}
+        clock.now += 600
+        await walked(contracted.adapter, 100)
+        assert calls(contracted) == {"POST /oauth2/token": 1, "GET /api/v1/connections": 2}
+
+
+async def test_a_token_without_a_term_is_used_all_the_same():
+    for said in ({"expires_in": None}, {"expires_in": "599"}, {"expires_in": "soon"}, {}):
+        server = workiva()
+        server.app = Rewritten(
+            server.app, "/oauth2/token", lambda body, said=said: {"access_token": body["access_token"], **said}
+        )
+        async with over(PROVIDER, server) as contracted:
+            await walked(contracted.adapter, 30)
+            assert calls(contracted)["POST /oauth2/token"] == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+async def test_no_token_to_be_had_is_unauthorized_for_a_page_and_for_each_id(status: int):
+    server = workiva()
+    server.knobs = Knobs(status=status, only="/oauth2/token")
+    id = server.rows()[0]["connectionId"]
+    async with over(PROVIDER, server, retries=0) as contracted:
+        with pytest.raises(errors.Unauthorized) as raised:
+            await walked(contracted.adapter, 5)
+        assert raised.value.operation == "get_token"
+        assert isinstance((await contracted.adapter.get_many({id: LIST_FIELDS})).by_id[id], errors.Unauthorized)
+
+
+@pytest.mark.parametrize("region", ["uk", "", "US"])
+def test_a_region_that_does_not_exist_is_refused(region: str):
+    with pytest.raises(ValueError, match="region"):
+        settings_of(PROVIDER, {"provider": "workiva", "region": region})
+
+
+async def test_a_user_name_and_a_password_are_no_way_to_log_in():
+    async with httpx.AsyncClient() as client:
+        raw = {"provider": "workiva", "auth": {"username": "a", "password": "hunter2"}}
+        with pytest.raises(errors.ConfigurationError) as raised:
+            built(PROVIDER, client, raw)
+    assert "hunter2" not in str(raised.value)
+
+
+# Lists
+
+
+async def test_every_call_names_the_version_and_pages_by_limit_and_offset_within_bounds():
+    server = workiva(size=1500)
+    noting = Noting(server)
+    async with over(PROVIDER, server) as contracted:
+        assert len(await walked(contracted.adapter, 5000)) == 1500
+    lists = [(dict(query), headers) for path, query, headers in noting.asked if path.endswith("/connections")]
+    assert [(query["limit"], query["offset"]) for query, _ in lists] == [("1000", "0"), ("1000", "1000")]
+    assert all(set(query) == {"limit", "offset"} for query, _ in lists)
+    assert all(headers["x-version"] == API_VERSION for _, headers in lists)
+
+
+async def test_any_number_of_ids_costs_one_list():
+    async with over(PROVIDER, workiva(size=900)) as contracted:
+        ids = native_ids(await walked(contracted.adapter, 1000))
+        calls(contracted)
+        assert len((await contracted.adapter.get_many(dict.fromkeys(ids, LIST_FIELDS))).by_id) == 900
+        assert calls(contracted) == {"GET /api/v1/connections": 1}
+
+
+async def test_ids_behind_the_first_thousand_are_asked_for_one_by_one():
+    server = workiva(size=1010)
+    async with over(PROVIDER, server) as contracted:
+        ids = [row["connectionId"] for row in server.rows()][995:1003]
+        found = (await contracted.adapter.get_many(dict.fromkeys(ids, LIST_FIELDS))).by_id
+        assert set(found) == set(ids)
+        counted = calls(contracted)
+        assert counted["GET /api/v1/connections"] == 1
+        assert sum(n for path, n in counted.items() if path.startswith("GET /api/v1/connections/")) == 3
+
+
+@pytest.mark.parametrize("workspace_id", [None, WorkivaImitation().row(0)["workspaceId"]])
+async def test_a_read_by_id_is_narrowed_to_a_workspace_only_where_one_is_configured(workspace_id: str | None):
+    server = workiva()
+    noting = Noting(server)
+    id = server.rows()[0]["connectionId"]
+    async with over(PROVIDER, server, workspace_id=workspace_id) as contracted:
+        assert isinstance((await contracted.adapter.get_many({id: LIST_FIELDS})).by_id[id], Connection)
+    assert noting.asked[-1][1] == ([("workspaceId", workspace_id)] if workspace_id else [])
+
+
+# Names
+
+
+async def test_without_names_asked_for_no_names_are_looked_up():
+    async with over(PROVIDER, workiva()) as contracted:
+        connections = await walked(contracted.adapter, 100, frozenset({"source.id", "source.type", "name"}))
+        assert {path for path in calls(contracted) if "query" in path or "table" in path} == set()
+        assert all(connection.source is None or connection.source.name is None for connection in connections)
+
+
+async def test_names_of_queries_and_tables_are_looked_up_once_for_all_pages():
+    async with over(PROVIDER, workiva()) as contracted:
+        connections = await walked(contracted.adapter, 100, NAMES)
+        assert calls(contracted) == {
+            "POST /oauth2/token": 1,
+            "GET /api/v1/connections": 1,
+            "GET /api/v1/query": 1,
+            "GET /api/v1/table": 1,
+        }
+        for connection in connections:
+            assert connection.source is not None
+            named = (connection.source.type or "").startswith("wdata_")
+            assert (connection.source.name is not None) == named
+        await walked(contracted.adapter, 7, NAMES)
+        assert set(calls(contracted)) == {"GET /api/v1/connections"}
+
+
+async def test_queries_without_an_answer_are_not_asked_for_again():
+    server = workiva()
+    server.knobs = Knobs(body='{"body": [], "code": 200}', only="/api/v1/query")
+    async with over(PROVIDER, server) as contracted:
+        for _ in range(3):
+            await paged(contracted.adapter, after=None, limit=50, fields=NAMES)
+        assert calls(contracted)["GET /api/v1/query"] == 1
+
+
+async def test_the_names_asked_for_are_those_of_the_rows_and_never_none():
+    server = workiva()
+    noting = Noting(server)
+    async with over(PROVIDER, server) as contracted:
+        page = await paged(contracted.adapter, after=None, limit=4, fields=NAMES)
+    wanted = {
+        c.source.id for c in page.connections if c.source and c.source.type in ("wdata_query", "wdata_shared_query")
+    }
+    (query,) = [query for path, query, _ in noting.asked if path.endswith("/query")]
+    assert {value for name, value in query if name == "ids"} == wanted
+    assert wanted
+
+
+async def test_a_lookup_that_fails_leaves_the_rows_and_says_so():
+    server = workiva()
+    server.knobs = Knobs(status=500, only="/api/v1/query")
+    async with over(PROVIDER, server, retries=0) as contracted:
+        page = await paged(contracted.adapter, after=None, limit=50, fields=NAMES)
+        assert len(page.connections) == 50
+        assert [type(failure) for failure in page.failures] == [errors.UpstreamFault]
+        assert any(c.source and c.source.name for c in page.connections), "the tables have theirs"
+
+
+async def test_a_list_of_tables_whose_cursor_leads_nowhere_ends():
+    server = workiva()
+    server.app = Rewritten(server.app, "/api/v1/table", lambda body: body | {"cursor": "0.1"})
+    async with over(PROVIDER, server) as contracted:
+        page = await paged(contracted.adapter, after=None, limit=50, fields=NAMES)
+        assert page.failures == ()
+        assert calls(contracted)["GET /api/v1/table"] <= 3
+
+
+# Runs
+
+
+async def test_the_only_run_is_the_last_one_and_costs_nothing():
+    async with over(PROVIDER, workiva()) as contracted:
+        connections = await walked(contracted.adapter, 100)
+        calls(contracted)
+        for connection in connections:
+            page = await contracted.adapter.runs(connection, after=None, limit=10)
+            assert page.runs == (() if connection.last_run is None else (connection.last_run,))
+            assert (page.more, page.total) == (False, len(page.runs))
+            assert (await contracted.adapter.runs(connection, after="1", limit=10)).runs == ()
+        assert calls(contracted) == {}

@@ -1,0 +1,112 @@
+"""GraphiQL in a real browser: it works with no network beyond this machine, and nothing in it breaks the policy."""
+
+import shutil
+from collections.abc import AsyncGenerator
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Page, Request, async_playwright
+
+from gateway.examples import EXAMPLES
+from tests.conftest import Fleet
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ARGUMENTS = (
+    "--no-sandbox",  # a container's root has no other way
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+TELL_VIOLATIONS = (
+    "document.addEventListener('securitypolicyviolation', e => console.error('CSP', e.violatedDirective, e.blockedURI))"
+)
+EDITOR = ".graphiql-query-editor .monaco-editor .view-line"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: chromium, chromium-browser, google-chrome"),
+]
+
+
+class Tab(NamedTuple):
+    """A page, and what was noticed of it."""
+
+    page: Page
+    requests: list[Request]
+    complaints: list[str]
+
+    async def run(self, title: str) -> None:
+        """Pick an example and run it."""
+        panel = self.page.get_by_role("region", name="Examples")
+        if not await panel.is_visible():
+            await self.page.get_by_role("button", name="Show Examples").click()
+        await panel.get_by_role("button", name=title).click()
+        await self.page.get_by_role("button", name="Execute query").click()
+
+    async def shows(self, text: str) -> None:
+        """Wait until the result holds this text."""
+        await self.page.get_by_role("region", name="Result Window").get_by_text(text).first.wait_for()
+
+
+@pytest.fixture
+async def tab(fleet: Fleet) -> AsyncGenerator[Tab]:
+    """GraphiQL, open and ready to be typed into."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        # As large as a screen: the editor draws only the lines that are seen.
+        context = await browser.new_context(viewport={"width": 1600, "height": 1400})
+        await context.add_init_script(TELL_VIOLATIONS)
+        tab = Tab(await context.new_page(), [], [])
+        tab.page.on("request", lambda request: tab.requests.append(request))  # noqa: PLW0108  Playwright marks what it is given
+        tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
+        tab.page.on("console", lambda said: tab.complaints.append(said.text) if said.type == "error" else None)
+        tab.page.set_default_timeout(15_000)
+        await tab.page.goto(f"{fleet.url}/graphql")
+        await tab.page.wait_for_selector(EDITOR)
+        yield tab
+        await context.close()
+        await browser.close()
+
+
+async def test_an_example_is_run_and_shows_rows_of_all_providers_with_no_network_but_ours(tab: Tab, fleet: Fleet):
+    await tab.run("All connections")
+    for provider in ("AIRBYTE", "WORKIVA", "UNIFIED_TO"):
+        await tab.shows(f'"{provider}"')
+    hosts = {urlsplit(request.url).netloc for request in tab.requests if not request.url.startswith(("data:", "blob:"))}
+    assert hosts == {urlsplit(fleet.url).netloc}
+    assert tab.complaints == []
+
+
+async def test_every_example_is_answered_without_an_error(tab: Tab):
+    for example in EXAMPLES:
+        async with tab.page.expect_response(lambda response: response.request.method == "POST") as answer:
+            await tab.run(example.title)
+        answered = await (await answer.value).json()
+        assert answered["data"], example.title
+        assert "errors" not in answered, example.title
+    assert tab.complaints == []
+
+
+async def test_the_documentation_and_the_explorer_open(tab: Tab):
+    page = tab.page
+    await page.get_by_role("button", name="Show Documentation Explorer").click()
+    panel = page.locator(".graphiql-plugin")
+    await panel.get_by_text("Query", exact=True).click()
+    await panel.get_by_text("Everything that can be asked.").wait_for()
+    await page.get_by_role("button", name="Show GraphiQL Explorer").click()
+    await panel.get_by_text("connections", exact=True).first.wait_for()
+    assert tab.complaints == []
+
+
+async def test_what_the_gateway_refuses_is_shown(tab: Tab):
+    await tab.page.locator(".graphiql-query-editor .monaco-editor").first.click()
+    await tab.page.keyboard.press("Control+A")
+    await tab.page.keyboard.insert_text("{ connections(first: ")
+    await tab.page.get_by_role("button", name="Execute query").click()
+    await tab.shows('"GRAPHQL_PARSE_FAILED"')
+    # A browser notes the status of every answer that is none of the 200s; nothing else may be wrong.
+    assert [text for text in tab.complaints if "status of 400" not in text] == []

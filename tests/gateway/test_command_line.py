@@ -1,0 +1,247 @@
+"""The command line as a user types it: what it prints, with which status it ends, and that it ends when told to."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from adapters.imitation import Knobs
+from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet
+
+ROOT = Path(__file__).parents[2]
+ENDS_WITHIN_S = 30
+SECRET = "s3cr3t-v4lue"
+
+
+class Ended(NamedTuple):
+    """A command that came to its end."""
+
+    status: int
+    out: str
+    err: str
+
+
+async def gateway(*arguments: str, environment: Mapping[str, str] | None = None) -> Ended:
+    """Run a command to its end."""
+    async with running(*arguments, environment=environment) as process:
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            out, err = await process.communicate()
+    assert process.returncode is not None
+    return Ended(process.returncode, out.decode(), err.decode())
+
+
+@contextlib.asynccontextmanager
+async def running(
+    *arguments: str, environment: Mapping[str, str] | None = None
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """A command that goes on while the block does, and not longer."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-W", "error", "-m", "gateway", *arguments,
+        cwd=ROOT, env={**os.environ, **(environment or {})},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def stopped(process: asyncio.subprocess.Process, number: signal.Signals) -> Ended:
+    """How a command ends when it is told to."""
+    process.send_signal(number)
+    async with asyncio.timeout(ENDS_WITHIN_S):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return Ended(process.returncode, out.decode(), err.decode())
+
+
+def configuration(upstreams: Mapping[str, Any], path: Path, **sections: Any) -> str:
+    """A file over the imitations, with the secrets by reference."""
+    instances = {name: server.settings(url) for name, (server, url) in upstreams.items()}
+    instances[UNIFIED_TO]["auth"] = {"token": "${UNIFIED_TOKEN}"}
+    path.write_text(yaml.safe_dump({"instances": instances, **sections}, sort_keys=False), encoding="utf-8")
+    return str(path)
+
+
+def environment(upstreams: Mapping[str, Any]) -> dict[str, str]:
+    server, url = upstreams[UNIFIED_TO]
+    return {"UNIFIED_TOKEN": server.settings(url)["auth"]["token"]}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+async def answers(url: str) -> httpx.Response:
+    """The page of instances, as soon as the server listens."""
+    async with httpx.AsyncClient() as client, asyncio.timeout(ENDS_WITHIN_S):
+        while True:
+            try:
+                return await client.post(f"{url}/graphql", json={"query": "{ instances { name } }"})
+            except httpx.ConnectError:
+                await asyncio.sleep(0.05)
+
+
+async def test_schema_prints_the_graph_as_it_is_reviewed():
+    ended = await gateway("schema")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out == (ROOT / "schema.graphql").read_text(encoding="utf-8")
+
+
+async def test_schema_prints_a_federation_subgraph():
+    ended = await gateway("schema", "--federation")
+    assert ended.status == 0
+    assert 'schema @link(url: "https://specs.apollo.dev/federation/v2' in ended.out
+    assert 'type Connection implements Node @key(fields: "id", ' in ended.out
+    assert '@key(fields: "instance { name } nativeId", ' in ended.out
+
+
+async def test_schema_prints_the_json_schema_of_the_configuration():
+    ended = await gateway("schema", "--config")
+    assert ended.status == 0
+    Draft202012Validator.check_schema(json.loads(ended.out))
+
+
+async def test_check_prints_what_it_found_of_each_instance(fleet: Fleet, upstreams: Mapping[str, Any], tmp_path: Path):
+    config = configuration(upstreams, tmp_path / "gateway.yaml")
+    ended = await gateway("check", "--config", config, environment=environment(upstreams))
+    header, *rows = ended.out.splitlines()
+    assert (ended.status, header.split()[:5]) == (0, ["instance", "provider", "reached", "authenticated", "rows"])
+    assert [row.split()[0] for row in rows] == [AIRBYTE, WORKIVA, UNIFIED_TO]
+    assert all(" yes " in row and " 10 " in row for row in rows)
+    assert fleet.calls(AIRBYTE, "/connections/list") == 1
+
+
+async def test_check_fails_where_an_instance_does_and_says_what_is_wrong(
+    fleet: Fleet, upstreams: Mapping[str, Any], tmp_path: Path
+):
+    fleet.servers[WORKIVA].knobs = Knobs(status=500)
+    config = configuration(upstreams, tmp_path / "gateway.yaml")
+    wrong = {"UNIFIED_TOKEN": SECRET}
+    ended = await gateway("check", "--config", config, environment=wrong)
+    rows = {row.split()[0]: row for row in ended.out.splitlines()}
+    assert ended.status == 1
+    assert "status 500" in rows[WORKIVA]
+    assert "credentials" in rows[UNIFIED_TO]
+    assert " NO " in rows[UNIFIED_TO]
+    assert " 10 " in rows[AIRBYTE]
+    assert SECRET not in ended.out + ended.err
+
+
+async def test_check_says_where_nobody_answers(tmp_path: Path):
+    base_url = f"http://127.0.0.1:{free_port()}/api"
+    path = tmp_path / "gateway.yaml"
+    path.write_text(yaml.safe_dump({"instances": {"a": {"provider": "airbyte", "base_url": base_url}}}))
+    ended = await gateway("check", "--config", str(path))
+    assert ended.status == 1
+    assert "cannot be reached" in ended.out
+    assert base_url not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_demo_prints_its_address_answers_there_and_ends_when_told(number: signal.Signals):
+    async with running("demo", "--port", "0") as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            while not lines or not lines[-1].startswith("GraphiQL: "):
+                line = (await process.stdout.readline()).decode()
+                assert line, "it ended"
+                lines.append(line)
+        url = lines[-1].removeprefix("GraphiQL: ").strip().removesuffix("/graphql")
+        query = "{ connections(first: 9) { nodes { provider } } }"
+        async with httpx.AsyncClient() as client:
+            response = await client.post(f"{url}/graphql", json={"query": query})
+            providers = {node["provider"] for node in response.json()["data"]["connections"]["nodes"]}
+            assert providers == {"AIRBYTE", "WORKIVA", "UNIFIED_TO"}
+            knobs = [line.split()[-1] for line in lines if "/_knobs" in line]
+            assert len(knobs) == 3
+            assert (await client.post(knobs[0], json={"status": 500})).json()["status"] == 500
+        ended = await stopped(process, number)
+    assert ended.status == 0
+    assert "Traceback" not in ended.err
+
+
+async def test_demo_says_that_its_port_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        ended = await gateway("demo", "--port", port)
+    assert ended.status == 2
+    assert f"port {port}" in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_serve_answers_over_the_configured_upstreams_and_ends_cleanly(
+    fleet: Fleet, upstreams: Mapping[str, Any], tmp_path: Path
+):
+    port = free_port()
+    config = configuration(upstreams, tmp_path / "gateway.yaml", server={"port": port})
+    async with running("serve", "--config", config, environment=environment(upstreams)) as process:
+        response = await answers(f"http://127.0.0.1:{port}")
+        assert [row["name"] for row in response.json()["data"]["instances"]] == list(fleet.servers)
+        async with httpx.AsyncClient() as client:
+            page = await client.post(
+                f"http://127.0.0.1:{port}/graphql", json={"query": "{ connections(first: 9) { nodes { id } } }"}
+            )
+        assert len(page.json()["data"]["connections"]["nodes"]) == 9
+        ended = await stopped(process, signal.SIGTERM)
+    assert ended.status in (0, -signal.SIGTERM)
+    assert "Traceback" not in ended.err
+    assert all(json.loads(line) for line in ended.err.splitlines()), "every line of the log is a JSON object"
+    assert any(json.loads(line)["message"] == "request" for line in ended.err.splitlines())
+
+
+async def test_serve_says_that_its_port_is_taken(upstreams: Mapping[str, Any], tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        config = configuration(upstreams, tmp_path / "gateway.yaml", server={"port": port})
+        ended = await gateway("serve", "--config", config, environment=environment(upstreams))
+    assert ended.status == 2
+    assert f"port {port}" in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (f"instances: {{}}\nunknown: {SECRET}", "unknown:"),
+        (
+            "instances: { a: { provider: unified_to, auth: { token: '${NOT_SET_ANYWHERE}' } } }",
+            "instances.a.auth.token:",
+        ),
+        (f"instances: {{ a: {{ provider: airbyte, base_url: '{SECRET}' }} }}", "instances.a: base_url:"),
+        (f"instances: [ {SECRET}", "line 1:"),
+    ],
+    ids=range(4),
+)
+async def test_a_configuration_that_cannot_be_used_is_told_in_a_line(command: str, text: str, key: str, tmp_path: Path):
+    path = tmp_path / "gateway.yaml"
+    path.write_text(text, encoding="utf-8")
+    ended = await gateway(command, "--config", str(path))
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith(f"gateway: {key}")
+    assert len(ended.err.splitlines()) == 1
+    assert SECRET not in ended.err
+
+
+async def test_a_missing_file_and_an_unknown_command_are_told():
+    missing = await gateway("serve", "--config", "no-such-file.yaml")
+    assert (missing.status, missing.err) == (2, "gateway: no-such-file.yaml: cannot be read\n")
+    unknown = await gateway("dance")
+    assert unknown.status == 2
+    assert "usage: gateway" in unknown.err
