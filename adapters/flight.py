@@ -64,6 +64,11 @@ class Kept:
         self._answers: dict[Hashable, tuple[float, Any]] = {}
         self._failures: dict[Hashable, tuple[float, AdapterError]] = {}
 
+    def forget(self, key: Hashable) -> None:
+        """Ask again for this one, whatever is kept."""
+        self._answers.pop(key, None)
+        self._failures.pop(key, None)
+
     async def get(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
         """The kept answer of ``call``, or a new one. Raises what it raises where there is none."""
         now = time.monotonic()

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import httpx
 import msgspec
 
+from adapters.auth import Authorizer
 from adapters.errors import AdapterError
 from adapters.model import Connection, Run, Word
 from adapters.transport import Hook, Settings, Transport
@@ -138,6 +139,26 @@ class Workshop(NamedTuple):
     instance: str
     client: httpx.AsyncClient
     hooks: Sequence[Hook] = ()
+
+    def transport(
+        self,
+        settings: Settings,
+        base_url: str,
+        *,
+        authorizer: Authorizer | None = None,
+        headers: Mapping[str, str] = {},
+    ) -> Transport:
+        """Calls to ``base_url`` in the name of this instance. Raises ConfigurationError for a URL that is none."""
+        return Transport(
+            instance=self.instance,
+            provider=str(type(settings).__struct_config__.tag),
+            settings=settings,
+            base_url=base_url,
+            client=self.client,
+            authorizer=authorizer,
+            headers=headers,
+            hooks=self.hooks,
+        )
 
 
 class Imitation(Protocol):

@@ -90,14 +90,17 @@ class AirbyteAdapter:
         try:
             listed = await self._client.list_connections(workspace_id, limit=asked, cursor=start.last or None)
         except NotFound:
-            if not start.last:
+            if start.last:
+                return await self._read_around(workspace_id, start, limit)
+            if workspace_id in self._workspaces or workspace_id in await self._joins.workspace_names(anew=True):
                 raise
-            return await self._read_around(workspace_id, start, limit)
+            # Deleted since it was discovered: nothing is in it, which is no reason to lose the others.
+            return walk.page((), start, more=False)
         places = self._places(listed.rows, workspace_id)
         if listed.page_size is None:
             at = _resumes_at(places, start)
             return _page(places[at : at + limit], start, more=at + limit < len(places))
-        return _page(places, start, more=len(places) >= listed.page_size)
+        return _page(places, start, more=listed.goes_on(start.position))
 
     async def _read_around(self, workspace_id: str, start: walk.Token, limit: int) -> walk.Part:
         """The page after a row that is gone: the upstream looks its cursor up and answers 404 for a deleted one, so
@@ -105,8 +108,7 @@ class AirbyteAdapter:
         at = max(0, start.position - 1)
         listed = await self._client.list_connections(workspace_id, limit=at + limit)
         places = self._places(listed.rows, workspace_id)
-        more = len(places) >= (listed.page_size or at + limit)
-        return _page(places[at : at + limit], start, more=more)
+        return _page(places[at : at + limit], start, more=listed.goes_on(0))
 
     def _places(self, rows: Rows[wire.ListItem], workspace_id: str) -> list[Connection | None]:
         return [row and self._unified(row, workspace_id) for row in rows.places]

@@ -14,7 +14,7 @@ from adapters.decode import Rows
 from adapters.errors import ConfigurationError, NotFound, Rejected, Unauthorized
 from adapters.port import Workshop
 from adapters.secret import Secret
-from adapters.transport import Request, Transport
+from adapters.transport import Request
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -44,10 +44,17 @@ class Settings(transport.Settings, frozen=True, kw_only=True, tag="airbyte"):
 
 class ConnectionPage(NamedTuple):
     """Rows in the upstream's order. ``page_size`` is None where the upstream does not page at all and these are all
-    the rows of the workspace."""
+    the rows of the workspace; ``total`` counts those of all pages where the upstream says so."""
 
     rows: Rows[wire.ListItem]
     page_size: int | None
+    total: int | None
+
+    def goes_on(self, before: int) -> bool:
+        """Whether there are rows after these, which come after ``before`` others. Both signs are heeded: a server may
+        give fewer rows than it was asked for and says it gives, and its count may be out of date."""
+        read = len(self.rows.places)
+        return read > 0 and (read >= (self.page_size or read + 1) or before + read < (self.total or 0))
 
 
 class JobPage(NamedTuple):
@@ -64,19 +71,8 @@ class Client:
         self._pages = True  # until the upstream refuses it
         self.is_later = False
         """Whether the upstream showed itself to be of the later generation, which dates connections."""
-        self._tokens = self._transport(settings, workshop, None)
-        self.transport = self._transport(settings, workshop, self._authorizer(settings))
-
-    def _transport(self, settings: Settings, workshop: Workshop, authorizer: Authorizer | None) -> Transport:
-        return Transport(
-            instance=workshop.instance,
-            provider="airbyte",
-            settings=settings,
-            base_url=settings.base_url,
-            client=workshop.client,
-            authorizer=authorizer,
-            hooks=workshop.hooks,
-        )
+        self._tokens = workshop.transport(settings, settings.base_url)
+        self.transport = workshop.transport(settings, settings.base_url, authorizer=self._authorizer(settings))
 
     def _authorizer(self, settings: Settings) -> Authorizer | None:
         auth = settings.auth
@@ -101,7 +97,7 @@ class Client:
             raise Unauthorized("the token endpoint gave no token", operation=request.operation) from None
         if not granted.access_token:
             raise Unauthorized("the token endpoint gave no token")
-        return Grant(Secret(granted.access_token), _lasts_s(granted))
+        return Grant(Secret(granted.access_token), lasts_s(granted))
 
     async def list_connections(self, workspace_id: str, *, limit: int, cursor: str | None = None) -> ConnectionPage:
         """Connections of a workspace. The older generation ignores paging, or refuses to hear of it, and gives all;
@@ -122,7 +118,7 @@ class Client:
         rows = decode.rows(reply.connections, wire.ListItem)
         paged = reply.page_size is not None or reply.num_connections is not None
         self.is_later = paged
-        return ConnectionPage(rows, (reply.page_size or body.get("pageSize")) if paged else None)
+        return ConnectionPage(rows, (reply.page_size or body.get("pageSize")) if paged else None, reply.num_connections)
 
     async def get_connection(self, connection_id: str) -> wire.Read:
         """The full record. Never asks for a refreshed catalog: that starts a discovery which takes minutes."""
@@ -179,7 +175,7 @@ def _with(name: str, value: str | int | None) -> dict[str, Any]:
     return {} if value is None else {name: value}
 
 
-def _lasts_s(token: wire.Token) -> float:
+def lasts_s(token: wire.Token) -> float:
     """Seconds until the token ends, by its own ``exp``: the ``expires_in`` beside it once said 900 of one that lasted
     180 (airbyte-api-python-sdk, issue 118)."""
     try:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from adapters.airbyte import wire
 from adapters.airbyte.convert_schedule import interval
 from adapters.airbyte.details import (
@@ -23,9 +25,7 @@ from adapters.values import text
 
 def details(row: wire.ListItem) -> AirbyteConnection:
     """The details of a list item, or of a full record with all that only it has."""
-    if isinstance(row, wire.Read):
-        return _full(row)
-    return AirbyteConnection(
+    listed = AirbyteConnection(
         raw_status=text(row.status),
         raw_latest_sync_job_status=text(row.latest_sync_job_status),
         raw_schedule_type=text(row.schedule_type),
@@ -34,17 +34,12 @@ def details(row: wire.ListItem) -> AirbyteConnection:
         source_definition_id=text(row.source.source_definition_id) if row.source else None,
         destination_definition_id=text(row.destination.destination_definition_id) if row.destination else None,
     )
+    return _full(listed, row) if isinstance(row, wire.Read) else listed
 
 
-def _full(row: wire.Read) -> AirbyteConnection:
-    return AirbyteConnection(
-        raw_status=text(row.status),
-        raw_latest_sync_job_status=text(row.latest_sync_job_status),
-        raw_schedule_type=text(row.schedule_type),
-        raw_schema_change=text(row.schema_change),
-        is_syncing=row.is_syncing,
-        source_definition_id=text(row.source.source_definition_id) if row.source else None,
-        destination_definition_id=text(row.destination.destination_definition_id) if row.destination else None,
+def _full(listed: AirbyteConnection, row: wire.Read) -> AirbyteConnection:
+    return msgspec.structs.replace(
+        listed,
         namespace_definition=text(row.namespace_definition),
         namespace_format=text(row.namespace_format),
         prefix=text(row.prefix),

@@ -17,17 +17,19 @@ from adapters.port import Fields, wants
 DEFINED = ("icon", "version", "documentation_url", "release_stage")
 """What a connector's definition adds to an endpoint."""
 _KEPT_S = 600.0
+_WORKSPACES_KEPT_S = 60.0  # a new one is to show its connections soon
 
 Lookup: TypeAlias = Callable[[str], Awaitable[Mapping[str, Any]]]
 """From a workspace to what is known there, by id."""
 
 
 class Joins:
-    """Lookups of one instance, each answer kept for ten minutes: definitions and their icons are large."""
+    """Lookups of one instance, each answer kept for a while: definitions and their icons are large."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._kept = Kept(_KEPT_S)
+        self._workspaces = Kept(_WORKSPACES_KEPT_S)
 
     async def __call__(
         self, rows: Sequence[Connection], fields: Fields, failures: list[AdapterError]
@@ -50,11 +52,15 @@ class Joins:
                 )
         return rows
 
-    async def workspace_names(self) -> Mapping[str, str | None]:
+    async def workspace_names(self, *, anew: bool = False) -> Mapping[str, str | None]:
+        """The names of all workspaces by id, in the upstream's order; ``anew`` as they are this moment."""
+        if anew:
+            self._workspaces.forget("all")
+
         async def read() -> Mapping[str, str | None]:
             return {row.workspace_id: row.name for row in (await self._client.list_workspaces()).rows}
 
-        return await self._kept.get("workspaces", read)
+        return await self._workspaces.get("all", read)
 
     async def _sources(self, workspace_id: str) -> Mapping[str, Endpoint]:
         async def read() -> Mapping[str, Endpoint]:

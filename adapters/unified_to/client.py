@@ -9,7 +9,7 @@ from adapters.auth import Authorizer, bearer
 from adapters.decode import Rows
 from adapters.errors import ConfigurationError
 from adapters.port import Workshop
-from adapters.transport import Request, Transport
+from adapters.transport import Request
 from adapters.unified_to import wire
 
 PAGE_LIMIT = 100
@@ -47,15 +47,8 @@ class Client:
     """Calls to one instance. Every method may raise AdapterError."""
 
     def __init__(self, settings: Settings, workshop: Workshop) -> None:
-        self.transport = Transport(
-            instance=workshop.instance,
-            provider="unified_to",
-            settings=settings,
-            base_url=settings.base_url or REGIONS[settings.region],
-            client=workshop.client,
-            authorizer=_authorizer(settings),
-            hooks=workshop.hooks,
-        )
+        base_url = settings.base_url or REGIONS[settings.region]
+        self.transport = workshop.transport(settings, base_url, authorizer=_authorizer(settings))
 
     async def list_connections(self, env: str, *, limit: int, offset: int = 0) -> ConnectionPage:
         """One page of an environment, ``limit`` up to 100, the oldest first. Without ``env`` it would be Production."""

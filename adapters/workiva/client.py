@@ -11,7 +11,7 @@ from adapters.decode import Rows
 from adapters.errors import ConfigurationError, NotFound, Rejected, Unauthorized
 from adapters.port import Workshop
 from adapters.secret import Secret
-from adapters.transport import Request, Transport
+from adapters.transport import Request
 from adapters.workiva import wire
 
 API_VERSION = "2026-01-01"
@@ -46,24 +46,13 @@ class Client:
     def __init__(self, settings: Settings, workshop: Workshop) -> None:
         host = REGIONS[settings.region]
         self._workspace_id = settings.workspace_id
-        self._tokens = Transport(
-            instance=workshop.instance,
-            provider="workiva",
-            settings=settings,
-            # Tokens come from another host than data; asking the data host for one is answered 401.
-            base_url=settings.token_url or f"https://api.{host}.wdesk.com",
-            client=workshop.client,
-            hooks=workshop.hooks,
-        )
-        self.transport = Transport(
-            instance=workshop.instance,
-            provider="workiva",
-            settings=settings,
-            base_url=settings.base_url or f"https://h.{host}.wdesk.com/s/wdata/prep",
-            client=workshop.client,
+        # Tokens come from another host than data; asking the data host for one is answered 401.
+        self._tokens = workshop.transport(settings, settings.token_url or f"https://api.{host}.wdesk.com")
+        self.transport = workshop.transport(
+            settings,
+            settings.base_url or f"https://h.{host}.wdesk.com/s/wdata/prep",
             authorizer=self._authorizer(settings),
             headers={"X-Version": API_VERSION},
-            hooks=workshop.hooks,
         )
 
     def _authorizer(self, settings: Settings) -> Authorizer | None:

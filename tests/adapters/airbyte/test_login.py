@@ -9,7 +9,7 @@ import pytest
 
 from adapters import errors
 from adapters.airbyte import PROVIDER, wire
-from adapters.airbyte.client import TOKEN_LASTS_S, _lasts_s  # pyright: ignore[reportPrivateUsage]
+from adapters.airbyte.client import TOKEN_LASTS_S, lasts_s
 from adapters.airbyte.demo import CLIENT_ID, CLIENT_SECRET, AirbyteImitation
 from adapters.imitation import Knobs
 from adapters.port import LIST_FIELDS
@@ -91,8 +91,8 @@ async def test_a_token_about_to_end_is_renewed_before_it_is_refused():
     ],
 )
 def test_a_token_lasts_as_long_as_it_says_itself(token: str, expires_in: float | None, low: float, high: float):
-    lasts_s = _lasts_s(wire.Token(access_token=token, expires_in=expires_in))
-    assert low <= lasts_s <= high
+    told_s = lasts_s(wire.Token(access_token=token, expires_in=expires_in))
+    assert low <= told_s <= high
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])

@@ -16,7 +16,7 @@ from adapters.airbyte.details import FULL_RECORD
 from adapters.imitation import ImitationServer, Knobs
 from adapters.model import Connection
 from adapters.port import LIST_FIELDS
-from tests.adapters.contract import NOW, Contracted, Rewritten, native_ids, over, paged, settings_of, walked
+from tests.adapters.contract import NOW, Contracted, Refusing, Rewritten, native_ids, over, paged, settings_of, walked
 
 GENERATIONS = pytest.mark.parametrize("generation", ["dump", "cursor"])
 FIRST, SECOND = (workspace_id(name) for name in WORKSPACES)
@@ -53,6 +53,34 @@ async def test_configured_workspaces_are_read_in_their_order_and_no_others():
     async with over(PROVIDER, airbyte(), workspaces=[SECOND, FIRST]) as contracted:
         met = [connection.workspace_id for connection in await walked(contracted.adapter, 7)]
         assert met == [SECOND] * 20 + [FIRST] * 40
+
+
+@GENERATIONS
+async def test_a_workspace_deleted_after_it_was_discovered_costs_nobody_else_a_row(generation: str):
+    imitation = airbyte(generation)
+    whole = imitation.app
+    async with over(PROVIDER, imitation) as contracted:
+        assert len(await walked(contracted.adapter, 100)) == 60
+        calls(contracted)
+        imitation.app = Refusing(Rewritten(whole, "/workspaces/list", _without_second), SECOND, 404)
+        assert {row.workspace_id for row in await walked(contracted.adapter, 100)} == {FIRST}
+        assert calls(contracted) == {"workspaces/list": 1, "web_backend/connections/list": 2}
+        assert len(await walked(contracted.adapter, 100)) == 40
+        assert calls(contracted) == {"web_backend/connections/list": 1}
+
+
+def _without_second(body: Any) -> Any:
+    return {"workspaces": [row for row in body["workspaces"] if row["workspaceId"] != SECOND]}
+
+
+@GENERATIONS
+@pytest.mark.parametrize("configured", [[], [FIRST, SECOND]])
+async def test_a_workspace_that_is_there_and_not_found_is_an_error(generation: str, configured: list[str]):
+    imitation = airbyte(generation)
+    imitation.app = Refusing(imitation.app, SECOND, 404)
+    async with over(PROVIDER, imitation, workspaces=configured) as contracted:
+        with pytest.raises(errors.NotFound):
+            await walked(contracted.adapter, 100)
 
 
 async def test_no_workspaces_are_no_connections():
@@ -123,6 +151,18 @@ async def test_rows_deleted_elsewhere_are_missed_by_nobody_and_bring_none_twice(
         imitation.deleted |= {before[2], before[20]}
         rest = native_ids(await walked(contracted.adapter, 10, after=first.tokens[-1]))
     assert rest == [id for id in before[10:] if id != before[20]]
+
+
+async def test_a_server_that_gives_fewer_rows_than_it_says_is_walked_to_its_end():
+    imitation = airbyte("cursor")
+
+    def capped(body: Any) -> Any:
+        """At most seven rows, though the page is said to have as many as were asked for."""
+        return {**body, "connections": body["connections"][:7]}
+
+    imitation.app = Rewritten(imitation.app, "/connections/list", capped)
+    async with over(PROVIDER, imitation) as contracted:
+        assert len(set(native_ids(await walked(contracted.adapter, 100)))) == 60
 
 
 async def test_a_server_that_refuses_to_hear_of_paging_is_asked_without():

@@ -51,15 +51,7 @@ class ToyAdapter:
         if settings.auth is None or settings.auth.token is None:
             raise ConfigurationError("toy takes auth by token")
         self._instance = workshop.instance
-        self._transport = Transport(
-            instance=workshop.instance,
-            provider="toy",
-            settings=settings,
-            base_url=settings.base_url,
-            client=workshop.client,
-            authorizer=bearer(settings.auth.token),
-            hooks=workshop.hooks,
-        )
+        self._transport = workshop.transport(settings, settings.base_url, authorizer=bearer(settings.auth.token))
 
     @property
     def transport(self) -> Transport:
