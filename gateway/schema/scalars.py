@@ -1,6 +1,7 @@
 """Scalars beyond GraphQL's own."""
 
 import datetime as dt
+import re
 from typing import Any, NewType
 
 import strawberry
@@ -11,9 +12,12 @@ BigInt = NewType("BigInt", int)
 Json = NewType("Json", object)
 
 
+_DIGITS = re.compile(r"-?[0-9]{1,40}")
+
+
 def _integer(value: Any) -> int:
     """Accepts digits and whole numbers; Python's own `int` would round 1.5 and take True."""
-    if isinstance(value, str) and value.lstrip("-").isdecimal() and len(value) < 40:  # noqa: PLR2004  no number is longer
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value

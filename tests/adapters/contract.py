@@ -279,6 +279,13 @@ def native_ids(connections: Iterable[Connection]) -> list[str]:
     return [connection.native_id for connection in connections]
 
 
+def calls(contracted: Contracted) -> dict[str, int]:
+    """How often each endpoint was called since this was last asked, by ``METHOD /path``."""
+    counted = dict(contracted.imitation.journal.by_path())
+    contracted.imitation.journal.clear()
+    return counted
+
+
 def agrees(listed: Any, found: Any) -> bool:
     """Whether a record found by id says what the list says; where the list says nothing, it may know more."""
     if listed is None or listed == found:

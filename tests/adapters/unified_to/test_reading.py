@@ -15,9 +15,9 @@ from adapters.unified_to import PROVIDER
 from adapters.unified_to.demo import UnifiedToImitation
 from tests.adapters.contract import (
     NOW,
-    Contracted,
     Rewritten,
     built,
+    calls,
     host_called,
     native_ids,
     over,
@@ -44,12 +44,6 @@ class Noting:
 
 def unified(**options: Any) -> UnifiedToImitation:
     return UnifiedToImitation(clock=lambda: NOW, **options)
-
-
-def calls(contracted: Contracted) -> dict[str, int]:
-    counted = dict(contracted.imitation.journal.by_path())
-    contracted.imitation.journal.clear()
-    return counted
 
 
 # Environments

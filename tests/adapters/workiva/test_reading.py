@@ -17,9 +17,9 @@ from adapters.workiva.client import API_VERSION
 from adapters.workiva.demo import WorkivaImitation
 from tests.adapters.contract import (
     NOW,
-    Contracted,
     Rewritten,
     built,
+    calls,
     host_called,
     native_ids,
     over,
@@ -57,12 +57,6 @@ class Noting:
 
 def workiva(**options: Any) -> WorkivaImitation:
     return WorkivaImitation(clock=lambda: NOW, **options)
-
-
-def calls(contracted: Contracted) -> dict[str, int]:
-    counted = dict(contracted.imitation.journal.by_path())
-    contracted.imitation.journal.clear()
-    return counted
 
 
 # Tokens

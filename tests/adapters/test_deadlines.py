@@ -1,0 +1,80 @@
+"""No call outlasts the deadline of its caller, and nothing is repeated that could not end before it."""
+
+import asyncio
+
+import pytest
+from starlette.responses import Response
+
+from adapters import deadline, errors
+from adapters.transport import Transport
+from tests.adapters.upstream import READ, Upstream, outcomes, over, until
+
+
+async def test_nothing_is_repeated_that_could_not_end_before_the_deadline():
+    upstream = Upstream(Response(status_code=503, headers={"Retry-After": "2"}))
+    async with over(upstream, retries=3) as sender:
+        with deadline.within(1), pytest.raises(errors.UpstreamFault):
+            await sender.send(READ)
+    assert len(upstream.seen) == 1
+
+
+async def test_a_call_ends_with_the_deadline_though_its_own_time_is_longer():
+    upstream = Upstream()
+    upstream.gate.clear()
+    async with over(upstream, timeout=60) as sender, asyncio.timeout(10):
+        with deadline.within(0.1), pytest.raises(errors.TimedOut):
+            await sender.send(READ)
+        await until(lambda: upstream.abandoned == 1)
+
+
+async def test_an_inner_deadline_never_reaches_beyond_the_outer_one():
+    assert deadline.remaining() is None
+    with deadline.within(1), deadline.within(60):
+        left_s = deadline.remaining()
+    assert left_s is not None
+    assert left_s <= 1
+    with deadline.within(-1):
+        assert deadline.remaining() == 0
+
+
+async def test_a_deadline_that_is_over_costs_no_call_and_says_nothing_about_the_upstream():
+    upstream = Upstream()
+    async with over(upstream, break_after=1) as sender:
+        await sender.send(READ)  # so that an open socket is at hand
+        with deadline.within(0), pytest.raises(errors.TimedOut):
+            await sender.send(READ)
+        assert len(upstream.seen) == 1
+        assert await sender.send(READ) == b"[]"
+
+
+async def test_a_caller_that_joined_leaves_at_its_own_deadline():
+    upstream = Upstream()
+    upstream.gate.clear()
+    async with over(upstream, timeout=60) as sender:
+        first = asyncio.create_task(sender.send(READ))
+        await until(lambda: len(upstream.seen) == 1)
+        try:
+            with deadline.within(0.05), pytest.raises(errors.TimedOut):
+                async with asyncio.timeout(2):
+                    await sender.send(READ)
+        finally:
+            upstream.gate.set()
+        assert await first == b"[]"
+
+
+async def test_a_caller_that_joined_does_not_fail_at_the_deadline_of_the_first():
+    upstream = Upstream()
+    upstream.gate.clear()
+
+    async def hurried(sender: Transport) -> bytes:
+        with deadline.within(0.2):
+            return await sender.send(READ)
+
+    async with over(upstream, timeout=60) as sender:
+        first = asyncio.create_task(hurried(sender))
+        await until(lambda: len(upstream.seen) == 1)
+        second = asyncio.create_task(sender.send(READ))
+        with pytest.raises(errors.TimedOut):
+            await first
+        upstream.gate.set()
+        assert (await outcomes(second)) == [b"[]"]

@@ -1,0 +1,103 @@
+"""Equal reads at the same time are one call to the upstream, for as long as anybody waits for it."""
+
+import asyncio
+
+import pytest
+from starlette.responses import Response
+
+from adapters import errors
+from adapters.transport import Request
+from tests.adapters.upstream import READ, SAFE_POST, WRITE, Upstream, outcomes, over, until
+
+
+async def test_twenty_equal_reads_at_once_are_one_call():
+    upstream = Upstream()
+    upstream.gate.clear()
+    async with over(upstream) as sender:
+        reads = [asyncio.create_task(sender.send(READ)) for _ in range(20)]
+        await until(lambda: len(upstream.seen) == 1)
+        upstream.gate.set()
+        assert await outcomes(*reads) == [b"[]"] * 20
+        assert len(upstream.seen) == 1
+        await sender.send(READ)
+    assert len(upstream.seen) == 2, "nothing is kept after the answer"
+
+
+async def test_twenty_equal_reads_share_one_failure():
+    upstream = Upstream(Response(status_code=404))
+    upstream.gate.clear()
+    async with over(upstream) as sender:
+        reads = [asyncio.create_task(sender.send(READ)) for _ in range(20)]
+        await until(lambda: len(upstream.seen) == 1)
+        upstream.gate.set()
+        assert {type(outcome) for outcome in await outcomes(*reads)} == {errors.NotFound}
+    assert len(upstream.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        SAFE_POST._replace(json={"page": 2}),
+        SAFE_POST._replace(json={"page": "1"}),
+        SAFE_POST._replace(json={"page": True}),
+        SAFE_POST._replace(query=[("a", "b")]),
+        SAFE_POST._replace(method="GET"),
+        SAFE_POST._replace(route="/find"),
+    ],
+    ids=["value", "text", "bool", "query", "method", "route"],
+)
+async def test_reads_that_differ_are_separate_calls(other: Request):
+    upstream = Upstream()
+    upstream.gate.clear()
+    async with over(upstream, timeout=60) as sender:  # or a joined call would time out, and be made once more
+        both = [asyncio.create_task(sender.send(request)) for request in (SAFE_POST, other)]
+        await until(lambda: len(upstream.seen) == 2)
+        upstream.gate.set()
+        await outcomes(*both)
+
+
+async def test_forms_that_differ_are_separate_calls():
+    upstream = Upstream()
+    async with over(upstream) as sender:
+        forms = [Request("get_token", "POST", "/token", form={"client_id": name}) for name in ("a", "b")]
+        await outcomes(*map(sender.send, forms))
+    assert {seen.body for seen in upstream.seen} == {b"client_id=a", b"client_id=b"}
+
+
+async def test_unsafe_calls_are_never_joined():
+    upstream = Upstream()
+    upstream.gate.clear()
+    async with over(upstream) as sender:
+        writes = [asyncio.create_task(sender.send(WRITE)) for _ in range(5)]
+        await until(lambda: len(upstream.seen) == 5)
+        upstream.gate.set()
+        await outcomes(*writes)
+
+
+async def test_the_first_caller_leaving_does_not_take_the_answer_from_the_others():
+    upstream = Upstream()
+    upstream.gate.clear()
+    async with over(upstream) as sender:
+        first, *others = [asyncio.create_task(sender.send(READ)) for _ in range(5)]
+        await until(lambda: len(upstream.seen) == 1)
+        first.cancel()
+        await asyncio.wait([first])
+        upstream.gate.set()
+        assert await outcomes(*others) == [b"[]"] * 4
+    assert first.cancelled()
+    assert (len(upstream.seen), upstream.abandoned) == (1, 0)
+
+
+async def test_a_call_nobody_waits_for_any_more_is_given_up():
+    upstream = Upstream()
+    upstream.gate.clear()
+    async with over(upstream) as sender:
+        reads = [asyncio.create_task(sender.send(READ)) for _ in range(5)]
+        await until(lambda: len(upstream.seen) == 1)
+        for task in reads:
+            task.cancel()
+        await until(lambda: upstream.abandoned == 1)
+        upstream.gate.set()
+        assert await sender.send(READ) == b"[]", "the next one starts anew"
+        await asyncio.wait(reads)
+    assert len(upstream.seen) == 2
