@@ -5,25 +5,58 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from typing import NamedTuple
 
-_ENDS_WITHIN_S = 20
+ROOT = Path(__file__).parents[1]
+ENDS_WITHIN_S = 30
+
+
+class Ended(NamedTuple):
+    """A command that came to its end."""
+
+    status: int
+    out: str
+    err: str
+
+
+async def gateway(*arguments: str, environment: Mapping[str, str] | None = None) -> Ended:
+    """Run a command to its end."""
+    async with running(*arguments, environment=environment) as process:
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            out, err = await process.communicate()
+    assert process.returncode is not None
+    return Ended(process.returncode, out.decode(), err.decode())
 
 
 @contextlib.asynccontextmanager
-async def demo(environment: Mapping[str, str] = os.environ) -> AsyncGenerator[str]:
-    """`gateway demo` on free ports; gives the URL of its GraphQL endpoint."""
+async def running(
+    *arguments: str, environment: Mapping[str, str] | None = None
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """A command that goes on while the block does, and not longer."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "--log-level", "error", "demo", "--port", "0",
-        env=dict(environment), stdout=asyncio.subprocess.PIPE,
+        sys.executable, "-W", "error", "-m", "gateway", *arguments,
+        cwd=ROOT, env={**os.environ, **(environment or {})},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    assert process.stdout is not None
     try:
-        async with asyncio.timeout(_ENDS_WITHIN_S):
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@contextlib.asynccontextmanager
+async def demo(environment: Mapping[str, str] | None = None) -> AsyncGenerator[str]:
+    """`gateway demo` on free ports; gives the URL of its GraphQL endpoint."""
+    async with running("--log-level", "error", "demo", "--port", "0", environment=environment) as process:
+        assert process.stdout is not None
+        async with asyncio.timeout(ENDS_WITHIN_S):
             async for line in process.stdout:
                 if line.startswith(b"GraphiQL: "):
                     break
         yield line.decode().removeprefix("GraphiQL: ").strip()
-    finally:
         process.terminate()
-        async with asyncio.timeout(_ENDS_WITHIN_S):
-            await process.communicate()
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            await process.wait()

@@ -1,15 +1,12 @@
 """The command line as a user types it: what it prints, with which status it ends, and that it ends when told to."""
 
 import asyncio
-import contextlib
 import json
-import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
@@ -18,45 +15,9 @@ from jsonschema import Draft202012Validator
 
 from adapters.imitation import Knobs
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet
+from tests.processes import ENDS_WITHIN_S, ROOT, Ended, gateway, running
 
-ROOT = Path(__file__).parents[2]
-ENDS_WITHIN_S = 30
 SECRET = "s3cr3t-v4lue"
-
-
-class Ended(NamedTuple):
-    """A command that came to its end."""
-
-    status: int
-    out: str
-    err: str
-
-
-async def gateway(*arguments: str, environment: Mapping[str, str] | None = None) -> Ended:
-    """Run a command to its end."""
-    async with running(*arguments, environment=environment) as process:
-        async with asyncio.timeout(ENDS_WITHIN_S):
-            out, err = await process.communicate()
-    assert process.returncode is not None
-    return Ended(process.returncode, out.decode(), err.decode())
-
-
-@contextlib.asynccontextmanager
-async def running(
-    *arguments: str, environment: Mapping[str, str] | None = None
-) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """A command that goes on while the block does, and not longer."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-W", "error", "-m", "gateway", *arguments,
-        cwd=ROOT, env={**os.environ, **(environment or {})},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
 
 
 async def stopped(process: asyncio.subprocess.Process, number: signal.Signals) -> Ended:
