@@ -24,7 +24,7 @@ _REFERENCE = re.compile(r"\$\{(?:(?P<file>file:)(?P<path>[^}]+)|(?P<name>[A-Za-z
 _PATH_IN_MESSAGE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
 _QUOTED = re.compile(r"(Invalid (?:enum )?value) .*")
 
-Model = dict[str, Any]
+Map = dict[str, Any]
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,10 +91,10 @@ def parse(text: str, providers: Mapping[str, Provider], environment: Mapping[str
     raw = _filled(_yaml(text), environment, "")
     if not isinstance(raw, dict):
         raise ConfigurationError("the configuration must be a map")
-    return settings(cast("Model", raw), providers)
+    return settings(cast("Map", raw), providers)
 
 
-def settings(raw: Model, providers: Mapping[str, Provider]) -> Settings:
+def settings(raw: Map, providers: Mapping[str, Provider]) -> Settings:
     """The settings in a map, references already filled in. Raises ConfigurationError."""
     unknown = sorted(raw.keys() - SECTIONS.keys() - {"instances"})
     if unknown:
@@ -116,7 +116,7 @@ def _instances(raw: Any, providers: Mapping[str, Provider]) -> Mapping[str, tran
 def _instance(name: Any, raw: Any, providers: Mapping[str, Provider]) -> transport.Settings:
     if not isinstance(name, str) or not ids.INSTANCE_NAME.fullmatch(name):
         raise ConfigurationError(f"instances: {name!r} must be lower case letters, digits, '.', '_' and '-'")
-    key = cast("Model", raw).get("provider") if isinstance(raw, dict) else None
+    key = cast("Map", raw).get("provider") if isinstance(raw, dict) else None
     if not isinstance(key, str) or key not in providers:
         raise ConfigurationError(f"instances.{name}.provider: must be one of {', '.join(providers)}")
     return _section(raw, providers[key].settings, f"instances.{name}")
@@ -208,7 +208,7 @@ def _yaml(text: str) -> Any:
         raise ConfigurationError("not valid YAML") from None
 
 
-def json_schema(providers: Mapping[str, Provider]) -> Model:
+def json_schema(providers: Mapping[str, Provider]) -> Map:
     """A JSON Schema of the configuration, for editors."""
     kinds = [kind for kind, _ in SECTIONS.values()]
     union = Union[tuple(provider.settings for provider in providers.values())]  # noqa: UP007  made at run time
@@ -237,7 +237,7 @@ def json_schema(providers: Mapping[str, Provider]) -> Model:
     }
 
 
-def _secret_schema(kind: type) -> Model:
+def _secret_schema(kind: type) -> Map:
     if kind is Secret:
         return {
             "type": "string",
