@@ -74,13 +74,14 @@ def page(places: Sequence[Connection | None], start: Token, *, more: bool, dropp
     return Part(tuple(row for row, _ in met.values()), tuple(tokens), more, dropped, reached)
 
 
-async def through(parts: Sequence[str], after: str | None, limit: int, read: ReadPart) -> Page:
-    """A page over an instance whose list has several parts (workspaces, environments), one after the other.
+async def through(parts: Sequence[str] | None, after: str | None, limit: int, read: ReadPart) -> Page:
+    """A page over an instance whose list has several parts (workspaces, environments), one after the other. Without
+    ``parts`` it begins in one called "", and each names the next in what it ``reached``, as cursors do.
 
     Raises Rejected for a token in a part that is no longer there, ContractBroken where page after page is unreadable.
     """
     start = token(after) or Token(parts[0] if parts else "")
-    if start.part not in parts:
+    if parts is not None and start.part not in parts:
         if after is None:
             return Page((), (), more=False)
         raise Rejected("a place in a part of the list that is gone")
@@ -105,7 +106,9 @@ async def through(parts: Sequence[str], after: str | None, limit: int, read: Rea
     return Page(tuple(rows[:limit]), tuple(tokens[:limit]), more, dropped)
 
 
-def _next_part(parts: Sequence[str], part: str) -> Token | None:
+def _next_part(parts: Sequence[str] | None, part: str) -> Token | None:
+    if parts is None:
+        return None
     following = parts.index(part) + 1
     return Token(parts[following]) if following < len(parts) else None
 

@@ -35,7 +35,7 @@ class WorkivaAdapter:
         return self._client.transport
 
     async def page(self, *, after: str | None, limit: int) -> Page:
-        return await walk.through(_ONE_PART, after, limit, self._read)
+        return await walk.through(None, after, limit, self._read)
 
     async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
         """The records with the names of the queries and tables at their ends, where those were selected."""
@@ -50,7 +50,7 @@ class WorkivaAdapter:
         return Completed(tuple(connections), tuple(failures))
 
     async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
-        found = await walk.find(list(wanted), parts=_ONE_PART, limit=PAGE_LIMIT, read=self._read, get=self._get)
+        found = await walk.find(list(wanted), parts=_ONE_PART, limit=PAGE_LIMIT, read=self._read_page, get=self._get)
         records = {id: answer for id, answer in found.items() if isinstance(answer, Connection)}
         completed = await self.complete(list(records.values()), LIST_FIELDS.union(*wanted.values()))
         return Found({**found, **dict(zip(records, completed.connections, strict=True))}, completed.failures)
@@ -61,12 +61,39 @@ class WorkivaAdapter:
         runs = () if last is None or after is not None or limit < 1 else (last,)
         return RunPage(runs, ("1",) * len(runs), more=False, total=int(last is not None))
 
-    async def _read(self, _: str, start: walk.Token, limit: int) -> walk.Part:
-        listed = await self._client.list_connections(offset=start.position, limit=min(limit, PAGE_LIMIT))
-        places = [row and convert.connection(row, instance=self._instance) for row in listed.rows.places]
-        # Some services answer a cursor even at the end; behind an empty page, no offset leads any further.
-        more = listed.cursor is not None and bool(places)
-        return walk.page(places, start, more=more, dropped=listed.rows.dropped)
+    async def _read(self, cursor: str, start: walk.Token, limit: int) -> walk.Part:
+        """Rows of the page at ``cursor``, and of those behind it where that has too few left.
+
+        A row within a page is found by reading the page again: ``offset`` is "the item to start with on the page", and
+        of which page, that of the whole list or that of the limit, the specification does not say.
+        """
+        part = await self._read_page(cursor, start, limit)
+        lacking = limit - len(part.rows)
+        if not (part.more and part.rows and lacking > 0):
+            return part
+        rest = await self._read(part.reached.part, part.reached, lacking)
+        rows, tokens = part.rows + rest.rows, part.tokens + rest.tokens
+        return rest._replace(rows=rows, tokens=tokens, dropped=part.dropped + rest.dropped)
+
+    async def _read_page(self, cursor: str, start: walk.Token, limit: int) -> walk.Part:
+        asked = min(start.position + limit, PAGE_LIMIT)
+        listed = await self._client.list_connections(limit=asked, cursor=cursor or None)
+        places = listed.rows.places
+        first = next((row.connection_id for row in places if row is not None), "")
+        if first and start.position == 0 and first == start.first:  # the page before, once more
+            return walk.Part((), (), more=False, dropped=0, reached=start)
+        met: dict[str, tuple[Connection, walk.Token]] = {}
+        for count, row in enumerate(places[start.position :], start.position + 1):
+            if row is not None and row.connection_id not in met:
+                record = convert.connection(row, instance=self._instance)
+                met[row.connection_id] = record, walk.Token(cursor, count, row.connection_id, first)
+        # Some services answer a cursor even at the end: an empty page, or the cursor just used, leads nowhere.
+        more = bool(places) and listed.cursor not in (None, cursor)
+        reached = walk.Token(listed.cursor or "", 0, "", first) if more else walk.Token(cursor, len(places), "", first)
+        tokens = [str(token) for _, token in met.values()]
+        tokens[-1:] = [str(reached)] * bool(tokens)
+        dropped = places[start.position :].count(None)
+        return walk.Part(tuple(record for record, _ in met.values()), tuple(tokens), more, dropped, reached)
 
     async def _get(self, id: str) -> Connection:
         return convert.connection(await self._client.get_connection(id), instance=self._instance)

@@ -80,9 +80,9 @@ class Client:
             raise Unauthorized("the token service gave no token")
         return Grant(Secret(granted.access_token), granted.expires_in)
 
-    async def list_connections(self, *, limit: int, offset: int = 0, cursor: str | None = None) -> ConnectionPage:
+    async def list_connections(self, *, limit: int, cursor: str | None = None) -> ConnectionPage:
         """One page, ``limit`` up to 1000. A cursor goes alone: with it, the upstream ignores the rest."""
-        query = [("cursor", cursor)] if cursor else [("limit", str(limit)), ("offset", str(offset))]
+        query = [("cursor", cursor)] if cursor else [("limit", str(limit))]
         request = Request("list_connections", "GET", "/api/v1/connections", query=query)
         paged = decode.whole(await self.transport.send(request), wire.Paged)
         return ConnectionPage(decode.rows(paged.body, wire.Connection), paged.cursor or None)

@@ -231,9 +231,9 @@ def _paged(request: Request, rows: list[dict[str, Any]]) -> Response:
     """``limit`` and ``offset``, or a cursor in their place, which holds both."""
     query = request.query_params
     where = query["cursor"].split(".") if "cursor" in query else [query.get("offset", "0"), query.get("limit", "1000")]
-    offset, limit = int(where[0]), int(where[1])
-    if not 1 <= limit <= 1000 or offset < 0:
-        return JSONResponse({"body": ["limit must be between 1 and 1000"], "code": 400}, 400)
+    if len(where) != 2 or not all(part.isdecimal() for part in where) or not 1 <= int(where[1]) <= 1000:
+        return JSONResponse({"body": ["cursor or limit cannot be used"], "code": 400}, 400)
+    offset, limit = map(int, where)
     page: dict[str, Any] = {"body": rows[offset : offset + limit], "code": 200}
     if offset + limit < len(rows):
         page["cursor"] = f"{offset + limit}.{limit}"

@@ -132,14 +132,31 @@ async def test_a_user_name_and_a_password_are_no_way_to_log_in():
 # Lists
 
 
-async def test_every_call_names_the_version_and_pages_by_limit_and_offset_within_bounds():
+@pytest.mark.parametrize("limit", [300, 999, 1000])
+async def test_a_walk_goes_from_page_to_page_of_the_upstream_and_meets_each_row_once(limit: int):
+    server = workiva(size=2300)
+    async with over(PROVIDER, server) as contracted:
+        met = native_ids(await walked(contracted.adapter, limit))
+    assert met == [row["connectionId"] for row in server.rows()]
+
+
+async def test_a_page_that_ends_within_a_page_of_the_upstream_is_one_call():
+    server = workiva(size=200)
+    async with over(PROVIDER, server) as contracted:
+        after = None
+        for number in range(1, 5):
+            page = await contracted.adapter.page(after=after, limit=26)
+            after = page.tokens[24]
+            assert server.journal.count("/connections") == number
+
+
+async def test_every_call_names_the_version_and_pages_by_cursor_alone_or_a_limit_within_bounds():
     server = workiva(size=1500)
     noting = Noting(server)
     async with over(PROVIDER, server) as contracted:
         assert len(await walked(contracted.adapter, 5000)) == 1500
     lists = [(dict(query), headers) for path, query, headers in noting.asked if path.endswith("/connections")]
-    assert [(query["limit"], query["offset"]) for query, _ in lists] == [("1000", "0"), ("1000", "1000")]
-    assert all(set(query) == {"limit", "offset"} for query, _ in lists)
+    assert [query for query, _ in lists] == [{"limit": "1000"}, {"cursor": "1000.1000"}]
     assert all(headers["x-version"] == API_VERSION for _, headers in lists)
 
 

@@ -115,9 +115,9 @@ async def test_a_cursor_that_never_ends_ends_the_walk(limit: int):
     assert len(met) == 3 or limit < 3
 
 
-async def test_a_cursor_at_the_end_of_a_list_that_heeds_offsets_ends_the_walk():
+async def test_a_cursor_at_the_end_that_leads_to_an_empty_page_ends_the_walk():
     server = WorkivaImitation()
-    server.app = Rewritten(server.app, "/api/v1/connections", lambda body: {"cursor": "again", **body})
+    server.app = Rewritten(server.app, "/api/v1/connections", lambda body: {"cursor": "60.1", **body})
     async with over(PROVIDER, server) as contracted:
         for limit in (1, 7, 60, 1000):
             assert len(await walked(contracted.adapter, limit)) == 60
