@@ -17,7 +17,7 @@ from adapters.port import Capability
 from gateway import instances
 from gateway.context import Context
 from gateway.schema import runs as run_pages
-from gateway.schema.fields import argument, checked_first, described
+from gateway.schema.fields import argument, checked_first, described, given
 from gateway.schema.instance import Instance
 from gateway.schema.providers import Details, Provider
 from gateway.schema.records import object_type, word
@@ -92,9 +92,10 @@ class Connection(Node):
         parent: strawberry.Parent[model.Connection],
         info: Info[Context, None],
         first: Annotated[int, argument("How many runs, 0 to 100.")] = 10,
-        after: Annotated[str | None, argument("Go on after the run with this cursor.")] = None,
+        after: Annotated[str | None, argument("Go on after the run with this cursor.")] = strawberry.UNSET,
     ) -> run_pages.RunConnection | None:
         limit = checked_first(first, info.context.max_first)
+        after = given(after)
         token = run_pages.token(after)
         instance = info.context.instances[parent.instance]
         if Capability.RUNS not in instance.provider.capabilities:

@@ -1,10 +1,12 @@
 """How fields are declared, and the checks that arguments of several fields share."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import strawberry
 
 from gateway.errors import bad_input
+
+T = TypeVar("T")
 
 
 def described(description: str, graphql_type: Any = None) -> Any:
@@ -15,6 +17,11 @@ def described(description: str, graphql_type: Any = None) -> Any:
 def argument(description: str) -> Any:
     """What goes beside an argument's type to describe it."""
     return strawberry.argument(description=description)
+
+
+def given(value: T | None) -> T | None:
+    """An optional argument; None where it was left out, which the schema then need not show as a default."""
+    return None if value is strawberry.UNSET else value
 
 
 def checked_first(first: int, most: int) -> int:

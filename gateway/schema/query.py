@@ -14,7 +14,7 @@ from gateway.context import Context
 from gateway.errors import Code, bad_input, error, from_adapter
 from gateway.schema import page as pages
 from gateway.schema.connection import Connection, Node
-from gateway.schema.fields import argument, checked_first
+from gateway.schema.fields import argument, checked_first, given
 from gateway.schema.instance import Instance
 from gateway.schema.selection import connection_fields
 
@@ -53,6 +53,49 @@ async def find_by_id(info: Info[Context, None], id: str, fields: frozenset[str])
 
 @strawberry.type(description="Everything that can be asked.")
 class Query:
+    @strawberry.field(
+        description=(
+            "The connections of all instances: the first of each instance, then the second of each, and so on. "
+            "An instance that fails is missing from the page, told in `sources` and in one error beside the data."
+        ),
+        graphql_type=pages.ConnectionConnection,
+    )
+    @staticmethod
+    async def connections(
+        info: Info[Context, None],
+        first: Annotated[int | None, argument("How many connections, 0 to 100.")] = DEFAULT_FIRST,
+        after: Annotated[str | None, argument("Go on after the connection with this cursor.")] = strawberry.UNSET,
+    ) -> pages.ConnectionConnection:
+        after = given(after)
+        limit = checked_first(DEFAULT_FIRST if first is None else first, info.context.max_first)
+        merged = await paging.page(info.context.instances, first=limit, after=after, fields=connection_fields(info))
+        info.context.report(merged.failures, info)
+        return pages.page(merged, is_start=after is None)
+
+    @strawberry.field(
+        description="A connection, by id or by reference; null for an unknown one.", graphql_type=Optional[Connection]
+    )
+    @staticmethod
+    async def connection(
+        info: Info[Context, None],
+        id: Annotated[strawberry.ID | None, argument("Its global id.")] = strawberry.UNSET,
+        ref: Annotated[ConnectionRef | None, argument("Its instance and the upstream's own id.")] = strawberry.UNSET,
+    ) -> model.Connection | None:
+        fields = connection_fields(info)
+        id, ref = given(id), given(ref)
+        if id is not None and ref is None:
+            return await find_by_id(info, id, fields)
+        if ref is not None and id is None:
+            return await find(info, ref.instance, ref.native_id, fields)
+        raise bad_input("connection takes either id or ref.")
+
+    @strawberry.field(
+        description="The configured instances, in the order of the configuration.", graphql_type=list[Instance]
+    )
+    @staticmethod
+    def instances(info: Info[Context, None]) -> Sequence[instances.Instance]:
+        return list(info.context.instances.values())
+
     @strawberry.federation.field(
         description="Anything with an id, by its id; null for an unknown one.",
         graphql_type=Optional[Node],
@@ -78,47 +121,6 @@ class Query:
             raise bad_input(f"ids may hold {most} at the most.")
         fields = connection_fields(info)
         return await asyncio.gather(*(find_by_id(info, id, fields) for id in ids), return_exceptions=True)  # pyright: ignore[reportReturnType]
-
-    @strawberry.field(
-        description="A connection, by id or by reference; null for an unknown one.", graphql_type=Optional[Connection]
-    )
-    @staticmethod
-    async def connection(
-        info: Info[Context, None],
-        id: Annotated[strawberry.ID | None, argument("Its global id.")] = None,
-        ref: Annotated[ConnectionRef | None, argument("Its instance and the upstream's own id.")] = None,
-    ) -> model.Connection | None:
-        fields = connection_fields(info)
-        if id is not None and ref is None:
-            return await find_by_id(info, id, fields)
-        if ref is not None and id is None:
-            return await find(info, ref.instance, ref.native_id, fields)
-        raise bad_input("connection takes either id or ref.")
-
-    @strawberry.field(
-        description=(
-            "The connections of all instances: the first of each instance, then the second of each, and so on. "
-            "An instance that fails is missing from the page, told in `sources` and in one error beside the data."
-        ),
-        graphql_type=pages.ConnectionConnection,
-    )
-    @staticmethod
-    async def connections(
-        info: Info[Context, None],
-        first: Annotated[int | None, argument("How many connections, 0 to 100.")] = DEFAULT_FIRST,
-        after: Annotated[str | None, argument("Go on after the connection with this cursor.")] = None,
-    ) -> pages.ConnectionConnection:
-        limit = checked_first(DEFAULT_FIRST if first is None else first, info.context.max_first)
-        merged = await paging.page(info.context.instances, first=limit, after=after, fields=connection_fields(info))
-        info.context.report(merged.failures, info)
-        return pages.page(merged, is_start=after is None)
-
-    @strawberry.field(
-        description="The configured instances, in the order of the configuration.", graphql_type=list[Instance]
-    )
-    @staticmethod
-    def instances(info: Info[Context, None]) -> Sequence[instances.Instance]:
-        return list(info.context.instances.values())
 
 
 async def entity(info: Info[Context, None], representation: Any, fields: frozenset[str]) -> model.Connection | None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import strawberry
-from graphql import GraphQLObjectType, GraphQLSchema, lexicographic_sort_schema, print_schema, specified_directives
+from graphql import GraphQLNamedType, GraphQLObjectType, is_specified_scalar_type, print_type
 from strawberry.federation.schema import FederationAny
 from strawberry.types import Info
 
@@ -40,16 +40,16 @@ def build() -> Subgraph:
 
 
 def client_sdl(schema: Subgraph) -> str:
-    """The graph as clients see it: without the fields that only a federation router asks for."""
+    """The graph as clients see it, without what only a federation router asks for: its types by name, the fields of
+    each in the order they are declared, which is the one to read them in."""
     graph = schema._schema  # pyright: ignore[reportPrivateUsage]  Strawberry prints the subgraph only
-    config = graph.to_kwargs()
-    query = graph.query_type
-    assert query is not None  # noqa: S101  a schema without a query type cannot be built
+    shown = [kind for kind in graph.type_map.values() if "__" not in kind.name and not kind.name.startswith("_")]
+    own = sorted((kind for kind in shown if not is_specified_scalar_type(kind)), key=lambda kind: kind.name)
+    return "\n\n".join(print_type(_for_clients(kind) if kind is graph.query_type else kind) for kind in own)
+
+
+def _for_clients(query: GraphQLNamedType) -> GraphQLObjectType:
+    """The query type without `_service` and `_entities`."""
+    assert isinstance(query, GraphQLObjectType)  # noqa: S101  what a query type is
     fields = {name: field for name, field in query.fields.items() if not name.startswith("_")}
-    config["directives"] = specified_directives
-    config["query"] = GraphQLObjectType(query.name, fields, description=query.description)
-    kinds = config.get("types") or ()
-    config["types"] = tuple(
-        kind for kind in kinds if "__" not in kind.name and not kind.name.startswith("_") and kind.name != query.name
-    )
-    return print_schema(lexicographic_sort_schema(GraphQLSchema(**config)))
+    return GraphQLObjectType(query.name, fields, description=query.description)
