@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence, Set
 
 from adapters import walk
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, NotFound
 from adapters.flight import Kept
-from adapters.model import Connection
+from adapters.model import Connection, Run, RunStatus
 from adapters.port import LIST_FIELDS, Completed, Fields, Found, Page, RunPage, Workshop, wants
 from adapters.transport import Transport
-from adapters.workiva import convert
+from adapters.workiva import convert, wire
 from adapters.workiva.client import PAGE_LIMIT, Client, Settings
 
 QUERY_TYPES = frozenset({"wdata_query", "wdata_shared_query"})
@@ -56,10 +56,18 @@ class WorkivaAdapter:
         return Found({**found, **dict(zip(records, completed.connections, strict=True))}, completed.failures)
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
-        """The last run, which is all that Wdata keeps."""
+        """The last run, which is all that Wdata keeps. A row that names it and does not hold it costs a call."""
         last = connection.last_run
+        if last is not None and last.id and last.status is RunStatus.UNKNOWN and after is None:
+            last = await self._run(connection.native_id, last.id) or last
         runs = () if last is None or after is not None or limit < 1 else (last,)
         return RunPage(runs, ("1",) * len(runs), more=False, total=int(last is not None))
+
+    async def _run(self, connection_id: str, job_id: str) -> Run | None:
+        try:
+            return convert.run(await self._client.get_status(connection_id, job_id), wire.ConnectionRun(job_id=job_id))
+        except NotFound:
+            return None
 
     async def _read(self, cursor: str, start: walk.Token, limit: int) -> walk.Part:
         """Rows of the page at ``cursor``, and of those behind it where that has too few left.

@@ -97,14 +97,14 @@ class Client:
         )
         return await self._single(request, wire.Connection)
 
-    async def get_status(self, connection_id: str, job_id: str | None = None) -> wire.ConnectionRun:
-        """A run by its job id, or the last one."""
+    async def get_status(self, connection_id: str, job_id: str) -> wire.ConnectionRun:
+        """A run by its job id."""
         request = Request(
             "get_status",
             "GET",
             "/api/v1/connections/{connectionId}/status",
             ids={"connectionId": connection_id},
-            query=[*([("jobId", job_id)] if job_id else []), *self._narrowed()],
+            query=[("jobId", job_id), *self._narrowed()],
         )
         return await self._single(request, wire.ConnectionRun)
 

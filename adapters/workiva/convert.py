@@ -79,17 +79,22 @@ def run_status(run: wire.ConnectionRun) -> RunStatus:
 
 def last_run(row: wire.Connection) -> Run | None:
     """The last run, from the embedded record where there is one, else from the three fields beside it."""
-    run = row.last_run or wire.ConnectionRun()
     if row.last_run is None and not (row.last_run_job_id or row.last_run_date):
         return None
-    status = run_status(run)
+    beside = wire.ConnectionRun(job_id=row.last_run_job_id, created=row.last_run_date, created_by=row.last_run_by)
+    return run(row.last_run or beside, beside)
+
+
+def run(given: wire.ConnectionRun, beside: wire.ConnectionRun) -> Run:
+    """A run; what it lacks is taken from what is known ``beside`` it."""
+    status = run_status(given)
     return Run(
-        id=text(run.job_id) or text(row.last_run_job_id),
+        id=text(given.job_id) or text(beside.job_id),
         status=status,
-        started_at=instant(run.created) or instant(row.last_run_date),
-        ended_at=instant(run.updated) if status in FINISHED else None,
-        by=text(run.created_by) or text(row.last_run_by),
-        error=masked_text(run.error) if run.error else None,
+        started_at=instant(given.created) or instant(beside.created),
+        ended_at=instant(given.updated) if status in FINISHED else None,
+        by=text(given.created_by) or text(beside.created_by),
+        error=masked_text(given.error) if given.error else None,
     )
 
 

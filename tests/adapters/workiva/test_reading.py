@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from adapters import errors
 from adapters.imitation import Knobs
-from adapters.model import Connection
+from adapters.model import Connection, RunStatus
 from adapters.port import LIST_FIELDS
 from adapters.workiva import PROVIDER
 from adapters.workiva.client import API_VERSION
@@ -270,3 +270,46 @@ async def test_the_only_run_is_the_last_one_and_costs_nothing():
             assert (page.more, page.total) == (False, len(page.runs))
             assert (await contracted.adapter.runs(connection, after="1", limit=10)).runs == ()
         assert calls(contracted) == {}
+
+
+# Runs
+
+
+def _bare(body: Any) -> Any:
+    """A list whose rows name their last run and do not hold it."""
+    return {**body, "body": [{key: value for key, value in row.items() if key != "lastRun"} for row in body["body"]]}
+
+
+async def test_a_run_that_the_row_holds_costs_nothing_more():
+    async with over(PROVIDER, workiva()) as contracted:
+        first = (await contracted.adapter.page(after=None, limit=1)).connections[0]
+        contracted.imitation.journal.clear()
+        page = await contracted.adapter.runs(first, after=None, limit=10)
+        assert page.runs == (first.last_run,)
+        assert contracted.imitation.journal.calls == []
+
+
+async def test_a_run_that_the_row_only_names_is_asked_for_by_its_id():
+    server = workiva()
+    whole = server.row(0)["lastRun"]
+    server.app = Rewritten(server.app, "/api/v1/connections", _bare)
+    async with over(PROVIDER, server) as contracted:
+        first = (await contracted.adapter.page(after=None, limit=1)).connections[0]
+        assert first.last_run is not None
+        assert (first.last_run.id, first.last_run.status) == (whole["jobId"], RunStatus.UNKNOWN)
+        contracted.imitation.journal.clear()
+        (run,) = (await contracted.adapter.runs(first, after=None, limit=10)).runs
+        assert (run.id, run.status, run.by) == (whole["jobId"], RunStatus.SUCCEEDED, whole["createdBy"])
+        assert contracted.imitation.journal.calls == [f"GET /api/v1/connections/{first.native_id}/status"]
+
+
+async def test_a_run_that_is_gone_is_what_the_row_says_of_it():
+    server = workiva()
+    server.app = Rewritten(server.app, "/api/v1/connections", _bare)
+    async with over(PROVIDER, server) as contracted:
+        first = (await contracted.adapter.page(after=None, limit=1)).connections[0]
+        server.knobs = Knobs(status=404, only="/status")
+        assert (await contracted.adapter.runs(first, after=None, limit=10)).runs == (first.last_run,)
+        server.knobs = Knobs(status=500, only="/status")
+        with pytest.raises(errors.UpstreamFault):
+            await contracted.adapter.runs(first, after=None, limit=10)
