@@ -1,6 +1,7 @@
 """From Airbyte's records to the unified ones. The knowledge of this upstream's words is here, in tables."""
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -20,7 +21,7 @@ from adapters.model import (
     StatusReason,
 )
 from adapters.secret import masked_text
-from adapters.values import epoch_s, text
+from adapters.values import epoch_ms, epoch_s, text
 
 RUN_STATUSES: Mapping[str, RunStatus] = {
     "pending": RunStatus.QUEUED,
@@ -202,15 +203,15 @@ def run(job: wire.JobWithAttempts) -> Run:
     attempts = job.attempts or []
     last = attempts[-1] if attempts else wire.Attempt()
     stats = last.total_stats or wire.AttemptStats()
-    ended_at = last.ended_at if last.ended_at is not None else job.job.updated_at
+    failures = (last.failure_summary and last.failure_summary.failures) or []
     return Run(
         id=str(job.job.id),
         status=state,
         started_at=epoch_s(job.job.started_at) or epoch_s(job.job.created_at),
-        ended_at=epoch_s(ended_at) if state in FINISHED else None,
+        ended_at=_ended_at(job.job, last, failures) if state in FINISHED else None,
         records_synced=_first(last.records_synced, stats.records_committed, stats.records_emitted),
         bytes_synced=_first(last.bytes_synced, stats.bytes_emitted),
-        error=_failure(last),
+        error=_failure(failures),
     )
 
 
@@ -218,10 +219,15 @@ def _first(*values: int | None) -> int | None:
     return next((value for value in values if value is not None), None)
 
 
-def _failure(attempt: wire.Attempt) -> str | None:
+def _ended_at(job: wire.Job, last: wire.Attempt, failures: Sequence[wire.FailureReason]) -> dt.datetime | None:
+    """When the last attempt ended, or failed; else when the job last changed."""
+    failed_at = next((reason.timestamp for reason in failures if reason.timestamp is not None), None)
+    return epoch_s(last.ended_at) or epoch_ms(failed_at) or epoch_s(job.updated_at)
+
+
+def _failure(failures: Sequence[wire.FailureReason]) -> str | None:
     """What the failing connector says to people; its internal message and stack trace stay upstream."""
-    reasons = attempt.failure_summary.failures if attempt.failure_summary else None
-    message = next((reason.external_message for reason in reasons or [] if reason.external_message), None)
+    message = next((reason.external_message for reason in failures if reason.external_message), None)
     return masked_text(message) if message else None
 
 

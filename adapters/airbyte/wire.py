@@ -243,7 +243,7 @@ class FailureReason(msgspec.Struct, rename="camel", gc=False):
     """``internalMessage`` and ``stacktrace`` are left out: nobody outside may read them."""
 
     external_message: str | None = None
-    failure_origin: str | None = None
+    timestamp: float | None = None  # in milliseconds, unlike all other times
 
 
 class FailureSummary(msgspec.Struct, gc=False):

@@ -56,6 +56,13 @@ def test_a_job_is_a_run_with_the_numbers_of_its_last_attempt():
     )
 
 
+def test_an_attempt_that_failed_without_an_end_ended_when_it_failed_which_is_in_milliseconds():
+    failed = [{"failureSummary": {"failures": [{"externalMessage": "x"}, FAILURE | {"timestamp": 1678440077123}]}}]
+    assert run(failed, status="failed").ended_at == at(1678440077) + dt.timedelta(milliseconds=123)
+    assert run([{"endedAt": 1678440090, **failed[0]}], status="failed").ended_at == at(1678440090)
+    assert run(failed, status="running").ended_at is None
+
+
 @pytest.mark.parametrize("status", ["succeeded", "failed", "cancelled", "incomplete"])
 def test_a_finished_job_without_attempts_ended_when_it_last_changed(status: str):
     assert run([], status=status).ended_at == at(1678440100)
@@ -93,7 +100,8 @@ def test_a_failure_without_words_has_none(summary: Any):
 def test_odd_values_cost_themselves_only():
     odd = run([{"recordsSynced": "many", "bytesSynced": {}, "endedAt": "soon"}], status=5, createdAt="x", startedAt=[])
     assert odd == Run(id="9007199254740993", status=RunStatus.UNKNOWN)
-    extremes = run([{"recordsSynced": -(2**63), "endedAt": 2**63 - 1}], id=-(2**63), startedAt=-(2**63))
+    latest = 2**63 - 1
+    extremes = run([{"recordsSynced": -(2**63), "endedAt": latest}], id=-(2**63), startedAt=-(2**63), updatedAt=latest)
     assert (extremes.id, extremes.records_synced, extremes.ended_at) == (str(-(2**63)), -(2**63), None)
 
 
