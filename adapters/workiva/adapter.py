@@ -69,19 +69,24 @@ class WorkivaAdapter:
         except NotFound:
             return None
 
-    async def _read(self, cursor: str, start: walk.Token, limit: int) -> walk.Part:
-        """Rows of the page at ``cursor``, and of those behind it where that has too few left.
+    async def _read(self, _: str, start: walk.Token, limit: int) -> walk.Part:
+        """Rows of the page at a cursor, and of those behind it where that has too few left.
 
         A row within a page is found by reading the page again: ``offset`` is "the item to start with on the page", and
         of which page, that of the whole list or that of the limit, the specification does not say.
         """
-        part = await self._read_page(cursor, start, limit)
-        lacking = limit - len(part.rows)
-        if not (part.more and part.rows and lacking > 0):
-            return part
-        rest = await self._read(part.reached.part, part.reached, lacking)
-        rows, tokens = part.rows + rest.rows, part.tokens + rest.tokens
-        return rest._replace(rows=rows, tokens=tokens, dropped=part.dropped + rest.dropped)
+        rows: list[Connection] = []
+        tokens: list[str] = []
+        dropped = 0
+        here = start
+        while True:
+            part = await self._read_page(here.part, here, limit - len(rows))
+            rows += part.rows
+            tokens += part.tokens
+            dropped += part.dropped
+            if not (part.more and part.rows) or len(rows) >= limit:
+                return part._replace(rows=tuple(rows), tokens=tuple(tokens), dropped=dropped)
+            here = part.reached
 
     async def _read_page(self, cursor: str, start: walk.Token, limit: int) -> walk.Part:
         asked = min(start.position + limit, PAGE_LIMIT)

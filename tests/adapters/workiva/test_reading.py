@@ -140,6 +140,21 @@ async def test_a_walk_goes_from_page_to_page_of_the_upstream_and_meets_each_row_
     assert met == [row["connectionId"] for row in server.rows()]
 
 
+async def test_an_upstream_that_gives_a_row_at_a_time_is_walked_to_its_end():
+    server = workiva(size=150)
+    numbers = {row["connectionId"]: number for number, row in enumerate(server.rows(), 1)}
+
+    def single(body: Any) -> Any:
+        (row, *rest) = body["body"]
+        return {**body, "body": [row], "cursor": f"{numbers[row['connectionId']]}.2" if rest else None}
+
+    server.app = Rewritten(server.app, "/api/v1/connections", single)
+    async with over(PROVIDER, server) as contracted:
+        page = await contracted.adapter.page(after=None, limit=5000)
+    assert len(set(native_ids(page.connections))) == 150
+    assert not page.more
+
+
 async def test_a_page_that_ends_within_a_page_of_the_upstream_is_one_call():
     server = workiva(size=200)
     async with over(PROVIDER, server) as contracted:
