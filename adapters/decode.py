@@ -14,6 +14,9 @@ from adapters.errors import ContractBroken
 
 T = TypeVar("T")
 
+Id = Annotated[str, msgspec.Meta(min_length=1)]
+"""The type of a wire record's id: a row whose id is empty cannot be addressed, and is dropped."""
+
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are not JSON, not UTF-8, or nested too deep."""
 

@@ -215,15 +215,22 @@ class _QuietServer(uvicorn.Server):
         yield
 
 
+def listener(host: str, port: int) -> socket.socket:
+    """A socket that listens, on a free port where ``port`` is 0. Raises OSError where that cannot be."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=2048)
+    # asyncio sets this on sockets it made itself only; without it every answer waits 40 ms for an acknowledgement.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
+
+
 @contextlib.asynccontextmanager
 async def serve(app: ASGIApp, port: int = 0, host: str = "127.0.0.1") -> AsyncGenerator[str]:
     """Serve an ASGI app inside the running loop until the block ends; gives its base URL.
 
     Raises OSError where the port is taken.
     """
-    with socket.create_server((host, port)) as listener:
-        # asyncio sets this on sockets it made itself only; without it every answer waits 40 ms for an acknowledgement.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with listener(host, port) as listening:
         config = uvicorn.Config(
             app,
             http=_Protocol,
@@ -234,14 +241,14 @@ async def serve(app: ASGIApp, port: int = 0, host: str = "127.0.0.1") -> AsyncGe
             timeout_graceful_shutdown=1,
         )
         server = _QuietServer(config)
-        running = asyncio.create_task(server.serve(sockets=[listener]))
+        running = asyncio.create_task(server.serve(sockets=[listening]))
         try:
             while not server.started:
                 if running.done():
                     running.result()
                     raise RuntimeError("the server ended before it started")
                 await asyncio.sleep(0.005)
-            yield f"http://{host}:{listener.getsockname()[1]}"
+            yield f"http://{host}:{listening.getsockname()[1]}"
         finally:
             server.stop()
             await running

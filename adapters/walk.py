@@ -10,7 +10,7 @@ import msgspec
 
 from adapters.errors import AdapterError, ContractBroken, NotFound, Rejected
 from adapters.model import Connection
-from adapters.port import Page
+from adapters.port import Completed, Found, Page
 
 T = TypeVar("T")
 
@@ -147,6 +147,16 @@ async def get_each(
     """A call for each id, all at once; ids unknown upstream are absent, and one that fails costs only itself."""
     answers = zip(ids, await asyncio.gather(*(_or_error(id, get) for id in ids)), strict=True)
     return {id: answer for id, answer in answers if answer is not None}
+
+
+async def completed(
+    by_id: Mapping[str, Connection | AdapterError],
+    complete: Callable[[Sequence[Connection]], Awaitable[Completed]],
+) -> Found:
+    """The answers with each connection among them completed; errors stay what they are."""
+    records = {id: answer for id, answer in by_id.items() if isinstance(answer, Connection)}
+    done = await complete(list(records.values()))
+    return Found({**by_id, **dict(zip(records, done.connections, strict=True))}, done.failures)
 
 
 async def attempt(asked: Awaitable[T], otherwise: T, failures: list[AdapterError]) -> T:

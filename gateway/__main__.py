@@ -6,14 +6,13 @@ import contextlib
 import json
 import logging
 import signal
-import socket
 import sys
 from pathlib import Path
 
 import uvicorn
 
 from adapters.errors import ConfigurationError
-from adapters.imitation import KNOBS_PATH
+from adapters.imitation import KNOBS_PATH, listener
 from gateway import app, check, config, demo, observability
 from gateway.routes import GRAPHQL_PATH
 from gateway.schema.providers import PROVIDERS
@@ -62,28 +61,19 @@ def _serve(given: argparse.Namespace) -> int:
     server = settings.server
     gateway = app.create(settings)
     try:
-        listener = _listener(server.host, server.port)
+        listening = listener(server.host, server.port)  # where uvicorn would only log that it cannot
     except OSError as error:
         print(f"gateway: cannot listen on port {server.port}: {error.strerror}", file=sys.stderr)
         return 2
     logging.getLogger("gateway").info(
-        "serving %d instances on %s:%d", len(settings.instances), *listener.getsockname()[:2]
+        "serving %d instances on %s:%d", len(settings.instances), *listening.getsockname()[:2]
     )
     serving = uvicorn.Config(
         gateway, loop="uvloop", http="httptools", log_config=None, access_log=False, server_header=False
     )
-    with listener, contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(serving).run(sockets=[listener])
+    with listening, contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(serving).run(sockets=[listening])
     return 0
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises OSError, where uvicorn would only log it."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=2048)
-    # asyncio sets this on sockets it made itself only; without it every answer waits 40 ms for an acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
 
 
 def _demo(given: argparse.Namespace) -> int:

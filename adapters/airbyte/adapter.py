@@ -48,16 +48,20 @@ class AirbyteAdapter:
         if self._is_full(fields):
             reads = (walk.attempt(walk.get_one(row.native_id, self._get), row, failures) for row in connections)
             connections = await asyncio.gather(*reads)
-        return Completed(tuple(await self._joins(connections, fields, failures)), tuple(failures))
+        return await self._joined(connections, fields, failures)
 
     async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
         by_id = dict(await self._find([id for id, fields in wanted.items() if not self._is_full(fields)]))
         # Judged once more, because the list just read tells the generation.
         by_id |= await walk.get_each([id for id, fields in wanted.items() if self._is_full(fields)], self._get)
-        failures: list[AdapterError] = []
-        records = {id: answer for id, answer in by_id.items() if isinstance(answer, Connection)}
-        joined = await self._joins(list(records.values()), LIST_FIELDS.union(*wanted.values()), failures)
-        return Found({**by_id, **dict(zip(records, joined, strict=True))}, tuple(failures))
+        fields = LIST_FIELDS.union(*wanted.values())
+        return await walk.completed(by_id, lambda records: self._joined(records, fields, []))
+
+    async def _joined(
+        self, connections: Sequence[Connection], fields: Fields, failures: list[AdapterError]
+    ) -> Completed:
+        joined = await self._joins(connections, fields, failures)
+        return Completed(tuple(joined), tuple(failures))
 
     async def _find(self, ids: Sequence[str]) -> Mapping[str, Connection | AdapterError]:
         if len(ids) < 2:  # noqa: PLR2004  for one, not even the workspaces need be known

@@ -2,11 +2,11 @@
 failures in milliseconds. ``connectionConfiguration`` is left out on purpose: it holds credentials.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
-Id = Annotated[str, msgspec.Meta(min_length=1)]
+from adapters.decode import Id
 
 
 class Interval(msgspec.Struct, rename="camel", gc=False):

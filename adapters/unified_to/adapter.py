@@ -50,9 +50,8 @@ class UnifiedToAdapter:
         found = await walk.find(
             list(wanted), parts=self._environments, limit=PAGE_LIMIT, read=self._read, get=self._get
         )
-        records = {id: answer for id, answer in found.items() if isinstance(answer, Connection)}
-        completed = await self.complete(list(records.values()), LIST_FIELDS.union(*wanted.values()))
-        return Found({**found, **dict(zip(records, completed.connections, strict=True))}, completed.failures)
+        fields = LIST_FIELDS.union(*wanted.values())
+        return await walk.completed(found, lambda records: self.complete(records, fields))
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
         raise Unsupported(

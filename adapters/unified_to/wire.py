@@ -5,11 +5,11 @@ and of a pointer to a secret only whether there is one.
 """
 
 import enum
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
-Id = Annotated[str, msgspec.Meta(min_length=1)]
+from adapters.decode import Id
 
 
 class Pointer(enum.Enum):

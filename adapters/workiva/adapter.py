@@ -51,9 +51,8 @@ class WorkivaAdapter:
 
     async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
         found = await walk.find(list(wanted), parts=_ONE_PART, limit=PAGE_LIMIT, read=self._read_page, get=self._get)
-        records = {id: answer for id, answer in found.items() if isinstance(answer, Connection)}
-        completed = await self.complete(list(records.values()), LIST_FIELDS.union(*wanted.values()))
-        return Found({**found, **dict(zip(records, completed.connections, strict=True))}, completed.failures)
+        fields = LIST_FIELDS.union(*wanted.values())
+        return await walk.completed(found, lambda records: self.complete(records, fields))
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
         """The last run, which is all that Wdata keeps. A row that names it and does not hold it costs a call."""

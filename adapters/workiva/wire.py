@@ -1,11 +1,12 @@
 """Records as Wdata sends them (``ConnectionDto``, ``ConnectionRunDto``); every field may be missing or null."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
+from adapters.decode import Id
+
 Json = dict[str, Any]
-Id = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class ConnectionRun(msgspec.Struct, rename="camel", gc=False):

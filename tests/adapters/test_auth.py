@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -10,6 +9,7 @@ import pytest
 
 from adapters.auth import Credentials, Grant, Renewing, basic, bearer
 from adapters.secret import Secret
+from tests.adapters.upstream import until
 
 S = Secret("hunter2")
 
@@ -87,14 +87,6 @@ class Tokens:
         if self.failing:
             raise ConnectionError("no token to be had")
         return Grant(Secret(f"t{number}"), self.lasts_s)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("it never came to that")
 
 
 async def test_fifty_first_calls_at_once_fetch_one_token():

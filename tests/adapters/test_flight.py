@@ -1,12 +1,12 @@
 """Equal calls at the same time are one; answers that change rarely are kept, and failures for a short while."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
 from adapters.errors import UpstreamFault
 from adapters.flight import Kept, SingleFlight
+from tests.adapters.upstream import until
 
 
 class Source:
@@ -36,14 +36,6 @@ async def failure_of(kept: Kept, source: Source) -> BaseException:
     with pytest.raises(UpstreamFault) as raised:
         await kept.get("a", source)
     return raised.value
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("it never came to that")
 
 
 async def test_equal_keys_at_once_are_one_call_and_later_ones_another():

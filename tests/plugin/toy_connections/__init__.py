@@ -37,7 +37,7 @@ class ToyConnection(Record, frozen=True, kw_only=True):
 class Pipe(msgspec.Struct):
     """A pipe as Toy sends it."""
 
-    id: Annotated[str, Meta(min_length=1)]
+    id: decode.Id
     name: str | None = None
     state: str | None = None
     diameter: int | None = None
