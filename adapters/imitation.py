@@ -11,18 +11,25 @@ import hashlib
 import math
 import socket
 import time
+import unicodedata
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import AsyncGenerator, Callable, Generator, Hashable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack
 
 import msgspec
 import uvicorn
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+T = TypeVar("T")
+
 KNOBS_PATH = "/_knobs"
+
+Collation = Literal["folded", "binary"]
+"""How names are sorted: as people read them, or by code point."""
 
 
 class Beat(NamedTuple):
@@ -66,6 +73,14 @@ def iso(seconds: float) -> str:
     return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def collated(text: str, collation: Collation) -> tuple[str, ...]:
+    """What ``text`` sorts by: folded, without case and accents first and as it stands then; binary, as it stands."""
+    if collation == "binary":
+        return (text,)
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(part for part in parts if not unicodedata.combining(part)), text
+
+
 class Knobs(msgspec.Struct, forbid_unknown_fields=True):
     """Trouble to make. ``only`` limits it to paths that contain this text; ``times`` to so many calls.
 
@@ -92,11 +107,33 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True):
         return True
 
 
+class Asked(msgspec.Struct):
+    """One call in full. ``query`` is as it stood in the URL; ``body`` has what the imitation read of it."""
+
+    method: str
+    path: str
+    query: str
+    body: bytes = b""
+
+    def params(self) -> QueryParams:
+        """The query by name."""
+        return QueryParams(self.query)
+
+    def json(self) -> Any:
+        """The body decoded, or None where there was none."""
+        return msgspec.json.decode(self.body) if self.body else None
+
+
 class Journal:
-    """The calls an imitation answered, in order, as ``METHOD /path``."""
+    """The calls an imitation answered, in order: as ``METHOD /path``, and in full in ``asked``."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.asked: list[Asked] = []
+
+    def note(self, asked: Asked) -> None:
+        self.calls.append(f"{asked.method} {asked.path}")
+        self.asked.append(asked)
 
     def count(self, part: str = "") -> int:
         """How many calls contained ``part``."""
@@ -107,6 +144,7 @@ class Journal:
 
     def clear(self) -> None:
         self.calls.clear()
+        self.asked.clear()
 
 
 class ImitationServer:
@@ -134,6 +172,116 @@ class ImitationServer:
             yield url
 
 
+class Cut(NamedTuple):
+    """One page of a list: the numbers of its rows, and where the next page starts, or None at the end."""
+
+    numbers: Sequence[int]
+    next: int | None
+
+
+def cut(rows: Sequence[int], start: int, limit: int, *, cap: int | None = None, repeats: bool = False) -> Cut:
+    """Up to ``limit`` rows from ``start`` on, with the unruliness that `ListImitation` describes."""
+    limit = limit if cap is None else min(limit, cap)
+    end = start + limit
+    if repeats and start > 0 and limit < len(rows):
+        return Cut([rows[place % len(rows)] for place in range(limit, 2 * limit)], end)
+    return Cut(rows[start:end], end if end < len(rows) else None)
+
+
+def doubled(rows: Iterable[int]) -> list[int]:
+    """Every third of the rows twice in a row."""
+    return [row for place, row in enumerate(rows, 1) for _ in range(2 if place % 3 == 0 else 1)]
+
+
+class Unruliness(TypedDict, total=False):
+    """What a `ListImitation` takes to make its list unruly from the start."""
+
+    page_cap: int | None
+    repeats: bool
+    doubles: bool
+
+
+class ListImitation(ImitationServer):
+    """An imitation whose rows have numbers, from 0 up, and are made only when they are sent, so that a fleet of any
+    size costs no more than its pages. A subclass says what the id of a number is, and what its row.
+
+    There are ``size`` rows; more appear at the end. ``deleted`` holds native ids of rows that are gone, from lists and
+    from reads by id. Both may change at any time, and so may what makes the list of connections unruly:
+
+    - ``page_cap``: a page never has more rows than this, whatever is asked for, and the list goes on behind them.
+    - ``repeats``: from the second page on, the second page comes again for ever and promises more. Where the list
+      ends before that page is full, it is filled up from the front, since a short page would be the end.
+    - ``doubles``: every third row of the list is sent twice in a row. Pages count, and may part, the two.
+    """
+
+    def __init__(self, size: int, clock: Callable[[], float], **unruliness: Unpack[Unruliness]) -> None:
+        super().__init__(clock)
+        self.size = size
+        self.deleted: set[str] = set()
+        self.page_cap = unruliness.get("page_cap")
+        self.repeats = unruliness.get("repeats", False)
+        self.doubles = unruliness.get("doubles", False)
+        self._numbers: dict[str, int] = {}
+        self._columns: dict[str, list[Any]] = {}
+        self._whole: dict[Hashable, list[int]] = {}
+        self._left: dict[Hashable, list[int]] = {}
+        self._kept_for: tuple[int, set[str]] = (0, set())
+
+    def id_of(self, number: int) -> str:
+        """The provider's id of a row."""
+        raise NotImplementedError
+
+    def row(self, number: int) -> dict[str, Any]:
+        """A row as it is now."""
+        raise NotImplementedError
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All rows as they are now, by number. Makes every one of them: slow for a fleet."""
+        return [self.row(number) for number in self.ordered("number", iter)]
+
+    def number(self, id: object, below: int) -> int | None:
+        """The number of the row with this id, if it is less than ``below`` and the row not deleted."""
+        for number in range(len(self._numbers), below):
+            self._numbers[self.id_of(number)] = number
+        number = self._numbers.get(id) if isinstance(id, str) and id not in self.deleted else None
+        return number if number is not None and number < below else None
+
+    def column(self, name: str, of: Callable[[int], T]) -> list[T]:
+        """``of`` every number, each computed once: for what neither the clock nor the size changes."""
+        values = self._columns.setdefault(name, [])
+        values += map(of, range(len(values), self.size))
+        return values
+
+    def ordered(self, key: Hashable, make: Callable[[range], Iterable[int]]) -> list[int]:
+        """The rows that ``make`` chooses of all numbers, in its order, without the deleted ones.
+
+        Made once for each ``key`` while ``size`` stays the same, so neither choice nor order may look at the clock.
+        """
+        self._drop_what_changed()
+        if key not in self._left:
+            if key not in self._whole:
+                self._whole[key] = list(make(range(self.size)))
+            ids = self.column("id", self.id_of)
+            self._left[key] = [number for number in self._whole[key] if ids[number] not in self.deleted]
+        return self._left[key]
+
+    def _drop_what_changed(self) -> None:
+        size, deleted = self._kept_for
+        if size != self.size:
+            self._whole.clear()
+        if size != self.size or deleted != self.deleted:
+            self._left.clear()
+            self._kept_for = self.size, set(self.deleted)
+
+    def page(self, rows: Sequence[int], start: int, limit: int) -> Cut:
+        """The page at ``start`` of the list that is sent for ``rows``."""
+        return cut(self.sent(rows), start, limit, cap=self.page_cap, repeats=self.repeats)
+
+    def sent(self, rows: Sequence[int]) -> Sequence[int]:
+        """``rows`` as often as each is sent."""
+        return doubled(rows) if self.doubles else rows
+
+
 class Troubled:
     """ASGI middleware: notes each call in the journal and makes the trouble the knobs ask for."""
 
@@ -146,8 +294,19 @@ class Troubled:
         elif scope["path"] == KNOBS_PATH:
             await self._turn(scope, receive, send)
         else:
-            self._server.journal.calls.append(f"{scope['method']} {scope['path']}")
-            await self._answer(scope, receive, send)
+            await self._answer(scope, self._noting(scope, receive), send)
+
+    def _noting(self, scope: Scope, receive: Receive) -> Receive:
+        """Notes the call, and gives a ``receive`` that adds to the note whatever is read of its body."""
+        asked = Asked(scope["method"], scope["path"], scope["query_string"].decode())
+        self._server.journal.note(asked)
+
+        async def noting() -> Message:
+            message = await receive()
+            asked.body += message.get("body", b"")
+            return message
+
+        return noting
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         knobs = self._server.knobs

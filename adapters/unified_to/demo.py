@@ -1,18 +1,19 @@
 """A small imitation of Unified.to: sixty connections in three environments whose health is checked while you watch."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http.client import responses
-from typing import Any
+from typing import Any, Unpack
 
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.imitation import ImitationServer, Rhythm, iso, native_id
+from adapters.imitation import Collation, ListImitation, Rhythm, Unruliness, collated, iso, native_id
 from adapters.values import instant
 
 TOKEN = "demo-workspace-token-planted-secret-4b7d"
@@ -22,6 +23,7 @@ ENVIRONMENTS = ("Production", "Production", "Sandbox", "Production", "Production
 PAGE_LIMIT = 100
 UNKNOWN_PERMISSION = "telepathy_thought_read"
 _DAY_S = 86_400.0
+_SORTS = ("name", "updated_at", "created_at")
 
 INTEGRATIONS = (
     ("hubspot", "HubSpot", "crm martech", "crm_company crm_contact crm_deal martech_list"),
@@ -74,12 +76,23 @@ _POINTERS = (
 )
 
 
-class UnifiedToImitation(ImitationServer):
-    """One workspace of Unified.to."""
+class UnifiedToImitation(ListImitation):
+    """One workspace of Unified.to. ``collation`` is how it sorts by name, which it does not document.
 
-    def __init__(self, *, size: int = 60, clock: Callable[[], float] = time.time) -> None:
-        super().__init__(clock)
-        self.size = size
+    Its lists know no other end than a page shorter than asked for, so a ``page_cap`` below what is asked for hides the
+    rest of the list from whoever takes that for the end.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int = 60,
+        clock: Callable[[], float] = time.time,
+        collation: Collation = "folded",
+        **unruliness: Unpack[Unruliness],
+    ) -> None:
+        super().__init__(size, clock, **unruliness)
+        self.collation: Collation = collation
         self.app = Starlette(
             routes=[
                 Route("/unified/connection", self._list),
@@ -102,22 +115,21 @@ class UnifiedToImitation(ImitationServer):
     def error_response(self, status: int) -> Response:
         return _error(status, "imitated failure")
 
-    def rows(self) -> list[dict[str, Any]]:
-        """The connections of all environments as they are now."""
-        return [self.row(number) for number in range(self.size)]
+    def id_of(self, number: int) -> str:
+        return native_id("unified_to", number)[:24]
 
     def row(self, number: int) -> dict[str, Any]:
         """One ``Connection``. Texts that say nothing are missing, null or empty in turn, as upstream."""
         type, name, categories, _ = INTEGRATIONS[number % len(INTEGRATIONS)]
         row: dict[str, Any] = {
-            "id": native_id("unified_to", number)[:24],
-            "created_at": iso(self._born - _DAY_S * (500 - number * 7 % 480)),
+            "id": self.id_of(number),
+            "created_at": self._created_at(number),
             "workspace_id": WORKSPACE,
             "integration_type": type,
             "external_xref": _external_ref(number),
             "permissions": _permissions(number),
             "categories": categories.split(),
-            "environment": None if number % 24 == 12 else ENVIRONMENTS[number % len(ENVIRONMENTS)],
+            "environment": _environment(number),
             **self._auth(number),
             **self._health(number),
         }
@@ -134,12 +146,26 @@ class UnifiedToImitation(ImitationServer):
         period_s = 60.0 if kind == "flipping" else 180.0 + 60.0 * (number % 5)
         return Rhythm(period_s, 0.5, 7.0 * number, _OUTCOMES.get(kind, ("healthy",)))
 
+    def _created_at(self, number: int) -> str:
+        return iso(self._born - _DAY_S * (500 - number * 7 % 480))
+
+    def _updated_at(self, number: int, now: float) -> str:
+        """When the row says it was updated, or nothing; as `row` has it, without making the row."""
+        kind = _kind(number)
+        if kind == "new":
+            return ""
+        at = self._stopped_at(number) if kind == "paused" else self.rhythm(number).beat(now).started_at
+        return _without({"updated_at": iso(at)}, number).get("updated_at") or ""
+
+    def _stopped_at(self, number: int) -> float:
+        return self._born - _DAY_S * (1 + number % 9)
+
     def _health(self, number: int) -> dict[str, Any]:
         kind = _kind(number)
         if kind == "new":
             return {"last_healthy_at": None, "last_unhealthy_at": ""} if number % 20 == 19 else {}
         if kind == "paused":
-            stopped = iso(self._born - _DAY_S * (1 + number % 9))
+            stopped = iso(self._stopped_at(number))
             return {"is_paused": True, "updated_at": stopped, "last_healthy_at": stopped}
         checked = self._checks(number)
         long_ago = iso(self._born - _DAY_S * (30 + number % 50))
@@ -175,27 +201,63 @@ class UnifiedToImitation(ImitationServer):
 
     async def _list(self, request: Request) -> Response:
         query = request.query_params
-        since = instant(query.get("updated_gte"))
-        sort, order = query.get("sort", "updated_at"), query.get("order", "desc")
-        if sort not in ("name", "updated_at", "created_at") or order not in ("asc", "desc"):
+        if query.get("sort", "name") not in _SORTS or query.get("order", "desc") not in ("asc", "desc"):
             return _error(400, "sort and order take other words")
-        if "updated_gte" in query and since is None:
+        if "updated_gte" in query and instant(query["updated_gte"]) is None:
             return _error(400, "updated_gte must be a date-time")
-        rows = [row for row in self.rows() if _matches(row, request)]
-        if since is not None:
-            rows = [row for row in rows if (at := instant(row.get("updated_at"))) and at >= since]
-        key = "integration_type" if sort == "name" else sort
-        rows.sort(key=lambda row: (row.get(key) or "", row["id"]), reverse=order == "desc")
-        return _paged(request, rows)
+        window = _window(query)
+        if isinstance(window, Response):
+            return window
+        page = self.page(self._asked_for(query), *window)
+        return JSONResponse([self.row(number) for number in page.numbers])
+
+    def _asked_for(self, query: QueryParams) -> list[int]:
+        """The rows that the query asks for, in its order."""
+        sort, since = query.get("sort", "updated_at"), instant(query.get("updated_gte"))
+        rows = self._chosen(query, "created_at" if sort == "updated_at" else sort)
+        if sort == "updated_at" or since is not None:
+            now = self.clock()
+            updated = {number: self._updated_at(number, now) for number in rows}
+            if since is not None:
+                rows = [number for number in rows if (at := instant(updated[number])) and at >= since]
+            if sort == "updated_at":
+                ids = self.column("id", self.id_of)
+                rows = sorted(rows, key=lambda number: (updated[number], ids[number]))
+        return rows if query.get("order") == "asc" else rows[::-1]
+
+    def _chosen(self, query: QueryParams, sort: str) -> list[int]:
+        """The rows that the query asks for as far as no clock is needed for that, ascending."""
+        env, wanted = query.get("env", "Production"), set(query.getlist("categories"))
+        rows = self.ordered((env, sort), lambda numbers: self._sorted(numbers, env, sort))
+        if wanted:
+            kinds = {kind for kind, of in enumerate(INTEGRATIONS) if wanted.issubset(of[2].split())}
+            rows = [number for number in rows if number % len(INTEGRATIONS) in kinds]
+        if "external_xref" in query:
+            refs = self.column("external_xref", _shown_ref)
+            rows = [number for number in rows if refs[number] == query["external_xref"]]
+        return rows
+
+    def _sorted(self, numbers: Iterable[int], env: str, sort: str) -> list[int]:
+        """Those of an environment by name or created_at, then by id."""
+        ids = self.column("id", self.id_of)
+        names = [collated(name or type, self.collation) for type, name, _, _ in INTEGRATIONS]
+        rows = (number for number in numbers if (_environment(number) or "Production") == env)
+
+        def key(number: int) -> tuple[object, str]:
+            first = names[number % len(names)] if sort == "name" else self._created_at(number)
+            return first, ids[number]
+
+        return sorted(rows, key=key)
 
     async def _get(self, request: Request) -> Response:
-        found = next((row for row in self.rows() if row["id"] == request.path_params["id"]), None)
-        return _error(404, "Connection not found") if found is None else JSONResponse(found)
+        number = self.number(request.path_params["id"], self.size)
+        return _error(404, "Connection not found") if number is None else JSONResponse(self.row(number))
 
     async def _integrations(self, request: Request) -> Response:
         wanted = set(request.query_params.getlist("categories"))
         rows = [_integration(*of) for of in INTEGRATIONS if of[1] and wanted.issubset(of[2].split())]
-        return _paged(request, rows)
+        window = _window(request.query_params)
+        return window if isinstance(window, Response) else JSONResponse(rows[window[0] :][: window[1]])
 
 
 class _Guard:
@@ -213,30 +275,29 @@ def _error(status: int, message: str) -> Response:
     return JSONResponse({"statusCode": status, "error": responses.get(status, ""), "message": message}, status)
 
 
-def _paged(request: Request, rows: list[dict[str, Any]]) -> Response:
-    """A bare array; fewer than asked for mark the end."""
+def _window(query: QueryParams) -> tuple[int, int] | Response:
+    """Offset and limit, or the refusal of what they cannot be."""
     try:
-        limit = int(request.query_params.get("limit", PAGE_LIMIT))
-        offset = int(request.query_params.get("offset", 0))
+        limit, offset = int(query.get("limit", PAGE_LIMIT)), int(query.get("offset", 0))
     except ValueError:
         return _error(400, "limit and offset must be numbers")
     if not 1 <= limit <= PAGE_LIMIT or offset < 0:
         return _error(400, f"limit must be between 1 and {PAGE_LIMIT}, offset not negative")
-    return JSONResponse(rows[offset : offset + limit])
-
-
-def _matches(row: dict[str, Any], request: Request) -> bool:
-    query = request.query_params
-    return (
-        (row.get("environment") or "Production") == query.get("env", "Production")
-        and query.get("external_xref", row.get("external_xref")) == row.get("external_xref")
-        and set(query.getlist("categories")).issubset(row["categories"])
-    )
+    return offset, limit
 
 
 def _integration(type: str, name: str, categories: str, _: str) -> dict[str, Any]:
     logo = None if type == "clearbit" else f"https://logos.example.com/{type}.svg"
     return {"type": type, "name": name, "categories": categories.split(), "logo_url": logo, "is_active": True}
+
+
+def _environment(number: int) -> str | None:
+    return None if number % 24 == 12 else ENVIRONMENTS[number % len(ENVIRONMENTS)]
+
+
+def _shown_ref(number: int) -> str | None:
+    """The external reference as the row has it: none where it says nothing."""
+    return _without({"external_xref": _external_ref(number)}, number).get("external_xref")
 
 
 def _kind(number: int) -> str:

@@ -2,18 +2,20 @@
 
 import secrets
 import time
-from collections.abc import Callable
-from typing import Any
-from urllib.parse import parse_qsl
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Unpack
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.imitation import Beat, ImitationServer, Rhythm, iso, native_id
+from adapters.imitation import Beat, Cut, ListImitation, Rhythm, Unruliness, cut, iso, native_id
 
 CLIENT_ID = "demo-client"
 CLIENT_SECRET = "demo-client-secret-8d1f"
@@ -65,16 +67,29 @@ OUTCOMES = (
     ("error", "not_started"),
     ("complete", "cancelled"),
 )
+FILTERS = ("sourceType", "sourceId", "destinationType", "destinationId")
 
 
-class WorkivaImitation(ImitationServer):
+class Paging(NamedTuple):
+    """Where a page of a list starts, how many rows it may have, and which rows the list is of."""
+
+    offset: int
+    limit: int
+    filters: Mapping[str, str]
+
+
+class WorkivaImitation(ListImitation):
     """Wdata and its token service in one server."""
 
     def __init__(
-        self, *, size: int = 60, clock: Callable[[], float] = time.time, token_lasts_s: float = TOKEN_LASTS_S
+        self,
+        *,
+        size: int = 60,
+        clock: Callable[[], float] = time.time,
+        token_lasts_s: float = TOKEN_LASTS_S,
+        **unruliness: Unpack[Unruliness],
     ) -> None:
-        super().__init__(clock)
-        self.size = size
+        super().__init__(size, clock, **unruliness)
         self.token_lasts_s = token_lasts_s
         self.tokens: dict[str, float] = {}
         self.app = Starlette(
@@ -100,24 +115,19 @@ class WorkivaImitation(ImitationServer):
         body: Any = ["request was refused", "by the imitation"] if status == 400 else "imitated failure"
         return JSONResponse({"body": body, "code": status, "details": [{"code": "X", "message": "imitated"}]}, status)
 
-    def rows(self) -> list[dict[str, Any]]:
-        """All connections as they are now, in the list's order."""
-        return [self.row(number) for number in range(self.size)]
+    def id_of(self, number: int) -> str:
+        return native_id("workiva", number)
 
     def row(self, number: int) -> dict[str, Any]:
         """One ``ConnectionDto``. A few lack what the specification lets them lack."""
-        source_type = SOURCE_TYPES[number % len(SOURCE_TYPES)]
         row: dict[str, Any] = {
-            "connectionId": native_id("workiva", number),
+            "connectionId": self.id_of(number),
             "name": None if number % 20 == 19 else _name(number),
             "description": f"Feeds {SUBJECTS[number % len(SUBJECTS)].lower()}." if number % 3 else "",
             "workspaceId": WORKSPACE,
             "sourceWorkspaceId": WORKSPACE,
             "destinationWorkspaceId": OTHER_WORKSPACE if number % 7 == 6 else WORKSPACE,
-            "sourceType": source_type,
-            "sourceId": native_id("source", source_type, number % 24),
-            "destinationType": DESTINATION_TYPES[number % len(DESTINATION_TYPES)],
-            "destinationId": native_id("destination", number) + "_sheet",
+            **_ends(number),
             "created": iso(self._born - 86_400 * (400 - 5 * (number % 70))),
             "createdBy": USERS[number % len(USERS)],
             "metadata": {"incoming": number % 2 == 0, "region": "EMEA"},
@@ -147,7 +157,7 @@ class WorkivaImitation(ImitationServer):
     def _run(self, number: int, beat: Beat) -> dict[str, Any]:
         source, destination = _sides(beat)
         run = {
-            "connectionId": native_id("workiva", number),
+            "connectionId": self.id_of(number),
             "jobId": native_id("job", number, beat.number),
             "workspaceId": WORKSPACE,
             "sourceWorkspaceId": WORKSPACE,
@@ -175,7 +185,15 @@ class WorkivaImitation(ImitationServer):
         return JSONResponse({"access_token": token, "expires_in": lasts_s, "scope": "data:r", "token_type": "bearer"})
 
     async def _list(self, request: Request) -> Response:
-        return _paged(request, [row for row in self.rows() if _matches(row, request)])
+        paging = _paging(request.query_params)
+        if isinstance(paging, Response):
+            return paging
+        rows = self.ordered("number", iter)
+        if paging.filters:
+            ends, asked = self.column("ends", _ends), paging.filters.items()
+            rows = [number for number in rows if asked <= ends[number].items()]
+        page = self.page(rows, paging.offset, paging.limit)
+        return _page([self.row(number) for number in page.numbers], page, paging)
 
     async def _get(self, request: Request) -> Response:
         row = self._find(request)
@@ -188,7 +206,8 @@ class WorkivaImitation(ImitationServer):
         return JSONResponse({"body": row["lastRun"], "code": 200})
 
     def _find(self, request: Request) -> dict[str, Any] | None:
-        return next((row for row in self.rows() if row["connectionId"] == request.path_params["id"]), None)
+        number = self.number(request.path_params["id"], self.size)
+        return None if number is None else self.row(number)
 
     def _not_found(self) -> Response:
         detail = {"code": "NOT_FOUND", "message": "connection does not exist", "target": "connectionId"}
@@ -203,8 +222,10 @@ class WorkivaImitation(ImitationServer):
 
     def _named(self, kind: str) -> list[dict[str, Any]]:
         """The queries or tables that connections read from."""
-        ends = {row["sourceId"]: row["sourceType"] for row in self.rows() if kind in row["sourceType"]}
-        return [{"id": id, "name": f"{type} {id[:4]}", "isShared": False} for id, type in ends.items()]
+        ends = self.column("ends", _ends)
+        read = (ends[number] for number in self.ordered("number", iter))
+        types = {end["sourceId"]: end["sourceType"] for end in read if kind in end["sourceType"]}
+        return [{"id": id, "name": f"{type} {id[:4]}", "isShared": False} for id, type in types.items()]
 
     async def _health(self, _: Request) -> Response:
         return JSONResponse({"body": {"status": "up"}, "code": 200})
@@ -228,21 +249,69 @@ class _Guard:
 
 
 def _paged(request: Request, rows: list[dict[str, Any]]) -> Response:
-    """``limit`` and ``offset``, or a cursor in their place, which holds both."""
-    query = request.query_params
-    where = query["cursor"].split(".") if "cursor" in query else [query.get("offset", "0"), query.get("limit", "1000")]
-    if len(where) != 2 or not all(part.isdecimal() for part in where) or not 1 <= int(where[1]) <= 1000:
-        return JSONResponse({"body": ["cursor or limit cannot be used"], "code": 400}, 400)
-    offset, limit = map(int, where)
-    page: dict[str, Any] = {"body": rows[offset : offset + limit], "code": 200}
-    if offset + limit < len(rows):
-        page["cursor"] = f"{offset + limit}.{limit}"
-    return JSONResponse(page)
+    """A page of a list that is short enough to be made whole."""
+    paging = _paging(request.query_params)
+    if isinstance(paging, Response):
+        return paging
+    page = cut(range(len(rows)), paging.offset, paging.limit)
+    return _page([rows[place] for place in page.numbers], page, paging)
 
 
-def _matches(row: dict[str, Any], request: Request) -> bool:
-    filters = ("sourceType", "sourceId", "destinationType", "destinationId")
-    return all(row.get(name) == request.query_params[name] for name in filters if name in request.query_params)
+def _page(rows: list[dict[str, Any]], page: Cut, paging: Paging) -> Response:
+    body: dict[str, Any] = {"body": rows, "code": 200}
+    if page.next is not None:
+        body["cursor"] = _cursor(paging._replace(offset=page.next))
+    return JSONResponse(body)
+
+
+def _paging(query: QueryParams) -> Paging | Response:
+    """``limit``, ``offset`` and the filters, or a cursor in their place, which holds them all; or a refusal."""
+    filters: dict[str, str] | None = {name: query[name] for name in FILTERS if name in query}
+    where = [query.get("offset", "0"), query.get("limit", "1000")]
+    if "cursor" in query:
+        where = query["cursor"].split(".")
+        filters = _unpacked(where.pop()) if len(where) == 3 else {}
+    if (
+        filters is None
+        or len(where) != 2
+        or not all(part.isdecimal() for part in where)
+        or not 1 <= int(where[1]) <= 1000
+    ):
+        return _refused("cursor or limit cannot be used")
+    if ("sourceType" in filters) != ("sourceId" in filters):
+        return _refused("sourceType and sourceId go together")
+    if ("destinationType" in filters) != ("destinationId" in filters):
+        return _refused("destinationType and destinationId go together")
+    return Paging(int(where[0]), int(where[1]), filters)
+
+
+def _cursor(paging: Paging) -> str:
+    """The filters go with it: a cursor comes back alone."""
+    packed = urlsafe_b64encode(urlencode(paging.filters).encode()).decode()
+    return f"{paging.offset}.{paging.limit}" + (f".{packed}" if packed else "")
+
+
+def _unpacked(packed: str) -> dict[str, str] | None:
+    """The filters in a cursor; None where it is none of ours."""
+    try:
+        return dict(parse_qsl(urlsafe_b64decode(packed).decode(), keep_blank_values=True))
+    except ValueError:
+        return None
+
+
+def _refused(reason: str) -> Response:
+    return JSONResponse({"body": [reason], "code": 400}, 400)
+
+
+def _ends(number: int) -> dict[str, str]:
+    """What a connection reads from and writes to."""
+    source_type = SOURCE_TYPES[number % len(SOURCE_TYPES)]
+    return {
+        "sourceType": source_type,
+        "sourceId": native_id("source", source_type, number % 24),
+        "destinationType": DESTINATION_TYPES[number % len(DESTINATION_TYPES)],
+        "destinationId": native_id("destination", number) + "_sheet",
+    }
 
 
 def _name(number: int) -> str:

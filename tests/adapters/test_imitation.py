@@ -28,7 +28,8 @@ class Small(ImitationServer):
         super().__init__()
         self.app = Starlette(routes=[Route("/{path:path}", self._list, methods=["GET", "POST"])])
 
-    async def _list(self, _: Request) -> Response:
+    async def _list(self, request: Request) -> Response:
+        await request.body()
         return JSONResponse([])
 
 
@@ -50,6 +51,19 @@ async def test_an_imitation_left_alone_answers_and_counts():
     assert (imitation.journal.count(), imitation.journal.count("/a"), imitation.journal.count("POST")) == (4, 3, 1)
     imitation.journal.clear()
     assert imitation.journal.count() == 0
+
+
+async def test_the_journal_has_calls_in_full():
+    async with small() as (imitation, client):
+        await client.get("/a?limit=5&tag=x&tag=y")
+        await client.post("/b", json={"workspaceId": "é"})
+    first, second = imitation.journal.asked
+    assert (first.method, first.path, first.query) == ("GET", "/a", "limit=5&tag=x&tag=y")
+    assert (first.params()["limit"], first.params().getlist("tag")) == ("5", ["x", "y"])
+    assert first.json() is None
+    assert (second.path, second.json()) == ("/b", {"workspaceId": "é"})
+    imitation.journal.clear()
+    assert imitation.journal.asked == []
 
 
 async def test_a_status_is_answered_with_the_error_body_of_the_upstream():
