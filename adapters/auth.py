@@ -40,6 +40,11 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class Authorizer(Protocol):
     """Gives the ``Authorization`` header of a call."""
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can do so without a call."""
+        ...
+
     async def header(self) -> str:
         """The header's value now. Raises AdapterError where no token is to be had."""
         ...
@@ -54,6 +59,8 @@ class Fixed:
 
     def __init__(self, header: str) -> None:
         self._header = header
+
+    is_ready = True
 
     async def header(self) -> str:
         return self._header
@@ -89,10 +96,15 @@ class Renewing:
         self._header: str | None = None
         self._ends_at = 0.0
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a token that is still good."""
+        return self._header is not None and time.monotonic() < self._ends_at
+
     async def header(self) -> str:
-        if self._header is None or time.monotonic() >= self._ends_at:
+        if not self.is_ready:
             async with self._lock:
-                if self._header is None or time.monotonic() >= self._ends_at:
+                if not self.is_ready:
                     await self._renew()
         assert self._header is not None  # noqa: S101  narrowed for the type checker; _renew sets it or raises
         return self._header

@@ -24,6 +24,16 @@ def within(seconds: float) -> Generator[None]:
         _ends_at.reset(mark)
 
 
+@contextlib.contextmanager
+def afresh(seconds: float) -> Generator[None]:
+    """Bound what happens inside to ``seconds`` from now, whoever began it: work whose answer is kept for others."""
+    mark = _ends_at.set(asyncio.get_running_loop().time() + seconds)
+    try:
+        yield
+    finally:
+        _ends_at.reset(mark)
+
+
 def remaining() -> float | None:
     """Seconds left, never negative; None where no deadline is set."""
     ends_at = _ends_at.get()

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
 
-from adapters.errors import AdapterError
+from adapters import deadline
+from adapters.errors import AdapterError, TimedOut
 
 T = TypeVar("T")
 
@@ -50,6 +51,52 @@ async def _run(call: Callable[[], Awaitable[T]]) -> T:
     return await call()
 
 
+class Shared(Generic[T]):
+    """One run of some work for all who wait for it. Whoever runs out of time leaves it running, because its outcome is
+    kept for others; when the last who waits goes away altogether, it ends."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[T] | None = None
+        self._waiting = 0
+
+    @property
+    def is_running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    async def __call__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The outcome of the run that goes on, or of a new one. Raises what it raises, and TimedOut where the caller's
+        own deadline comes first."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(work())
+            self._task.add_done_callback(_look_at)
+            self._waiting = 0
+        task = self._task
+        self._waiting += 1
+        try:
+            await asyncio.wait({task}, timeout=deadline.remaining())
+        except asyncio.CancelledError:
+            if self._task is task and self._waiting == 1:
+                self.end()
+            raise
+        finally:
+            self._waiting -= self._task is task
+        if not task.done() or task.cancelled():
+            raise TimedOut("the list was not read in time; reading it goes on")
+        return task.result()
+
+    def end(self) -> None:
+        """End the run that goes on. Who comes after that begins a new one."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+
+def _look_at(task: "asyncio.Task[Any]") -> None:
+    """Look at the outcome, so that asyncio does not warn of one that nobody waited for."""
+    if not task.cancelled():
+        task.exception()
+
+
 class Kept:
     """Answers that change rarely (names, logos, definitions), each kept ``ttl_s`` seconds.
 
@@ -68,6 +115,15 @@ class Kept:
         """Ask again for this one, whatever is kept."""
         self._answers.pop(key, None)
         self._failures.pop(key, None)
+
+    def is_ready(self, key: Hashable) -> bool:
+        """Whether asking for this one now takes no call."""
+        now = time.monotonic()
+        return any(kept.get(key, (0.0, None))[0] > now for kept in (self._answers, self._failures))
+
+    def known(self, key: Hashable) -> Any:
+        """What was answered last, however long ago; None where nothing was."""
+        return self._answers.get(key, (0.0, None))[1]
 
     async def get(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
         """The kept answer of ``call``, or a new one. Raises what it raises where there is none."""

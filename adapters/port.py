@@ -5,18 +5,20 @@ only one provider has, the name of its details record first: ``AirbyteConnection
 the paths that were selected and spends calls on those alone; what was not selected may stay ``None``.
 """
 
+import datetime as dt
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Annotated, Any, NamedTuple, Protocol, TypeAlias
 
 import httpx
 import msgspec
+from msgspec import Meta
 
 from adapters.auth import Authorizer
 from adapters.errors import AdapterError
-from adapters.model import Connection, Run, Word
-from adapters.transport import Hook, Settings, Transport
+from adapters.model import Connection, ConnectionStatus, Record, Run, ScheduleType, SchemaChange, Word
+from adapters.transport import Hook, Request, Settings, Transport
 
 Fields: TypeAlias = frozenset[str]
 
@@ -41,17 +43,133 @@ class Capability(Word):
     WORKSPACE_NAMES = "WORKSPACE_NAMES", "Workspaces have names."
 
 
-class Page(NamedTuple):
-    """Some connections in the upstream's own order.
+class OrderField(Word):
+    """What connections can be sorted by. Those without it come last, in either direction."""
 
-    ``tokens`` has one text for each connection: `Adapter.page` resumes right after it. ``dropped`` counts rows that
-    could not be read. ``more`` is False only where the upstream is known to hold nothing further.
+    NAME = "NAME", "By name, whatever its case and accents."
+    STATUS = "STATUS", "By how bad the status is: ASC begins with what is well, DESC with what fails."
+    SOURCE = "SOURCE", "By the name of the source, or its type where it has no name."
+    DESTINATION = "DESTINATION", "By the name of the destination, or its type where it has no name."
+    PROVIDER = "PROVIDER", "By provider."
+    LAST_RUN_AT = "LAST_RUN_AT", "By when the last run started."
+    CREATED_AT = "CREATED_AT", "By when they were created, where lists tell."
+    UPDATED_AT = "UPDATED_AT", "By when they were last changed."
+    LAST_HEALTHY_AT = "LAST_HEALTHY_AT", "By when their health was last found good."
+    OVERDUE = "OVERDUE", "By how long a run has been overdue: DESC begins with the longest."
+
+
+class Order(NamedTuple):
+    """A field to sort by, and which way."""
+
+    field: OrderField
+    is_descending: bool = False
+
+
+class Period(Record, frozen=True, kw_only=True):
+    """A span of time; one without a bound on a side is open there."""
+
+    since: Annotated[dt.datetime | None, Meta(description="Not before this moment.")] = None
+    before: Annotated[dt.datetime | None, Meta(description="Before this moment, and not at it.")] = None
+
+
+Texts: TypeAlias = tuple[str, ...]
+
+
+class Conditions(Record, frozen=True, kw_only=True):
+    """What connections are to be like. Conditions are joined by AND, the values of one by OR; None is no condition,
+    and a list without values is met by nothing."""
+
+    text: Annotated[
+        str | None,
+        Meta(
+            description=(
+                "This text stands in the name, the description, the external reference, or the name or type of an "
+                "endpoint; whatever its case and accents."
+            )
+        ),
+    ] = None
+    instance: Annotated[Texts | None, Meta(description="In one of these instances, by name.")] = None
+    status: Annotated[tuple[ConnectionStatus, ...] | None, Meta(description="With one of these statuses.")] = None
+    enabled: Annotated[bool | None, Meta(description="Switched on, or off.")] = None
+    running: Annotated[bool | None, Meta(description="With a run going on, or without.")] = None
+    overdue: Annotated[bool | None, Meta(description="With a run overdue by its schedule, or without.")] = None
+    workspace_id: Annotated[Texts | None, Meta(description="In one of these workspaces, by id.")] = None
+    environment: Annotated[Texts | None, Meta(description="In one of these environments.")] = None
+    source_id: Annotated[Texts | None, Meta(description="Reading from one of these sources, by id.")] = None
+    source_name: Annotated[Texts | None, Meta(description="Reading from one of these sources, by name.")] = None
+    source_type: Annotated[Texts | None, Meta(description="Reading from one of these kinds of systems.")] = None
+    destination_id: Annotated[Texts | None, Meta(description="Writing to one of these destinations, by id.")] = None
+    destination_name: Annotated[Texts | None, Meta(description="Writing to one of these destinations, by name.")] = None
+    destination_type: Annotated[Texts | None, Meta(description="Writing to one of these kinds of systems.")] = None
+    category: Annotated[Texts | None, Meta(description="Covering one of these categories.")] = None
+    permission: Annotated[Texts | None, Meta(description="With one of these permissions.")] = None
+    schedule_type: Annotated[tuple[ScheduleType, ...] | None, Meta(description="Started by one of these.")] = None
+    schema_change: Annotated[
+        tuple[SchemaChange, ...] | None, Meta(description="With one of these states of the source's schema.")
+    ] = None
+    created_at: Annotated[Period | None, Meta(description="Created in this span, where lists tell.")] = None
+    updated_at: Annotated[Period | None, Meta(description="Last changed in this span.")] = None
+    last_run_at: Annotated[Period | None, Meta(description="Whose last run started in this span.")] = None
+    last_healthy_at: Annotated[Period | None, Meta(description="Last found healthy in this span.")] = None
+
+
+class Filter(Conditions, frozen=True, kw_only=True):
+    """All conditions. ``provider`` holds keys of providers, ``ids`` an instance and a native id each."""
+
+    provider: Texts | None = None
+    ids: tuple[tuple[str, str], ...] | None = None
+    not_: "Filter | None" = None
+
+
+class List(NamedTuple):
+    """A list to read: of which part of the instance (a workspace, an environment), narrowed how, in which order.
+
+    Without an order it comes in the one that is best walked whole.
     """
 
+    part: str = ""
+    narrowed: tuple[tuple[str, str], ...] = ()
+    order: Order | None = None
+
+
+class Narrowing(NamedTuple):
+    """What an upstream can do of a filter itself: in which ``parts`` to look (None: all), what to ask of each. The
+    rest is done here, and so is all of it once more. ``conditions`` are the names of those that were used."""
+
+    parts: frozenset[str] | None = None
+    asked: tuple[tuple[str, str], ...] = ()
+    conditions: frozenset[str] = frozenset()
+
+
+class Page(NamedTuple):
+    """A page of a list, each connection once. ``next`` is the token of the one after it, None at the end. ``dropped``
+    counts rows that could not be read, ``size_bytes`` and ``digest`` are of the body as it was sent."""
+
     connections: tuple[Connection, ...]
-    tokens: tuple[str, ...]
-    more: bool
+    next: str | None = None
     dropped: int = 0
+    size_bytes: int = 0
+    digest: bytes = b""
+    good_until: dt.datetime | None = None
+    """When something in the records will have changed with nothing changing upstream; None for never."""
+
+
+class Planned(NamedTuple):
+    """Calls that would be made, by the request they begin with. ``times`` is None where it takes the answers to know;
+    ``why`` then says what it depends on."""
+
+    request: Request
+    times: int | None = 1
+    why: str = ""
+
+
+class Work(NamedTuple):
+    """What an adapter is asked to plan for: reading lists, whole or their first page, for these field paths; completing
+    so many rows; getting these ids."""
+
+    lists: Narrowing | None = None
+    fields: Fields = frozenset()
+    wanted: Mapping[str, Fields] = {}
 
 
 class Completed(NamedTuple):
@@ -89,12 +207,29 @@ class Adapter(Protocol):
         """The calls to this instance, with their breaker."""
         ...
 
-    async def page(self, *, after: str | None, limit: int) -> Page:
-        """At most ``limit`` connections after the token ``after``, or from the start, as the upstream's list has them.
+    async def parts(self) -> Sequence[str]:
+        """The lists that make up the instance, by name; one called "" where there is only one."""
+        ...
 
-        Each connection of the instance comes exactly once in a walk while the upstream stands still, and the walk
-        ends even where the upstream repeats a cursor. Raises Rejected for a token that is not of this adapter.
+    def narrow(self, where: Filter) -> Narrowing:
+        """What the upstream itself can do of a filter."""
+        ...
+
+    def sorts(self, order: Order) -> bool:
+        """Whether `read` can be asked for this order. Who merges pages checks it: upstreams compare as they like."""
+        ...
+
+    async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
+        """A page of a list, as long as the upstream gives them, at the token ``after`` or from the start.
+
+        ``last`` is what was read there before, which is given back as it is where the upstream's body is the same.
+        Each connection comes once in a walk while the upstream stands still. Raises Rejected for a token that is
+        not of this adapter.
         """
+        ...
+
+    def ahead(self, token: str, pages: int) -> str | None:
+        """The token so many pages after ``token``; None where only the pages before it tell."""
         ...
 
     async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
@@ -107,6 +242,10 @@ class Adapter(Protocol):
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
         """The runs of a connection. Raises Unsupported where the provider has none."""
+        ...
+
+    def plan(self, work: Work) -> Sequence[Planned]:
+        """The calls that this work would take now, as far as they can be known without making them."""
         ...
 
 

@@ -11,6 +11,7 @@ import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Annotated, Any, NamedTuple, TypeAlias
 from urllib.parse import quote
@@ -47,7 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Request(NamedTuple):
     """A call to make. ``route`` is a template below the base URL; ``ids`` fill it, quoted.
 
-    ``safe`` says that repeating the call changes nothing: true of every read, whatever its HTTP method.
+    ``safe`` says that repeating the call changes nothing: true of every read, whatever its HTTP method. ``batch`` is
+    how many things it asks for by their ids.
     """
 
     operation: str
@@ -58,6 +60,7 @@ class Request(NamedTuple):
     json: Any = None
     form: Mapping[str, str] | None = None
     safe: bool = True
+    batch: int = 1
 
 
 class Call(NamedTuple):
@@ -73,10 +76,14 @@ class Call(NamedTuple):
     duration_s: float
     size_bytes: int
     attempt: int
+    batch: int
     correlation_id: str
 
 
 Hook: TypeAlias = Callable[[Call], None]
+
+watching: ContextVar[tuple[Hook, ...]] = ContextVar("watching", default=())
+"""Hooks that are told only of the calls made on behalf of what set them: one request, one test."""
 
 STATUS_ERRORS: Mapping[int, type[errors.AdapterError]] = {
     400: errors.Rejected,
@@ -292,7 +299,7 @@ class Transport:
 
     def _report(self, trace: "_Trace", error: errors.AdapterError | None) -> None:
         call = trace.call(error)
-        for hook in self._hooks:
+        for hook in (*self._hooks, *watching.get()):
             hook(call)
 
 
@@ -348,6 +355,7 @@ class _Trace:
             duration_s=time.perf_counter() - self._began,
             size_bytes=self.size_bytes,
             attempt=self._attempt,
+            batch=self._request.batch,
             correlation_id=self.correlation_id,
         )
 

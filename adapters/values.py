@@ -1,6 +1,7 @@
 """From the spellings of the upstreams to plain values. What cannot be read is ``None``, never an exception."""
 
 import datetime as dt
+import sys
 
 _FIRST_EPOCH_S = -62_135_596_800  # the first second of the year 1, and
 _LAST_EPOCH_S = 253_402_300_799  # the last of the year 9999: what a datetime can hold
@@ -9,6 +10,12 @@ _LAST_EPOCH_S = 253_402_300_799  # the last of the year 9999: what a datetime ca
 def text(value: str | None) -> str | None:
     """A text, or None for the empty one: upstreams use '' and null for the same thing."""
     return value or None
+
+
+def word(value: str | None) -> str | None:
+    """A text that stands in row after row, such as a type or an icon: kept in memory once, however many rows have it.
+    None for the empty one."""
+    return sys.intern(value) if value else None
 
 
 def instant(value: str | None) -> dt.datetime | None:

@@ -3,122 +3,197 @@ ids in a list where that is cheaper than asking for each.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, NamedTuple, TypeAlias, TypeVar
+import datetime as dt
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 
-from adapters.errors import AdapterError, ContractBroken, NotFound, Rejected
+from adapters.errors import AdapterError, ContractBroken, NotFound, Rejected, Unsupported
 from adapters.model import Connection
-from adapters.port import Completed, Found, Page
+from adapters.port import Adapter, Completed, Found, List, Page
 
 T = TypeVar("T")
 
 
 class Token(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Where a walk resumes: in which part of the instance, after how many of its rows, the last of them, and the
-    first row of the page it stood on (an upstream that begins a page like the one before is repeating itself)."""
+    """Where a list goes on: after how many rows, at which cursor of the upstream's own, and the first row of the page
+    before (an upstream that begins a page like the one before is repeating itself)."""
 
-    part: str = ""
     position: Annotated[int, msgspec.Meta(ge=0)] = 0
-    last: str = ""
+    cursor: str = ""
     first: str = ""
 
     def __str__(self) -> str:
         return msgspec.json.encode(self).decode()
 
 
-class Part(NamedTuple):
-    """A page of one part: its rows, a token for each, whether the part goes on after them, how many rows could not be
-    read, and the token after all that the upstream sent, which may be more than the rows that are left of it."""
-
-    rows: tuple[Connection, ...]
-    tokens: tuple[str, ...]
-    more: bool
-    dropped: int
-    reached: Token
-
-
-ReadPart: TypeAlias = Callable[[str, Token, int], Awaitable[Part]]
-"""Reads a page of one part: its name, the token to go on after, how many rows at the most."""
-
+START = Token()
 EMPTY_PAGES = 20
 """So many pages without a single usable row are not read one after the other."""
+ABREAST = 8
+"""Pages that are read at the same time, where their tokens are known before."""
 
 
-def token(text: str | None) -> Token | None:
-    """The token in ``text``; None for the start. Raises Rejected where it is none."""
+def token(text: str | None) -> Token:
+    """The token in ``text``; the start for None. Raises Rejected where it is none."""
     try:
-        return None if text is None else msgspec.json.decode(text, type=Token)
+        return START if text is None else msgspec.json.decode(text, type=Token)
     except (msgspec.DecodeError, UnicodeEncodeError):
         raise Rejected("not a place in this list") from None
 
 
-def page(places: Sequence[Connection | None], start: Token, *, more: bool, dropped: int = 0) -> Part:
-    """The page that comes right after ``start``: a row at each of its ``places``, None where it is to be left out.
+class Sent(NamedTuple):
+    """A body as it was sent: its length and what tells it from others."""
 
-    ``more`` says whether the part goes on. A page that begins as the one before it is that page again: the upstream
-    ignores where it was asked to go on, and the part is at its end.
+    size_bytes: int = 0
+    digest: bytes = b""
+
+
+UNKNOWN = Sent()
+
+
+def page(
+    rows: Sequence[Connection],
+    start: Token,
+    *,
+    follows: Token | None,
+    dropped: int = 0,
+    sent: Sent = UNKNOWN,
+    good_until: dt.datetime | None = None,
+) -> Page:
+    """The page at ``start``. ``follows`` says where the one after it begins, but for its ``first``.
+
+    A page that begins as the one before it is that page again: the upstream ignores where it was asked to go on, and
+    the list is at its end.
     """
-    met: dict[str, tuple[Connection, int]] = {}
-    for count, row in enumerate(places, 1):
-        if row is not None:
-            met.setdefault(row.native_id, (row, count))
-    first = next(iter(met), "")
-    reached = Token(start.part, start.position + len(places), next(reversed(met), start.last), first or start.first)
+    met: dict[str, Connection] = {}
+    for row in rows:
+        met.setdefault(row.native_id, row)
+    first = rows[0].native_id if rows else ""
     if first and first == start.first:
-        return Part((), (), more=False, dropped=dropped, reached=reached)
-    tokens = [str(Token(start.part, start.position + count, id, first)) for id, (_, count) in met.items()]
-    if tokens:
-        tokens[-1] = str(reached)  # unreadable rows at the end are behind whoever goes on
-    return Part(tuple(row for row, _ in met.values()), tuple(tokens), more, dropped, reached)
+        return Page((), None, dropped, *sent)
+    token = follows and str(msgspec.structs.replace(follows, first=first or start.first))
+    return Page(tuple(met.values()), token, dropped, *sent, good_until)
 
 
-async def through(parts: Sequence[str] | None, after: str | None, limit: int, read: ReadPart) -> Page:
-    """A page over an instance whose list has several parts (workspaces, environments), one after the other. Without
-    ``parts`` it begins in one called "", and each names the next in what it ``reached``, as cursors do.
+class Bounds(NamedTuple):
+    """How much one list may hold."""
 
-    Raises Rejected for a token in a part that is no longer there, ContractBroken where page after page is unreadable.
+    rows: int
+    size_bytes: int
+
+
+BOUNDLESS = Bounds(2**62, 2**62)
+
+
+class Walked(NamedTuple):
+    """A list read to its end: its pages in order, and each connection in them once."""
+
+    pages: tuple[Page, ...]
+    rows: tuple[Connection, ...]
+
+    @property
+    def dropped(self) -> int:
+        """Rows that could not be read."""
+        return sum(page.dropped for page in self.pages)
+
+    @property
+    def size_bytes(self) -> int:
+        """The bodies of all pages together."""
+        return sum(page.size_bytes for page in self.pages)
+
+
+NOTHING_READ = Walked((), ())
+
+
+async def whole(
+    adapter: Adapter, of: List, *, first: Page | None = None, last: Walked = NOTHING_READ, bounds: Bounds = BOUNDLESS
+) -> Walked:
+    """A list read to its end, whatever the upstream does to prevent that. ``first`` is its first page, where that was
+    just read; ``last`` the walk before, whose unchanged bodies are not decoded and whose unchanged rows are kept.
+
+    Raises AdapterError, Unsupported where the list is longer than ``bounds``.
     """
-    start = token(after) or Token(parts[0] if parts else "")
-    if parts is not None and start.part not in parts:
-        if after is None:
-            return Page((), (), more=False)
-        raise Rejected("a place in a part of the list that is gone")
-    rows: list[Connection] = []
-    tokens: list[str] = []
-    dropped = empty = 0
-    here: Token | None = start
-    while here is not None and len(rows) < limit:
-        got = await read(here.part, here, limit - len(rows))
-        rows += got.rows
-        tokens += got.tokens
-        dropped += got.dropped
-        if got.more and got.rows:
+    pages: list[Page] = []
+    met: set[str] = set()
+    empty = 0
+    async for page in _pages(adapter, of, first, last):
+        known = len(met)
+        met.update(row.native_id for row in page.connections)
+        pages.append(page)
+        _check(len(met), pages, bounds)
+        empty = empty + 1 if len(met) == known else 0
+        if page.connections and empty:  # rows that were all met before: the upstream goes round in a circle
             break
-        empty += got.more
-        if empty > EMPTY_PAGES or (got.more and got.reached == here):
+        if empty > EMPTY_PAGES:
             raise ContractBroken("page after page of the list holds nothing that can be read")
-        here = got.reached if got.more else _next_part(parts, here.part)
-        if here is not None and got.rows:
-            tokens[-1] = str(here)  # the part is at its end: whoever goes on need not ask it again
-    more = here is not None or len(rows) > limit
-    return Page(tuple(rows[:limit]), tuple(tokens[:limit]), more, dropped)
+    return gathered(pages, last=last, bounds=bounds)
 
 
-def _next_part(parts: Sequence[str] | None, part: str) -> Token | None:
-    if parts is None:
-        return None
-    following = parts.index(part) + 1
-    return Token(parts[following]) if following < len(parts) else None
+def gathered(pages: Sequence[Page], *, last: Walked = NOTHING_READ, bounds: Bounds = BOUNDLESS) -> Walked:
+    """The pages of a whole list put together: each row once, and as the object it was in the walk before where nothing
+    about it has changed. Raises Unsupported where they are more than ``bounds``."""
+    if len(pages) == len(last.pages) and all(new is old for new, old in zip(pages, last.pages, strict=True)):
+        return last
+    met: dict[str, Connection] = {}
+    for page in pages:
+        for row in page.connections:
+            met.setdefault(row.native_id, row)
+    _check(len(met), pages, bounds)
+    rows = met | {old.native_id: old for old in last.rows if met.get(old.native_id) == old}
+    unchanged = set(map(id, last.pages))
+    kept = (
+        # Pages hold the kept objects too, or each row that was sent again would be in memory twice.
+        page
+        if id(page) in unchanged
+        else page._replace(connections=tuple(_kept(row, met, rows) for row in page.connections))
+        for page in pages
+    )
+    return Walked(tuple(kept), tuple(rows.values()))
+
+
+def _kept(row: Connection, met: Mapping[str, Connection], rows: Mapping[str, Connection]) -> Connection:
+    """The object that stands for the row. It may have changed between two pages that both hold it; only where it was
+    met before need that be looked at, which takes long for all rows of a large list."""
+    kept = rows[row.native_id]
+    return kept if met[row.native_id] is row or kept == row else row
+
+
+def _check(rows: int, pages: Sequence[Page], bounds: Bounds) -> None:
+    if rows > bounds.rows or sum(page.size_bytes for page in pages) > bounds.size_bytes:
+        raise Unsupported("the list is longer than this gateway is configured to hold")
+
+
+async def _pages(adapter: Adapter, of: List, first: Page | None, last: Walked) -> AsyncGenerator[Page]:
+    """The pages of a list in order, several at a time where the list is long and their tokens are known before: as many
+    as it had the last time, and beyond that half as many as were read, since those after its end are for nothing."""
+    before = dict(enumerate(last.pages))
+    number = 0
+    tokens: list[str | None] = [None]
+    while tokens:
+        asked = (adapter.read(of, after=token, last=before.get(number + count)) for count, token in enumerate(tokens))
+        pages = [first] if number == 0 and first is not None else await asyncio.gather(*asked)
+        for page, token in zip(pages, tokens, strict=True):
+            number += 1
+            yield page
+            if page.next is None:
+                return
+            if page.next == token:
+                raise ContractBroken("the list does not go on where it says it does")
+        following = pages[-1].next
+        assert following is not None  # noqa: S101  the loop before has returned where it is
+        known = len(last.pages) - number
+        width = min(ABREAST, known if known > 0 else max(1, number // 2))
+        ahead = (adapter.ahead(following, count) for count in range(1, width))
+        tokens = [following, *(token for token in ahead if token is not None)]
 
 
 async def find(
     ids: Sequence[str],
     *,
     parts: Sequence[str],
-    limit: int,
-    read: ReadPart,
+    read: Callable[[List], Awaitable[Page]],
     get: Callable[[str], Awaitable[Connection]],
     list_is_complete: bool = True,
 ) -> Mapping[str, Connection | AdapterError]:
@@ -130,13 +205,13 @@ async def find(
     found: dict[str, Connection | AdapterError] = {}
     if len(ids) > len(parts):
         failures: list[AdapterError] = []
-        asked = (attempt(read(part, Token(part), limit), None, failures) for part in parts)
+        asked = (attempt(read(List(part)), None, failures) for part in parts)
         pages = [page for page in await asyncio.gather(*asked) if page is not None]
-        listed = {row.native_id: row for page in pages for row in page.rows}
+        listed = {row.native_id: row for page in pages for row in page.connections}
         found = {id: listed[id] for id in ids if id in listed}
         if failures:  # a call for each of the others would be many more to an upstream in trouble
             return {**dict.fromkeys(ids, failures[0]), **found}
-        if list_is_complete and not any(page.more or page.dropped for page in pages):
+        if list_is_complete and not any(page.next or page.dropped for page in pages):
             return found
     return {**found, **await get_each([id for id in ids if id not in found], get)}
 

@@ -10,11 +10,13 @@ from starlette.applications import Starlette
 from adapters.errors import ConfigurationError
 from adapters.port import Provider, Workshop
 from adapters.transport import Hook
+from adapters.walk import Bounds
 from gateway import observability
 from gateway.config import Settings
 from gateway.context import Context
 from gateway.execution.engine import Engine
 from gateway.instances import Instance, Instances
+from gateway.inventory import Ages, Inventory
 from gateway.protection.identity import Keys
 from gateway.routes import Endpoint
 from gateway.schema.providers import PROVIDERS
@@ -54,13 +56,18 @@ def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)
     client = http_client()
     instances = connect(settings, client, PROVIDERS, hooks)
     limits = settings.limits
-    engine = Engine(schema(), limits, lambda: Context(instances, max_first=limits.first))
-    endpoint = Endpoint(engine, limits, Keys(settings.auth.keys), show_graphiql=settings.graphiql)
+    kept = settings.inventory
+    ages = Ages(kept.max_age, kept.max_stale, kept.walk_timeout)
+    inventory = Inventory(ages, Bounds(kept.max_rows, kept.max_bytes))
+    engine = Engine(schema(), limits, functools.partial(Context, instances, inventory, max_first=limits.first))
+    keys = Keys(settings.auth.keys)
+    endpoint = Endpoint(engine, limits, keys, explains=settings.auth.explain, show_graphiql=settings.graphiql)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with client:
             yield
+            inventory.close()
 
     app = Starlette(routes=endpoint.routes(), lifespan=lifespan)
     app.state.instances = instances

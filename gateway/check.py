@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from adapters import deadline, errors
+from adapters.port import Adapter, List, Page
 from gateway.instances import Instance, Instances
-
-_PAGE = 10
 
 
 class Finding(NamedTuple):
@@ -36,7 +35,7 @@ async def findings(instances: Instances, timeout_s: float = 30.0) -> Sequence[Fi
 
 async def _finding(instance: Instance) -> Finding:
     began = time.perf_counter()
-    got = await instance.ask(instance.adapter.page(after=None, limit=_PAGE))
+    got = await instance.ask(_first_page(instance.adapter))
     duration_s = time.perf_counter() - began
     known = instance.name, instance.provider.label
     if isinstance(got, errors.AdapterError):
@@ -44,8 +43,14 @@ async def _finding(instance: Instance) -> Finding:
         authenticated = None if not reached else not isinstance(got, errors.Unauthorized)
         note = f"{got.operation}: {got.message}" if got.operation else got.message
         return Finding(*known, reached, authenticated, None, None, duration_s, note)
-    more = "and more" if got.more else "all there are"
-    return Finding(*known, True, True, len(got.connections), got.dropped, duration_s, more)
+    parts, page = got
+    more = "and more" if page.next or len(parts) > 1 else "all there are"
+    return Finding(*known, True, True, len(page.connections), page.dropped, duration_s, more)
+
+
+async def _first_page(adapter: Adapter) -> tuple[Sequence[str], Page]:
+    parts = await adapter.parts()
+    return parts, await adapter.read(List(parts[0])) if parts else Page(())
 
 
 def table(found: Sequence[Finding]) -> str:

@@ -45,15 +45,31 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         dict[str, Secret],
         Meta(description="With api_key: the keys by a name of whose they are, 16 characters or more."),
     ] = {}
+    explain: Annotated[
+        Literal["off", "viewers", "everyone"],
+        Meta(description="Who may ask which upstream calls a query makes: nobody, whoever sent a key, or everybody."),
+    ] = "viewers"
 
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How old an answer may be. Accepted so that configurations need not change; every request reads upstream yet."""
+    """How old an answer may be, and how much is kept in memory for it."""
 
-    max_age: Annotated[float, Meta(ge=0, description="Seconds that a snapshot is fresh; without effect yet.")] = 5.0
+    max_age: Annotated[
+        float, Meta(ge=0, description="Seconds that what was read is fresh; 0 reads upstream for every request.")
+    ] = 5.0
     max_stale: Annotated[
-        float, Meta(ge=0, description="Seconds that it may be shown where its upstream fails; without effect yet.")
+        float, Meta(ge=0, description="Seconds that it may be shown, marked as stale, where its upstream fails.")
     ] = 300.0
+    walk_timeout: Annotated[
+        float,
+        Meta(
+            gt=0, description="Seconds for reading one whole list; it goes on where the request that began it gives up."
+        ),
+    ] = 60.0
+    max_rows: Annotated[int, Meta(ge=1, description="Connections kept in memory, of all instances together.")] = 500_000
+    max_bytes: Annotated[
+        int, Meta(ge=1024, description="Bytes kept, by the length of the bodies that they were read from.")
+    ] = 2 * 1024**3
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +115,9 @@ def settings(raw: Map, providers: Mapping[str, Provider]) -> Settings:
     unknown = sorted(raw.keys() - SECTIONS.keys() - {"instances"})
     if unknown:
         raise ConfigurationError(f"{unknown[0]}: unknown key")
+    auth: Any = raw.get("auth")
+    if isinstance(auth, dict) and cast("Map", auth).get("explain") is False:  # so YAML reads a bare `off`
+        raw = {**raw, "auth": {**cast("Map", auth), "explain": "off"}}
     sections = {
         name: _section(raw.get(name, True if kind is bool else {}), kind, name) for name, (kind, _) in SECTIONS.items()
     }

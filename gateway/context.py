@@ -1,15 +1,22 @@
 """What one request carries from the endpoint to the resolvers."""
 
+import datetime as dt
+import time
 from collections.abc import Sequence
+from typing import Any
 
 from graphql import GraphQLError
 from strawberry.types import Info
 
 from adapters.errors import AdapterError
-from gateway import errors
+from adapters.port import LIST_FIELDS, Fields, Work
+from gateway import errors, filters
+from gateway.explain import Explanation, Note
 from gateway.info import raw
 from gateway.instances import Instances
+from gateway.inventory import Ask, Inventory
 from gateway.loaders import Loaders
+from gateway.sources import Need
 
 
 class Context:
@@ -18,18 +25,57 @@ class Context:
     Made inside the running loop, and closed when the answer is ready or nobody waits for it any more.
     """
 
-    def __init__(self, instances: Instances, *, max_first: int) -> None:
+    def __init__(
+        self, instances: Instances, inventory: Inventory, *, max_first: int, explanation: Explanation | None = None
+    ) -> None:
         self.instances = instances
+        self.inventory = inventory
         self.max_first = max_first
+        self.explanation = explanation
+        self.now = dt.datetime.now(dt.UTC)
+        """The moment of the request, the same for all of its fields."""
+        self._began = time.monotonic()
         self.loaders = Loaders(instances)
         self.errors: list[GraphQLError] = []
-        self._reported: set[AdapterError] = set()
+        self._reported: set[tuple[str, str, type[AdapterError]]] = set()
+
+    @property
+    def is_planning(self) -> bool:
+        """Whether the calls that would be made are to be told, and none made."""
+        return self.explanation is not None and self.explanation.is_plan
+
+    def ask(self, max_age: int | None) -> Ask:
+        """How old what is answered may be: as old as asked for, else as configured."""
+        if max_age is not None:
+            return Ask(max_age, self._began, takes_refreshing=False)
+        return Ask(self.inventory.ages.max_age, self._began)
+
+    def noting(self, info: Info[Any, Any]) -> Note | None:
+        """Where the present field tells how it came by its lists; None where nobody wants to know."""
+        told = self.explanation
+        return None if told is None else lambda read: told.read(str(info.path.key), read)
+
+    def plan_lists(self, need: Need) -> None:
+        """Take note of the lists that a field would read."""
+        for instance in self.instances.values():
+            if self.explanation is not None and filters.may_match(need.where, instance):
+                narrowing = instance.adapter.narrow(need.where)
+                lists = self.inventory.unread(instance, narrowing, need.ask)
+                known = LIST_FIELDS if lists is not None else self.inventory.joined(instance, narrowing)
+                self.explanation.plan(instance, Work(lists, (need.joins | need.fields) - known))
+
+    def plan_connection(self, instance: str, native_id: str, fields: Fields) -> None:
+        """Take note of a connection that a field would load."""
+        if self.explanation is not None:
+            self.explanation.plan(self.instances[instance], Work(wanted={native_id: fields}))
 
     def report(self, failures: Sequence[AdapterError], info: Info) -> None:
         """Put failures beside the data, at the field of ``info``, without taking anything from it."""
         for failure in failures:
-            if failure not in self._reported:  # several fields may have waited for the same call
-                self._reported.add(failure)
+            # Several fields may have waited for the same call, and several lists of an instance fail alike.
+            alike = failure.instance, failure.operation, type(failure)
+            if alike not in self._reported:
+                self._reported.add(alike)
                 self.errors.append(self._placed(errors.from_adapter(failure), info))
 
     def _placed(self, error: GraphQLError, info: Info) -> GraphQLError:

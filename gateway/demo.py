@@ -27,6 +27,6 @@ async def upstreams(servers: Mapping[str, Imitation]) -> AsyncGenerator[dict[str
 async def running(providers: Mapping[str, Provider], port: int = 0) -> AsyncGenerator[tuple[str, dict[str, Any]]]:
     """The whole demo: gives the gateway's base URL and the instances' configuration."""
     async with upstreams(imitations(providers)) as instances:
-        settings = config.settings({"instances": instances}, providers)
+        settings = config.settings({"instances": instances, "auth": {"explain": "everyone"}}, providers)
         async with serve(app.create(settings), port) as url:
             yield url, instances

@@ -8,7 +8,7 @@ EXAMPLES = (
         """\
 # Every connection of every provider, in one list.
 query AllConnections {
-  connections(first: 25) {
+  connections(first: 50) {
     nodes {
       name
       provider
@@ -26,18 +26,70 @@ query AllConnections {
     Example(
         "What is broken, and why",
         """\
-# The evidence behind each status: which upstream field decided, and what stood there.
+# The worst first, with the evidence: which upstream field decided, and what stood there.
 query WhatIsBroken {
-  connections(first: 50) {
+  connections(
+    first: 25
+    filter: { status: [FAILING, DEGRADED] }
+    orderBy: [{ field: STATUS, direction: DESC }, { field: NAME }]
+  ) {
+    totalCount
     nodes {
       name
       provider
       status
       statusReason { code message since field rawValue }
-      lastUnhealthyAt
       webUrl
     }
-    sources { instance { name } state rowCount error { code message } }
+    sources { instance { name } state rowCount asOf error { code message } }
+  }
+}
+""",
+    ),
+    Example(
+        "What is stale",
+        """\
+# What should have run by its schedule and did not bring anything: the longest overdue first.
+query WhatIsStale {
+  connections(first: 25, filter: { overdue: true }, orderBy: { field: OVERDUE, direction: DESC }) {
+    totalCount
+    nodes {
+      name
+      schedule { humanText }
+      freshness { state lastSuccessAt expectedEverySeconds overdueBySeconds }
+      statusReason { message }
+    }
+  }
+}
+""",
+    ),
+    Example(
+        "A list screen",
+        """\
+# The whole header and first page of a list screen in one request: counts for each filter, rows, the total.
+# Each list of counts leaves out its own condition, so that it offers the alternatives.
+query ListScreen($filter: ConnectionFilter = { text: "sales", enabled: true }) {
+  connectionFacets(filter: $filter) {
+    status { value count }
+    provider { value label count }
+    workspace { value label count }
+    sourceType { value label icon count }
+    category { value count }
+  }
+  connections(first: 25, filter: $filter, orderBy: [{ field: LAST_RUN_AT, direction: DESC }]) {
+    totalCount
+    nodes {
+      id
+      name
+      status
+      enabled
+      running
+      source { name type }
+      destination { name type }
+      lastRun { status startedAt }
+    }
+    pageInfo { hasNextPage endCursor }
+    sources { instance { name } state asOf stale error { code retryAfter } }
   }
 }
 """,
@@ -47,22 +99,30 @@ query WhatIsBroken {
         """\
 # `details` has one member for each provider. Full records cost one more call each, made together.
 query Details {
-  connections(first: 6) {
+  airbyte: connections(first: 2, filter: { provider: [AIRBYTE] }) {
     nodes {
       name
       details {
-        __typename
         ... on AirbyteConnection {
           prefix
           namespaceDefinition
           syncCatalog { streams { stream { name } config { syncMode destinationSyncMode } } }
         }
-        ... on WorkivaConnection {
-          lastRun { sourceStatus destinationStatus error }
-          lastRunSourceParameters
-        }
-        ... on UnifiedToConnection { authName authState authExpiresAt isPaused }
       }
+    }
+  }
+  workiva: connections(first: 2, filter: { provider: [WORKIVA] }) {
+    nodes {
+      name
+      details {
+        ... on WorkivaConnection { lastRun { sourceStatus destinationStatus error } lastRunSourceParameters }
+      }
+    }
+  }
+  unified: connections(first: 2, filter: { provider: [UNIFIED_TO] }) {
+    nodes {
+      name
+      details { ... on UnifiedToConnection { authName authState authExpiresAt isPaused } }
     }
   }
 }
@@ -71,9 +131,9 @@ query Details {
     Example(
         "Runs",
         """\
-# The latest runs, with what they moved. A provider without runs answers null.
+# What runs now, and the latest runs with what they moved. A provider without runs answers null.
 query Runs {
-  connections(first: 6) {
+  connections(first: 6, filter: { running: true }) {
     nodes {
       name
       running
@@ -91,7 +151,7 @@ query Runs {
         """\
 # What is configured, what it can do, and whether calls to it are being made.
 query Instances {
-  instances { name provider providerLabel capabilities breaker }
+  instances { name provider providerLabel capabilities breaker asOf }
 }
 """,
     ),

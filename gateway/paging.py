@@ -1,201 +1,243 @@
-"""Pages over many upstreams: a merge of their lists, and cursors that resume each of them where it stood.
+"""Pages over many upstreams: one list in one order, whatever its rows come from.
 
-The upstreams share neither an order nor a way to page, so the order here is by position: the first of each instance
-in the order of the configuration, then the second of each, and so on. Each instance is read once for a page.
+Rows in memory and pages that an upstream keeps in order are merged row by row. A cursor tells a row by what it is
+sorted by, so every page goes on where the one before it ended, forward or backward, in any mix of sizes.
 """
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import heapq
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import NamedTuple, TypeAlias
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from typing import NamedTuple
 
-import msgspec
-
-from adapters import deadline
 from adapters.errors import AdapterError
-from adapters.model import Connection, Word
-from adapters.port import Completed, Fields, Page
-from gateway.errors import bad_input
-from gateway.instances import Instance, Instances
+from adapters.model import Connection
+from adapters.port import Fields
+from gateway import cursors, orders, sources, tables
+from gateway.cursors import Cursor, Places
+from gateway.instances import Instances
+from gateway.inventory import Inventory
+from gateway.orders import Key, OrderBy
+from gateway.sources import Disordered, Need, Pages, Source
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """How far one instance's list was read: so many rows, the last of which has this token."""
+class Window(NamedTuple):
+    """Which rows of the list: the first or the last ``size`` of those after one cursor and before another."""
 
-    count: int = 0
-    token: str | None = None
-    is_end: bool = False
-
-
-Places: TypeAlias = Mapping[str, Place]
-"""By instance; one that is missing was not begun."""
-
-
-class _Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    version: int
-    places: dict[str, Place]
-
-
-_VERSION = 1
-
-
-def encode(places: Places) -> str:
-    """The cursor that goes on from ``places``, opaque to clients."""
-    body = msgspec.json.encode(_Cursor(_VERSION, dict(places)))
-    return base64.urlsafe_b64encode(body).rstrip(b"=").decode()
-
-
-def decode(cursor: str) -> Places:
-    """The places in a cursor. Raises BAD_USER_INPUT for a text that is none; survives a restart and a change of
-    instances: one that is gone is not read, one that is new is read from its start."""
-    try:
-        body = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
-        read = msgspec.json.decode(body, type=_Cursor)
-    except (binascii.Error, ValueError, msgspec.DecodeError):
-        raise bad_input("This is not a cursor of this list.") from None
-    if read.version != _VERSION or any(place.count < 0 for place in read.places.values()):
-        raise bad_input("This is not a cursor of this list.")
-    return read.places
-
-
-class SourceState(Word):
-    """How an instance contributed to a page."""
-
-    OK = "OK", "All that it has to contribute is there."
-    PARTIAL = "PARTIAL", "Its rows are there, but some could not be read, or something that was selected is missing."
-    FAILED = "FAILED", "It failed: none of its rows are there."
-
-
-class Source(NamedTuple):
-    """One instance's part in a page."""
-
-    instance: Instance
-    state: SourceState
-    row_count: int
-    dropped_row_count: int
-    error: AdapterError | None
+    size: int
+    is_backward: bool = False
+    after: Cursor | None = None
+    before: Cursor | None = None
 
 
 class Edge(NamedTuple):
-    """A connection, and where the list goes on after it."""
+    """A connection, and where the list goes on after it, or before it."""
 
     node: Connection
+    listed: Connection
+    """The row as it was listed, which is what it was sorted by: a full record may know more."""
+    key: Key
+    order_by: OrderBy
     places: Places
 
     @property
     def cursor(self) -> str:
-        return encode(self.places)
+        """The cursor as clients hold it."""
+        row = self.listed
+        return cursors.encode(
+            Cursor(self.order_by, orders.values(self.order_by, row), row.instance, row.native_id, self.places)
+        )
 
 
-class Merged(NamedTuple):
-    """A page. ``failures`` are those of whole instances and of what would have added to rows."""
+class Merged:
+    """A page. What takes work is worked out when it is asked for."""
 
-    edges: Sequence[Edge]
-    has_next_page: bool
-    sources: Sequence[Source]
-    failures: Sequence[AdapterError]
+    def __init__(
+        self, edges: Sequence[Edge], is_cut: bool, window: Window, found: Sequence[Source], by: OrderBy
+    ) -> None:
+        self.edges = edges
+        self.sources = found
+        self._is_cut = is_cut
+        self._window = window
+        self._order_by = by
+
+    @property
+    def nodes(self) -> Sequence[Connection]:
+        """The connections of the page."""
+        return [edge.node for edge in self.edges]
+
+    @property
+    def page_info(self) -> "Merged":
+        """How the list goes on: told by the page itself."""
+        return self
+
+    @property
+    def start_cursor(self) -> str | None:
+        """The cursor of the first edge."""
+        return self.edges[0].cursor if self.edges else None
+
+    @property
+    def end_cursor(self) -> str | None:
+        """The cursor of the last edge."""
+        return self.edges[-1].cursor if self.edges else None
+
+    @property
+    def failures(self) -> Sequence[AdapterError]:
+        """Whatever failed, to be told beside the data."""
+        return [error for source in self.sources for error in source.told]
+
+    @property
+    def total_count(self) -> int:
+        """How many rows meet the filter, on all pages."""
+        return sum(tables.count(mask) for source in self.sources for mask in source.tables.values())
+
+    @property
+    def has_next_page(self) -> bool:
+        """Whether there is more after the page."""
+        if not self._window.is_backward and self._is_cut:
+            return True
+        if self.edges:
+            return self._exists(after=self.edges[-1].key)
+        before = self._window.before
+        return before is not None and self._exists(since=before.key)
+
+    @property
+    def has_previous_page(self) -> bool:
+        """Whether there is more before the page."""
+        if self._window.is_backward and self._is_cut:
+            return True
+        after = self._window.after
+        if any(source.pages for source in self.sources):
+            return after is not None  # pages that are read one by one show nothing of what was before
+        if self.edges:
+            return self._exists(before=self.edges[0].key)
+        return after is not None and self._exists(before=(*after.key, ""))
+
+    def _exists(self, *, after: Key | None = None, since: Key | None = None, before: Key | None = None) -> bool:
+        rows = (
+            row
+            for source in self.sources
+            for table, mask in source.tables.items()
+            for row in table.walk(self._order_by, mask, after=after, since=since, before=before)
+        )
+        return next(rows, None) is not None
 
 
-Answers: TypeAlias = Mapping[str, Page | AdapterError]
-"""What each instance gave for a page of its own; one at its end was not asked."""
-
-LISTING_SHARE = 0.8
-"""The part of the request's time in which lists are read: an instance that hangs must leave some of it to what the
-rows of the others still lack."""
-
-
-async def page(instances: Instances, *, first: int, after: str | None, fields: Fields) -> Merged:
-    """The next ``first`` connections of all instances. An instance that fails costs its own rows only."""
-    places: Places = decode(after) if after is not None else {}
-    with _shorter(LISTING_SHARE):
-        answers = await _listed(instances, places, first + 1)  # one more, to know whether the list goes on
-    edges = _merged(instances, places, answers, first)
-    has_next_page = _goes_on(answers, edges)
-    edges, lacking = await _completed(instances, edges, fields)
-    sources = [_account(instance, answers, edges, lacking) for instance in instances.values()]
-    failed = [answer for answer in answers.values() if isinstance(answer, AdapterError)]
-    return Merged(edges, has_next_page, sources, [*failed, *(error for errors in lacking.values() for error in errors)])
+async def page(instances: Instances, inventory: Inventory, need: Need, window: Window) -> Merged:
+    """A page of the list. An instance that fails costs its own rows only."""
+    while True:
+        found = await _found(instances, inventory, need)
+        try:
+            await _sorted(found, need.order_by)
+            taken, is_cut = await _merged(found, need, window)
+        except Disordered:
+            continue  # the list that was not in order is read whole the next time
+        break
+    edges = await _completed(taken, found, need.fields)
+    return Merged(edges, is_cut, window, found, need.order_by)
 
 
-def _shorter(share: float) -> AbstractContextManager[None]:
-    left_s = deadline.remaining()
-    return contextlib.nullcontext() if left_s is None else deadline.within(left_s * share)
+async def _found(instances: Instances, inventory: Inventory, need: Need) -> Sequence[Source]:
+    while True:
+        try:
+            return await sources.gathered(instances, inventory, need)
+        except Disordered:
+            continue
 
 
-async def _listed(instances: Instances, places: Places, limit: int) -> Answers:
-    """A page of the list of each instance that is not at its end, all at once."""
-    going_on = {name: place for name in instances if not (place := places.get(name, Place())).is_end}
-
-    async def read(name: str, place: Place) -> Page | AdapterError:
-        return await instances[name].ask(instances[name].adapter.page(after=place.token, limit=limit))
-
-    answers = await asyncio.gather(*(read(name, place) for name, place in going_on.items()))
-    return dict(zip(going_on, answers, strict=True))
+async def _sorted(found: Sequence[Source], order_by: OrderBy) -> None:
+    """Sort each table by itself, so that others have their turn between two large ones."""
+    for table in (table for source in found for table in source.tables if not table.is_sorted(order_by)):
+        table.sort(order_by)
+        await asyncio.sleep(0)
 
 
-def _merged(instances: Instances, places: Places, answers: Answers, first: int) -> list[Edge]:
-    """The edges in order. Places are shared between edges: each edge differs from the one before in one instance."""
-    ranks = {name: rank for rank, name in enumerate(instances)}
-    heads: list[tuple[int, int, str, int]] = []
-    for name, got in answers.items():
-        if isinstance(got, Page):
-            start = places.get(name, Place()).count
-            heads += [(start + index, ranks[name], name, index) for index in range(min(first, len(got.connections)))]
+async def _merged(found: Sequence[Source], need: Need, window: Window) -> tuple[list[Edge], bool]:
+    """The rows of the window in order, and whether there were more."""
     edges: list[Edge] = []
-    reached = dict(places)
-    for position, _, name, index in heapq.nsmallest(first, heads):
-        got = answers[name]
-        assert isinstance(got, Page)  # noqa: S101  heads come from pages alone
-        is_end = not got.more and index + 1 == len(got.connections)
-        reached = {**reached, name: Place(position + 1, got.tokens[index], is_end)}
-        edges.append(Edge(got.connections[index], reached))
-    return edges
+    is_cut = False
+    async with contextlib.aclosing(_rows(found, need, window)) as rows:
+        async for edge in rows:
+            is_cut = len(edges) == window.size
+            if is_cut:
+                break
+            edges.append(edge)
+    return (edges[::-1] if window.is_backward else edges), is_cut
 
 
-def _goes_on(answers: Answers, edges: Sequence[Edge]) -> bool:
-    """Whether a healthy instance holds more: a failed one promises nothing, or clients would ask for ever."""
-    return any(
-        got.more or len(got.connections) > _taken(edges, name) for name, got in answers.items() if isinstance(got, Page)
+async def _rows(found: Sequence[Source], need: Need, window: Window) -> AsyncGenerator[Edge]:
+    """The rows after one cursor and before another in order, or in the reverse of it. Each comes once: pages may send
+    one twice, and so may the lists of an instance that ignores which of them it was asked for."""
+    paged = [(source, pages) for source in found for pages in source.pages]
+    listed = _listed(found, need.order_by, window)
+    head = next(listed, None)
+    last: Key | None = None
+    while True:
+        ahead = min(_heads(paged), key=lambda each: each[0], default=None)
+        is_ahead = ahead is not None and (head is None or ahead[0] < head[0])
+        following = ahead[:2] if ahead is not None and is_ahead else head
+        if following is None:
+            return
+        key, row = following
+        if key != last:
+            last = key
+            yield Edge(row, row, key, need.order_by, _places(paged))
+        if ahead is not None and is_ahead:
+            await _advance(*ahead[2:])
+        else:
+            head = next(listed, None)
+
+
+def _heads(paged: Sequence[tuple[Source, Pages]]) -> list[tuple[Key, Connection, Source, Pages]]:
+    return [(*head, source, pages) for source, pages in paged if (head := pages.head()) is not None]
+
+
+async def _advance(source: Source, pages: Pages) -> None:
+    try:
+        await pages.advance()
+    except AdapterError as error:
+        source.errors.append(source.instance.named(error))
+        pages.end()
+
+
+def _places(paged: Sequence[tuple[Source, Pages]]) -> Places:
+    places: defaultdict[str, dict[str, str | None]] = defaultdict(dict)
+    for source, pages in paged:
+        places[source.instance.name][pages.part] = pages.token
+    return places
+
+
+def _listed(found: Sequence[Source], order_by: OrderBy, window: Window) -> Iterator[tuple[Key, Connection]]:
+    """The rows in memory between the cursors, in order, or in the reverse of it."""
+    after = window.after and window.after.key
+    before = window.before and window.before.key
+    walks = (
+        table.walk(order_by, mask, after=after, before=before, backward=window.is_backward)
+        for source in found
+        for table, mask in source.tables.items()
     )
+    return heapq.merge(*walks, key=lambda each: each[0], reverse=window.is_backward)
 
 
-def _taken(edges: Sequence[Edge], name: str) -> int:
-    return sum(edge.node.instance == name for edge in edges)
-
-
-async def _completed(
-    instances: Instances, edges: Sequence[Edge], fields: Fields
-) -> tuple[list[Edge], Mapping[str, Sequence[AdapterError]]]:
-    """The edges with what was selected of their connections and lists do not hold, and what failed of it, by instance.
-    Only rows of the page are completed: a list gives more of them than a page over several instances takes."""
+async def _completed(edges: Sequence[Edge], found: Sequence[Source], fields: Fields) -> list[Edge]:
+    """The edges with what was selected of their connections and lists do not hold. Only rows of the page are completed:
+    a list gives more of them than a page takes."""
+    own = {source.instance.name: source for source in found}
     rows: defaultdict[str, list[Connection]] = defaultdict(list)
     for edge in edges:
         rows[edge.node.instance].append(edge.node)
-    answers = await asyncio.gather(*(_complete(instances[name], of_one, fields) for name, of_one in rows.items()))
-    following = {name: iter(completed.connections) for name, completed in zip(rows, answers, strict=True)}
-    lacking = {name: completed.failures for name, completed in zip(rows, answers, strict=True)}
-    return [edge._replace(node=next(following[edge.node.instance])) for edge in edges], lacking
+    answers = await asyncio.gather(*(_complete(own[name], of_one, fields) for name, of_one in rows.items()))
+    following = {name: iter(completed) for name, completed in zip(rows, answers, strict=True)}
+    return [edge._replace(node=next(following[edge.node.instance])) for edge in edges]
 
 
-async def _complete(instance: Instance, rows: Sequence[Connection], fields: Fields) -> Completed:
+async def _complete(source: Source, rows: Sequence[Connection], fields: Fields) -> Sequence[Connection]:
+    source.row_count = len(rows)
+    instance = source.instance
     answer = await instance.ask(instance.adapter.complete(rows, fields))
     if isinstance(answer, AdapterError):
-        return Completed(tuple(rows), (answer,))
-    return answer._replace(failures=tuple(map(instance.named, answer.failures)))
-
-
-def _account(
-    instance: Instance, answers: Answers, edges: Sequence[Edge], lacking: Mapping[str, Sequence[AdapterError]]
-) -> Source:
-    """An instance's part in the page."""
-    got = answers.get(instance.name, Page((), (), more=False))
-    if isinstance(got, AdapterError):
-        return Source(instance, SourceState.FAILED, 0, 0, got)
-    errors = lacking.get(instance.name, ())
-    state = SourceState.PARTIAL if errors or got.dropped else SourceState.OK
-    return Source(instance, state, _taken(edges, instance.name), got.dropped, errors[0] if errors else None)
+        source.failures.append(answer)
+        return rows
+    source.failures += map(instance.named, answer.failures)
+    return answer.connections

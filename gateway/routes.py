@@ -19,14 +19,16 @@ from gateway import observability
 from gateway.errors import Code, error, masked
 from gateway.examples import EXAMPLES
 from gateway.execution.engine import Engine, Outcome
+from gateway.explain import Mode
 from gateway.graphiql import page as graphiql
-from gateway.protection.body import Operation, Refused, from_query, parse_operation, read_body
+from gateway.protection.body import BadRequest, Operation, Refused, from_query, parse_operation, read_body
 from gateway.protection.identity import Keys
 from gateway.protection.limits import Limits
 
 GRAPHQL_PATH = "/graphql"
 RESPONSE_TYPE = "application/graphql-response+json"
 JSON_TYPE = "application/json"
+EXPLAIN_HEADER = "Gateway-Explain"
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 T = TypeVar("T")
@@ -35,8 +37,9 @@ T = TypeVar("T")
 class Endpoint:
     """The GraphQL endpoint."""
 
-    def __init__(self, engine: Engine, limits: Limits, keys: Keys, *, show_graphiql: bool) -> None:
+    def __init__(self, engine: Engine, limits: Limits, keys: Keys, *, explains: str, show_graphiql: bool) -> None:
         self._engine = engine
+        self._explains = explains
         self._limits = limits
         self._keys = keys
         self._show_graphiql = show_graphiql
@@ -73,7 +76,9 @@ class Endpoint:
         if not self._keys.admits(request.headers):
             raise Unauthenticated("Send a valid API key")
         operation = await self._operation(request)
-        outcome = await _while_connected(request, self._engine.run(operation, allow_mutation=_is_post(request)))
+        explain = self._explained(request, operation)
+        run = self._engine.run(operation, allow_mutation=_is_post(request), explain=explain)
+        outcome = await _while_connected(request, run)
         self._log(request, operation, outcome, began)
         return outcome
 
@@ -88,6 +93,19 @@ class Endpoint:
                 return parse_operation(await read_body(request, self._limits.body_bytes))
         except TimeoutError:
             raise TooSlow("The body came too slowly") from None
+
+    def _explained(self, request: Request, operation: Operation) -> Mode | None:
+        """What is to be explained, by header or by the request's extensions; None for nothing. Raises Refused."""
+        asked = (operation.extensions or {}).get("explain") or request.headers.get(EXPLAIN_HEADER)
+        if not asked:
+            return None
+        is_known = self._keys.name(request.headers) is not None
+        if self._explains == "off" or (self._explains == "viewers" and not is_known):
+            raise Forbidden("Explanations are not given to you here")
+        try:
+            return Mode(str(asked).upper())
+        except ValueError:
+            raise BadRequest(f"explain takes {' or '.join(Mode)}") from None
 
     def _log(self, request: Request, operation: Operation, outcome: Outcome, began: float) -> None:
         codes = sorted({str((reason.extensions or {}).get("code")) for reason in outcome.errors})
@@ -115,6 +133,12 @@ class Unauthenticated(Refused):
     """The client did not say who it is, or nobody believes it."""
 
     status = HTTPStatus.UNAUTHORIZED
+
+
+class Forbidden(Refused):
+    """The client may not ask for this."""
+
+    status = HTTPStatus.FORBIDDEN
 
 
 class TooSlow(Refused):
@@ -179,7 +203,8 @@ def _response(outcome: Outcome, media_type: str) -> Response:
 def _refusal(refused: Refused, media_type: str) -> Response:
     """A response to a request that is not one of GraphQL over HTTP, or not let in."""
     unauthenticated = refused.status == HTTPStatus.UNAUTHORIZED
-    code = Code.UNAUTHENTICATED if unauthenticated else Code.BAD_REQUEST
+    codes = {HTTPStatus.UNAUTHORIZED: Code.UNAUTHENTICATED, HTTPStatus.FORBIDDEN: Code.FORBIDDEN}
+    code = codes.get(HTTPStatus(refused.status), Code.BAD_REQUEST)
     headers = {**_HEADERS, "WWW-Authenticate": "Bearer"} if unauthenticated else _HEADERS
     body = Outcome(None, [error(code, f"{refused}.")], began=False).body()
     return Response(orjson.dumps(body), refused.status, headers, media_type=media_type)

@@ -6,19 +6,22 @@ import subprocess
 import time
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 import pytest
 
 from adapters.airbyte.demo import AirbyteImitation
-from adapters.imitation import ImitationServer, Knobs, serve
+from adapters.imitation import Knobs, ListImitation, serve
 from adapters.unified_to.demo import UnifiedToImitation
 from adapters.workiva.demo import WorkivaImitation
 from gateway import app, config
 from gateway.schema.providers import PROVIDERS
 
 AIRBYTE, WORKIVA, UNIFIED_TO = "airbyte-prod", "workiva-us", "unified-us"
+
+Upstreams: TypeAlias = Mapping[str, tuple[ListImitation, str]]
+"""Imitations by instance, and their base URLs."""
 
 
 class Clock:
@@ -34,7 +37,7 @@ class Clock:
 class Fleet:
     """A gateway and the imitation upstreams behind it, as a user has them: over HTTP."""
 
-    def __init__(self, url: str, servers: Mapping[str, ImitationServer], client: httpx.AsyncClient) -> None:
+    def __init__(self, url: str, servers: Mapping[str, ListImitation], client: httpx.AsyncClient) -> None:
         self.url = url
         self.servers = servers
         self.client = client
@@ -66,9 +69,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="session")
-async def upstreams(clock: Clock) -> AsyncGenerator[Mapping[str, tuple[ImitationServer, str]]]:
-    """The imitations by instance, and their base URLs; shared by all tests."""
-    servers: dict[str, ImitationServer] = {
+async def upstreams(clock: Clock) -> AsyncGenerator[Upstreams]:
+    """The imitations, shared by all tests."""
+    servers: dict[str, ListImitation] = {
         AIRBYTE: AirbyteImitation(clock=clock, token_lasts_s=86_400),
         WORKIVA: WorkivaImitation(clock=clock, token_lasts_s=86_400),
         UNIFIED_TO: UnifiedToImitation(clock=clock),
@@ -78,15 +81,30 @@ async def upstreams(clock: Clock) -> AsyncGenerator[Mapping[str, tuple[Imitation
 
 
 @pytest.fixture
-async def fleet(upstreams: Mapping[str, tuple[ImitationServer, str]]) -> AsyncGenerator[Fleet]:
-    """A fresh gateway over the three upstreams, their knobs at rest and their journals empty."""
+async def fleet(upstreams: Upstreams) -> AsyncGenerator[Fleet]:
+    """A fresh gateway over the three upstreams, their knobs at rest and their journals empty. It reads upstream for
+    every request, so that a knob turned between two of them shows."""
+    async with fleet_over(upstreams, inventory={"max_age": 0}) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+async def kept_fleet(upstreams: Upstreams) -> AsyncGenerator[Fleet]:
+    """As `fleet`, but what was read is fresh for longer than any test takes."""
+    async with fleet_over(upstreams, inventory={"max_age": 600}) as fleet:
+        yield fleet
+
+
+@contextlib.asynccontextmanager
+async def fleet_over(upstreams: Upstreams, **sections: Any) -> AsyncGenerator[Fleet]:
+    """A fresh gateway over imitations that are being served, at rest, with these sections of its configuration."""
     servers = {name: server for name, (server, _) in upstreams.items()}
     for server in servers.values():
         server.knobs = Knobs()
     instances = {
         name: {**server.settings(url), "timeout": 2.0, "retries": 0} for name, (server, url) in upstreams.items()
     }
-    async with gateway_over(instances) as url, httpx.AsyncClient(timeout=30) as client:
+    async with gateway_over(instances, **sections) as url, httpx.AsyncClient(timeout=30) as client:
         fleet = Fleet(url, servers, client)
         fleet.forget()
         yield fleet

@@ -31,7 +31,7 @@ from scripts import generate, lock
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, gateway_over
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
 DEMO_NAMES = {AIRBYTE: "airbyte-demo", WORKIVA: "workiva-demo", UNIFIED_TO: "unified-to-demo"}
 NOT_YET = "Not in this version yet"
 
@@ -154,7 +154,10 @@ async def test_check_prints_a_table_as_the_documentation_shows(
     printed = (await run("-m", "gateway", "check", "--config", str(file))).splitlines()
     shown = next(block for block in blocks() if block.text.startswith("instance ")).text.splitlines()
     assert printed[0].split() == shown[0].split()
-    assert all(re.search(r" yes +yes +10 +0 +\d+\.\d\d +and more$", line) for line in [*printed[1:], *shown[1:]])
+    row = re.compile(r"yes +yes +(\d+) +0 +\d+\.\d\d +(and more|all there are)$")
+    found, told = ([row.search(line) for line in lines[1:]] for lines in (printed, shown))
+    assert sorted(match.groups() for match in found if match) == sorted(match.groups() for match in told if match)
+    assert None not in found
     assert len(printed) == len(shown)
 
 
@@ -213,6 +216,7 @@ async def test_the_trouble_that_is_shown_can_be_made(
     query = next(block for block in blocks("graphql", "runnable") if "droppedRowCount" in block.text)
     shown = next(block for block in blocks("sh") if breaking in block.text).following
     assert shown is not None
+    await demo.data(query.text)
     await _shell(breaking, knobs)
     broken = await demo.ask(query.text)
     await _shell(mending, knobs)
@@ -341,11 +345,10 @@ def test_what_is_said_not_to_be_there_is_not_there() -> None:
     assert schema.query_type is not None
     assert schema.mutation_type is None
     assert schema.subscription_type is None
-    assert schema.query_type.fields["connections"].args.keys() == {"first", "after"}
 
 
 def test_the_readme_leads_to_every_page() -> None:
-    linked = set(re.findall(r"\]\((docs/[^)#]+\.md)", _page("README.md")))
+    linked = set(re.findall(r"\]\(((?:docs|benchmarks)/[^)#]+\.md)", _page("README.md")))
     assert linked == {str(page.relative_to(ROOT)) for page in PAGES if page.parent != ROOT}
 
 

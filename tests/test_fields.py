@@ -258,7 +258,7 @@ async def upstream() -> AsyncGenerator[Upstream]:
                 side: {"provider": provider, "base_url": f"{url}/{side}", "retries": 0, **options}
                 for side in ("left", "right")
             }
-            upstream.gateways[provider] = await stack.enter_async_context(gateway_over(sides))
+            upstream.gateways[provider] = await stack.enter_async_context(gateway_over(sides, inventory={"max_age": 0}))
         yield upstream
 
 

@@ -6,11 +6,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from adapters.port import Provider
 from tests.adapters.contract import AdapterContract
 from tests.plugin.toy_connections import PROVIDER, TOKEN, ToyImitation
 from tests.processes import demo
@@ -51,19 +51,27 @@ def test_without_it_the_schema_does_not_know_it():
 
 async def test_the_demo_serves_an_installed_plugin_beside_the_others(environment: Mapping[str, str]):
     query = """{
-        connections(first: 8) {
+        all: connections(first: 1) { sources { state instance { providerLabel } } }
+        toys: connections(filter: { provider: [TOY] }) {
             nodes { provider name status details { ... on ToyConnection { diameterMm } } }
-            sources { instance { name providerLabel } state rowCount }
+            totalCount
+            sources { state }
         }
     }"""
     async with demo(environment) as url, httpx.AsyncClient() as client:
         answered = (await client.post(url, json={"query": query})).json()
     assert "errors" not in answered
-    page = answered["data"]["connections"]
-    assert {node["provider"] for node in page["nodes"]} == {"AIRBYTE", "WORKIVA", "UNIFIED_TO", "TOY"}
-    toys = [node for node in page["nodes"] if node["provider"] == "TOY"]
-    assert toys[0] == {"provider": "TOY", "name": "Pipe 0", "status": "HEALTHY", "details": {"diameterMm": "0"}}
-    assert [source["state"] for source in page["sources"]] == ["OK"] * 4
+    everything, toys = answered["data"]["all"], answered["data"]["toys"]
+    assert [source["state"] for source in everything["sources"]] == ["OK"] * 4
+    assert "Toy" in [source["instance"]["providerLabel"] for source in everything["sources"]]
+    assert toys["nodes"][0] == {
+        "provider": "TOY",
+        "name": "Pipe 0",
+        "status": "HEALTHY",
+        "details": {"diameterMm": "0"},
+    }
+    assert (len(toys["nodes"]), toys["totalCount"]) == (12, 12)
+    assert sorted(source["state"] for source in toys["sources"]) == ["OK", "SKIPPED", "SKIPPED", "SKIPPED"]
 
 
 def test_two_providers_of_one_name_are_refused(environment: Mapping[str, str], tmp_path: Path):
@@ -84,10 +92,11 @@ def test_two_providers_of_one_name_are_refused(environment: Mapping[str, str], t
 class TestToy(AdapterContract):
     """The plugin keeps what every adapter promises."""
 
-    provider: Provider = PROVIDER
+    provider = PROVIDER
     list_path, id_name = "/pipes", "id"
     secrets = (TOKEN,)
     empty_bodies = frozenset({"[]"})
 
-    def imitation(self) -> ToyImitation:
-        return ToyImitation()
+    def imitation(self, **options: Any) -> ToyImitation:
+        size: int = options.pop("size", 60)
+        return ToyImitation(size=size, **options)

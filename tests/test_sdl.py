@@ -23,7 +23,7 @@ from gateway.schema.schema import build, client_sdl
 
 SCHEMA = build()
 GRAPH = SCHEMA._schema
-COMPUTED = {"instance", "runs"}
+COMPUTED = {"freshness", "instance", "runs"}
 """Fields of `Connection` with a resolver; all others read the record's attribute of the same name."""
 
 

@@ -2,23 +2,49 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
 
 from adapters import walk
-from adapters.airbyte import convert, wire
+from adapters.airbyte import client, convert, wire
 from adapters.airbyte.client import Client, Settings
 from adapters.airbyte.details import FULL_RECORD
-from adapters.airbyte.joins import Joins
-from adapters.decode import Rows
+from adapters.airbyte.joins import DEFINED, Joins
 from adapters.errors import AdapterError, NotFound
 from adapters.model import Connection
-from adapters.port import LIST_FIELDS, Completed, Fields, Found, Page, RunPage, Workshop, wants
+from adapters.port import (
+    LIST_FIELDS,
+    Completed,
+    Fields,
+    Filter,
+    Found,
+    List,
+    Narrowing,
+    Order,
+    OrderField,
+    Page,
+    Planned,
+    RunPage,
+    Work,
+    Workshop,
+    wants,
+)
 from adapters.transport import Transport
 
 LIST_PAGE = 500
-"""Rows asked for where a list is read to find ids in it."""
+"""Rows asked for in a page. The later generation names no upper limit; the earlier one gives all there are."""
 
-_FEWEST = 20
-"""Rows asked for at the least: a cursor cannot stand behind a row without an id, only a longer page gets past it."""
+LONGEST_PAGE = 10_000
+"""Rows asked for at the most where many of them are only to be counted."""
+
+SORT_KEYS: Mapping[OrderField, str] = {
+    OrderField.NAME: "connectionName",
+    OrderField.SOURCE: "sourceName",
+    OrderField.DESTINATION: "destinationName",
+    OrderField.LAST_RUN_AT: "lastSync",
+}
+"""What the later generation sorts by (specification, ``WebBackendConnectionListSortKey``)."""
 
 
 def build(workshop: Workshop, settings: Settings) -> "AirbyteAdapter":
@@ -40,8 +66,53 @@ class AirbyteAdapter:
     def transport(self) -> Transport:
         return self._client.transport
 
-    async def page(self, *, after: str | None, limit: int) -> Page:
-        return await walk.through(await self._parts(), after, limit, self._read)
+    async def parts(self) -> Sequence[str]:
+        return self._workspaces or tuple(await self._joins.workspace_names())
+
+    def narrow(self, where: Filter) -> Narrowing:
+        """To workspaces, to sources and destinations by id, and to what is enabled."""
+        used = {
+            name: value
+            for name, value in (
+                ("workspace_id", where.workspace_id),
+                ("source_id", where.source_id),
+                ("destination_id", where.destination_id),
+                ("enabled", where.enabled or None),  # what is not active may be inactive, locked or a new word
+            )
+            if value is not None
+        }
+        sides = (("sourceId", where.source_id), ("destinationId", where.destination_id))
+        asked = [(name, id) for name, ids in sides for id in ids or ()]
+        asked += [("state", "active")] * (where.enabled is True)
+        parts = None if where.workspace_id is None else frozenset(where.workspace_id)
+        return Narrowing(parts, tuple(asked), frozenset(used))
+
+    def sorts(self, order: Order) -> bool:
+        return order.field in SORT_KEYS
+
+    async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
+        """A page of one workspace's list, whichever generation answers."""
+        start = walk.token(after)
+        known = last.digest if last is not None and self._is_named_as(last, of.part) else b""
+        asked = _asked(of)
+        try:
+            listed = await self._client.list_connections(
+                of.part, limit=LIST_PAGE, cursor=start.cursor or None, asked=asked, known=known
+            )
+        except NotFound:
+            if start.cursor:
+                return await self._read_around(of.part, start, asked)
+            if of.part in self._workspaces or of.part in await self._joins.workspace_names(anew=True):
+                raise
+            # Deleted since it was discovered: nothing is in it, which is no reason to lose the others.
+            return Page(())
+        if listed is None:
+            assert last is not None  # noqa: S101  nothing is known without it
+            return last
+        return self._page(listed, of.part, start, listed.rows.places)
+
+    def ahead(self, token: str, pages: int) -> str | None:
+        return None  # a cursor is the last row of the page before
 
     async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
         failures: list[AdapterError] = []
@@ -67,71 +138,134 @@ class AirbyteAdapter:
         if len(ids) < 2:  # noqa: PLR2004  for one, not even the workspaces need be known
             return await walk.get_each(ids, self._get)
         # A list leaves out deleted connections, which can still be asked for by id.
-        return await walk.find(
-            ids, parts=await self._parts(), limit=LIST_PAGE, read=self._read, get=self._get, list_is_complete=False
-        )
+        return await walk.find(ids, parts=await self.parts(), read=self.read, get=self._get, list_is_complete=False)
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
         """The connection's jobs, the newest first; a token counts the jobs before it."""
-        start = walk.token(after) or walk.Token()
+        start = walk.token(after)
         page = await self._client.list_jobs(connection.native_id, limit=limit, offset=start.position)
         met = [(convert.run(job), count) for count, job in enumerate(page.rows.places, 1) if job is not None]
-        tokens = tuple(str(walk.Token("", start.position + count)) for _, count in met)
+        tokens = tuple(str(walk.Token(start.position + count)) for _, count in met)
         read = len(page.rows.places)
         more = bool(met) and (start.position + read < page.total if page.total is not None else read >= limit)
         return RunPage(tuple(run for run, _ in met), tokens, more, page.total)
+
+    def plan(self, work: Work) -> Sequence[Planned]:
+        fields = work.fields.union(*work.wanted.values())
+        planned = [
+            *self._plan_workspaces(work, fields),
+            *([] if work.lists is None else self._plan_lists(work.lists)),
+            *self._plan_full_reads(work.fields),
+            *self._plan_ids(work.wanted),
+            *self._plan_definitions(fields),
+            *([Planned(client.JOBS, None, "one for each connection shown")] if "runs" in fields else []),
+        ]
+        return [*self._client.login(), *planned] if planned else []
+
+    def _plan_workspaces(self, work: Work, fields: Fields) -> list[Planned]:
+        brief = [id for id, wanted in work.wanted.items() if not self._is_full(wanted)]
+        are_discovered = not self._workspaces and (work.lists is not None or len(brief) > 1)
+        is_asked = (are_discovered or wants(fields, "workspace_name")) and not self._joins.are_workspaces_ready
+        return [Planned(client.WORKSPACES)] * is_asked
+
+    def _plan_lists(self, lists: Narrowing) -> list[Planned]:
+        known = self._workspaces or tuple(self._joins.known_workspaces)
+        read = [part for part in known if lists.parts is None or part in lists.parts]
+        times = len(read) if known else None
+        return [Planned(client.LIST, times, "one for each workspace, more for long lists")] * (times != 0)
+
+    def _plan_ids(self, wanted: Mapping[str, Fields]) -> list[Planned]:
+        """One by one, or, where there are more of them than workspaces, by list."""
+        brief = [id for id, fields in wanted.items() if not self._is_full(fields)]
+        known = self._workspaces or tuple(self._joins.known_workspaces)
+        if len(brief) < 2 or 0 < len(brief) <= len(known):  # noqa: PLR2004  as `_find` does
+            return [Planned(client.GET, len(wanted))] * bool(wanted)
+        # Which of them no list holds, and whether this is a version that dates connections, only the lists tell.
+        rest = Planned(client.GET, None, "one for each connection that the lists do not hold, or not with all wanted")
+        return [*self._plan_lists(Narrowing()), rest]
+
+    def _plan_full_reads(self, fields: Fields) -> list[Planned]:
+        if not wants(fields, *FULL_RECORD, "created_at"):
+            return []
+        return [Planned(client.GET, None, "one for each connection shown; for createdAt, of later versions only")]
+
+    def _plan_definitions(self, fields: Fields) -> list[Planned]:
+        sides = ("source", client.SOURCE_DEFINITIONS), ("destination", client.DESTINATION_DEFINITIONS)
+        return [
+            Planned(request, None, "one for each workspace shown, kept for ten minutes")
+            for side, request in sides
+            if wants(fields, *(f"{side}.{name}" for name in DEFINED))
+        ]
 
     def _is_full(self, fields: Fields) -> bool:
         """Whether these fields take the full record. When it was created, only later versions know at all."""
         return wants(fields, *FULL_RECORD) or (self._client.is_later and wants(fields, "created_at"))
 
-    async def _parts(self) -> Sequence[str]:
-        return self._workspaces or tuple(await self._joins.workspace_names())
-
-    async def _read(self, workspace_id: str, start: walk.Token, limit: int) -> walk.Part:
-        """A page of one workspace's list, whichever generation answers."""
-        asked = max(limit, _FEWEST)
-        try:
-            listed = await self._client.list_connections(workspace_id, limit=asked, cursor=start.last or None)
-        except NotFound:
-            if start.last:
-                return await self._read_around(workspace_id, start, limit)
-            if workspace_id in self._workspaces or workspace_id in await self._joins.workspace_names(anew=True):
-                raise
-            # Deleted since it was discovered: nothing is in it, which is no reason to lose the others.
-            return walk.page((), start, more=False)
-        places = self._places(listed.rows, workspace_id)
-        if listed.page_size is None:
-            at = _resumes_at(places, start)
-            return _page(places[at : at + limit], start, more=at + limit < len(places))
-        return _page(places, start, more=listed.goes_on(start.position))
-
-    async def _read_around(self, workspace_id: str, start: walk.Token, limit: int) -> walk.Part:
+    async def _read_around(self, workspace_id: str, start: walk.Token, asked: Mapping[str, Any]) -> Page:
         """The page after a row that is gone: the upstream looks its cursor up and answers 404 for a deleted one, so
         this counts from the beginning. Everything before it has moved up by one."""
         at = max(0, start.position - 1)
-        listed = await self._client.list_connections(workspace_id, limit=at + limit)
-        places = self._places(listed.rows, workspace_id)
-        return _page(places[at : at + limit], start, more=listed.goes_on(0))
+        before, cursor = 0, None
+        while True:
+            limit = min(at + LIST_PAGE, LONGEST_PAGE)
+            listed = await self._client.list_connections(workspace_id, limit=limit, cursor=cursor, asked=asked)
+            assert listed is not None  # noqa: S101  nothing was said to be known
+            places = _up_to_the_last_readable(listed.rows.places)
+            reached = before + client.counted(places)
+            if reached > at or not places or not listed.goes_on(before):
+                break
+            before, cursor = reached, listed.rows.rows[-1].connection_id
+        skipped = at - before
+        start = msgspec.structs.replace(start, position=before)
+        return self._page(listed, workspace_id, start, listed.rows.places[skipped:], skipped=skipped)
 
-    def _places(self, rows: Rows[wire.ListItem], workspace_id: str) -> list[Connection | None]:
-        return [row and self._unified(row, workspace_id) for row in rows.places]
+    def _page(
+        self,
+        listed: client.ConnectionPage,
+        workspace_id: str,
+        start: walk.Token,
+        places: Sequence[wire.ListItem | None],
+        skipped: int = 0,
+    ) -> Page:
+        rows = [self._unified(row, workspace_id) for row in places if row is not None]
+        follows: walk.Token | None = None
+        if listed.goes_on(start.position):
+            cursor = rows[-1].native_id if rows else start.cursor
+            read = client.counted(_up_to_the_last_readable(places))
+            follows = walk.Token(start.position + skipped + read, cursor)
+        return walk.page(rows, start, follows=follows, dropped=places.count(None), sent=listed.sent)
+
+    def _is_named_as(self, page: Page, workspace_id: str) -> bool:
+        """Whether the rows of a page bear the name that their workspace has now."""
+        name = self._joins.known_workspaces.get(workspace_id)
+        return all(row.workspace_name == name for row in page.connections[:1])
 
     def _unified(self, row: wire.ListItem, workspace_id: str | None) -> Connection:
-        return convert.connection(row, instance=self._instance, workspace_id=workspace_id, web_url=self._web_url)
+        return convert.connection(
+            row,
+            instance=self._instance,
+            workspace_id=workspace_id,
+            workspace_names=self._joins.known_workspaces,
+            web_url=self._web_url,
+        )
 
     async def _get(self, id: str) -> Connection:
         return self._unified(await self._client.get_connection(id), None)
 
 
-def _page(places: Sequence[Connection | None], start: walk.Token, *, more: bool) -> walk.Part:
-    return walk.page(places, start, more=more, dropped=places.count(None))
+def _up_to_the_last_readable(places: Sequence[wire.ListItem | None]) -> Sequence[wire.ListItem | None]:
+    """A cursor cannot stand behind a row without an id: such rows at the end are met again, in front."""
+    return places[: next((count for count in range(len(places), 0, -1) if places[count - 1] is not None), 0)]
 
 
-def _resumes_at(places: Sequence[Connection | None], start: walk.Token) -> int:
-    """Where in a whole list the walk goes on: after the last row met, or by count where that row is gone."""
-    after = (number for number, row in enumerate(places, 1) if row and row.native_id == start.last)
-    at = next(after, max(0, start.position - 1) if start.last else start.position)
-    while at < min(start.position, len(places)) and places[at] is None:  # unreadable, and counted before
-        at += 1
-    return at
+def _asked(of: List) -> dict[str, Any]:
+    """What a request for this list says beside its workspace and its paging."""
+    asked: dict[str, Any] = {}
+    for name, value in of.narrowed:
+        if name == "state":
+            asked["filters"] = {"states": [value]}
+        else:
+            asked.setdefault(name, []).append(value)
+    if of.order is not None:
+        asked["sortKey"] = SORT_KEYS[of.order.field] + ("_desc" if of.order.is_descending else "_asc")
+    return asked

@@ -2,6 +2,7 @@
 
 import base64
 import time
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
@@ -12,14 +13,27 @@ from adapters.airbyte import wire
 from adapters.auth import Authorizer, Grant, Renewing, basic, bearer
 from adapters.decode import Rows
 from adapters.errors import ConfigurationError, NotFound, Rejected, Unauthorized
-from adapters.port import Workshop
+from adapters.port import Planned, Workshop
 from adapters.secret import Secret
 from adapters.transport import Request
+from adapters.walk import UNKNOWN, Sent
 
 R = TypeVar("R", bound=msgspec.Struct)
 
 TOKEN_LASTS_S = 180.0
 """What a token is taken to last where it does not say so itself: the shortest that was ever the default."""
+
+LIST = Request("list_connections", "POST", "/v1/web_backend/connections/list")
+GET = Request("get_connection", "POST", "/v1/web_backend/connections/get")
+WORKSPACES = Request("list_workspaces", "POST", "/v1/workspaces/list")
+JOBS = Request("list_jobs", "POST", "/v1/jobs/list")
+TOKEN = Request("get_token", "POST", "/v1/applications/token")
+SOURCES = Request("list_sources", "POST", "/v1/sources/list")
+DESTINATIONS = Request("list_destinations", "POST", "/v1/destinations/list")
+SOURCE_DEFINITIONS = Request("list_source_definitions", "POST", "/v1/source_definitions/list_for_workspace")
+DESTINATION_DEFINITIONS = Request(
+    "list_destination_definitions", "POST", "/v1/destination_definitions/list_for_workspace"
+)
 
 RUN_TYPES = ("sync", "reset_connection")
 """The jobs that are runs of a connection. Later versions add ``refresh`` and ``clear``, which older ones refuse."""
@@ -49,12 +63,19 @@ class ConnectionPage(NamedTuple):
     rows: Rows[wire.ListItem]
     page_size: int | None
     total: int | None
+    sent: Sent = UNKNOWN
 
     def goes_on(self, before: int) -> bool:
         """Whether there are rows after these, which come after ``before`` others. Both signs are heeded: a server may
         give fewer rows than it was asked for and says it gives, and its count may be out of date."""
         read = len(self.rows.places)
-        return read > 0 and (read >= (self.page_size or read + 1) or before + read < (self.total or 0))
+        is_full = read >= (self.page_size or read + 1)
+        return read > 0 and (is_full or before + counted(self.rows.places) < (self.total or 0))
+
+
+def counted(places: Sequence[wire.ListItem | None]) -> int:
+    """How many rows these are; one that was sent twice is one, as it is in the upstream's own count."""
+    return places.count(None) + len({row.connection_id for row in places if row is not None})
 
 
 class JobPage(NamedTuple):
@@ -72,7 +93,8 @@ class Client:
         self.is_later = False
         """Whether the upstream showed itself to be of the later generation, which dates connections."""
         self._tokens = workshop.transport(settings, settings.base_url)
-        self.transport = workshop.transport(settings, settings.base_url, authorizer=self._authorizer(settings))
+        self._login = self._authorizer(settings)
+        self.transport = workshop.transport(settings, settings.base_url, authorizer=self._login)
 
     def _authorizer(self, settings: Settings) -> Authorizer | None:
         auth = settings.auth
@@ -89,66 +111,80 @@ class Client:
         body = {"client_id": auth.client_id, "client_secret": auth.client_secret.reveal()}
         return Renewing(lambda: self._token(body))
 
+    def login(self) -> list[Planned]:
+        """The call that would come before any other."""
+        return [] if self._login is None or self._login.is_ready else [Planned(TOKEN)]
+
     async def _token(self, body: dict[str, str]) -> Grant:
-        request = Request("get_token", "POST", "/v1/applications/token", json=body)
         try:
-            granted = decode.whole(await self._tokens.send(request), wire.Token)
+            granted = decode.whole(await self._tokens.send(TOKEN._replace(json=body)), wire.Token)
         except (Rejected, NotFound):  # a release without this endpoint, or a client id it cannot even read
-            raise Unauthorized("the token endpoint gave no token", operation=request.operation) from None
+            raise Unauthorized("the token endpoint gave no token", operation=TOKEN.operation) from None
         if not granted.access_token:
             raise Unauthorized("the token endpoint gave no token")
         return Grant(Secret(granted.access_token), lasts_s(granted))
 
-    async def list_connections(self, workspace_id: str, *, limit: int, cursor: str | None = None) -> ConnectionPage:
-        """Connections of a workspace. The older generation ignores paging, or refuses to hear of it, and gives all;
-        the later one gives 20 unless told. A cursor is the id of the last row."""
+    async def list_connections(
+        self,
+        workspace_id: str,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        asked: Mapping[str, Any] = {},
+        known: bytes = b"",
+    ) -> ConnectionPage | None:
+        """Connections of a workspace; None where the body is the one whose digest is ``known``.
+
+        The older generation ignores paging and all that is ``asked`` besides, and gives all; the later one gives 20
+        unless told. A cursor is the id of the last row. Raises Rejected where the upstream will not hear of what is
+        asked; where that is only paging, it is asked without.
+        """
         if self._pages:
+            paging = {"pageSize": limit} | _with("cursor", cursor)
             try:
-                return await self._list({"workspaceId": workspace_id, "pageSize": limit} | _with("cursor", cursor))
+                return await self._list({"workspaceId": workspace_id} | paging | dict(asked), known)
             except Rejected:
-                if cursor is not None:
+                if cursor is not None or asked:
                     raise
-        page = await self._list({"workspaceId": workspace_id})
-        self._pages = page.page_size is not None
+        ends = {name: asked[name] for name in ("sourceId", "destinationId") if name in asked}
+        page = await self._list({"workspaceId": workspace_id} | ends, known)
+        self._pages = page.page_size is not None if page is not None else self._pages
         return page
 
-    async def _list(self, body: dict[str, Any]) -> ConnectionPage:
-        request = Request("list_connections", "POST", "/v1/web_backend/connections/list", json=body)
-        reply = decode.whole(await self.transport.send(request), wire.ListReply)
+    async def _list(self, body: dict[str, Any], known: bytes) -> ConnectionPage | None:
+        sent = await self.transport.send(LIST._replace(json=body))
+        digest = decode.digest(sent)
+        if digest == known:
+            return None
+        reply = decode.whole(sent, wire.ListReply)
         rows = decode.rows(reply.connections, wire.ListItem)
         paged = reply.page_size is not None or reply.num_connections is not None
         self.is_later = paged
-        return ConnectionPage(rows, (reply.page_size or body.get("pageSize")) if paged else None, reply.num_connections)
+        size = (reply.page_size or body.get("pageSize")) if paged else None
+        return ConnectionPage(rows, size, reply.num_connections, Sent(len(sent), digest))
 
     async def get_connection(self, connection_id: str) -> wire.Read:
         """The full record. Never asks for a refreshed catalog: that starts a discovery which takes minutes."""
-        request = Request(
-            "get_connection", "POST", "/v1/web_backend/connections/get", json={"connectionId": connection_id}
-        )
-        return decode.whole(await self.transport.send(request), wire.Read)
+        return decode.whole(await self.transport.send(GET._replace(json={"connectionId": connection_id})), wire.Read)
 
     async def list_workspaces(self) -> Rows[wire.Workspace]:
-        body = await self.transport.send(Request("list_workspaces", "POST", "/v1/workspaces/list"))
+        body = await self.transport.send(WORKSPACES)
         return decode.rows(decode.whole(body, wire.Workspaces).workspaces, wire.Workspace)
 
     async def list_sources(self, workspace_id: str) -> Rows[wire.Source]:
-        reply = await self._of_workspace("list_sources", "/v1/sources/list", workspace_id, wire.Sources)
+        reply = await self._of_workspace(SOURCES, workspace_id, wire.Sources)
         return decode.rows(reply.sources, wire.Source)
 
     async def list_destinations(self, workspace_id: str) -> Rows[wire.Destination]:
-        reply = await self._of_workspace("list_destinations", "/v1/destinations/list", workspace_id, wire.Destinations)
+        reply = await self._of_workspace(DESTINATIONS, workspace_id, wire.Destinations)
         return decode.rows(reply.destinations, wire.Destination)
 
     async def list_source_definitions(self, workspace_id: str) -> Rows[wire.Definition]:
-        route = "/v1/source_definitions/list_for_workspace"
-        reply = await self._of_workspace("list_source_definitions", route, workspace_id, wire.SourceDefinitions)
+        reply = await self._of_workspace(SOURCE_DEFINITIONS, workspace_id, wire.SourceDefinitions)
         return decode.rows(reply.source_definitions, wire.Definition)
 
     async def list_destination_definitions(self, workspace_id: str) -> Rows[wire.Definition]:
-        route = "/v1/destination_definitions/list_for_workspace"
-        reply = await self._of_workspace(
-            "list_destination_definitions", route, workspace_id, wire.DestinationDefinitions
-        )
+        reply = await self._of_workspace(DESTINATION_DEFINITIONS, workspace_id, wire.DestinationDefinitions)
         return decode.rows(reply.destination_definitions, wire.Definition)
 
     async def list_jobs(self, connection_id: str, *, limit: int, offset: int) -> JobPage:
@@ -157,14 +193,13 @@ class Client:
             "configId": connection_id,
             "pagination": {"pageSize": limit, "rowOffset": offset},
         }
-        request = Request("list_jobs", "POST", "/v1/jobs/list", json=body)
-        reply = decode.whole(await self.transport.send(request), wire.JobList)
+        reply = decode.whole(await self.transport.send(JOBS._replace(json=body)), wire.JobList)
         return JobPage(decode.rows(reply.jobs, wire.JobWithAttempts), reply.total_job_count)
 
-    async def _of_workspace(self, operation: str, route: str, workspace_id: str, kind: type[R]) -> R:
+    async def _of_workspace(self, request: Request, workspace_id: str, kind: type[R]) -> R:
         # The later generation pages sources and destinations by 20 too, and the older one ignores or refuses the word.
         body = {"workspaceId": workspace_id} | _with("pageSize", WORKSPACE_PAGE if self._pages else None)
-        return decode.whole(await self.transport.send(Request(operation, "POST", route, json=body)), kind)
+        return decode.whole(await self.transport.send(request._replace(json=body)), kind)
 
 
 WORKSPACE_PAGE = 1000

@@ -1,6 +1,7 @@
 """From Airbyte's records to the unified ones. The knowledge of this upstream's words is here, in tables."""
 
 import datetime as dt
+import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from adapters.model import (
     StatusReason,
 )
 from adapters.secret import masked_text
-from adapters.values import epoch_ms, epoch_s, text
+from adapters.values import epoch_ms, epoch_s, text, word
 
 RUN_STATUSES: Mapping[str, RunStatus] = {
     "pending": RunStatus.QUEUED,
@@ -93,7 +94,7 @@ def status(row: wire.ListItem) -> tuple[ConnectionStatus, StatusReason]:
         message=rule.message,
         since=epoch_s(row.latest_sync_job_created_at) if field in ("isSyncing", "latestSyncJobStatus") else None,
         field=field,
-        raw_value=raw,
+        raw_value=raw and sys.intern(raw),
     )
 
 
@@ -108,7 +109,14 @@ def _rule(row: wire.ListItem) -> tuple[Rule, str, str | None]:
     return BY_JOB.get(job, UNKNOWN_JOB if job else NO_JOB), "latestSyncJobStatus", row.latest_sync_job_status
 
 
-def connection(row: wire.ListItem, *, instance: str, workspace_id: str | None, web_url: str) -> Connection:
+def connection(
+    row: wire.ListItem,
+    *,
+    instance: str,
+    workspace_id: str | None,
+    workspace_names: Mapping[str, str | None] = {},
+    web_url: str,
+) -> Connection:
     """The unified record of a list item or a full record. ``workspace_id`` is that of the list it came from."""
     state, reason = status(row)
     source, destination = _source(row), _destination(row)
@@ -129,6 +137,7 @@ def connection(row: wire.ListItem, *, instance: str, workspace_id: str | None, w
         last_run=last_run(row),
         created_at=epoch_s(row.created_at) if isinstance(row, wire.Read) else None,
         workspace_id=workspace_id,
+        workspace_name=workspace_names.get(workspace_id or ""),
         schema_change=_schema_change(row.schema_change),
         web_url=f"{web_url}/workspaces/{workspace_id}/connections/{row.connection_id}" if workspace_id else None,
         details=details(row),
@@ -152,10 +161,10 @@ def source(given: wire.Source, id: str | None = None) -> Endpoint:
     return Endpoint(
         id=text(id or given.source_id),
         name=text(given.name),
-        type=text(given.source_name),
-        icon=text(given.icon),
-        definition_id=text(given.source_definition_id),
-        workspace_id=text(given.workspace_id),
+        type=word(given.source_name),
+        icon=word(given.icon),
+        definition_id=word(given.source_definition_id),
+        workspace_id=word(given.workspace_id),
     )
 
 
@@ -172,10 +181,10 @@ def destination(given: wire.Destination, id: str | None = None) -> Endpoint:
     return Endpoint(
         id=text(id or given.destination_id),
         name=text(given.name),
-        type=text(given.destination_name),
-        icon=text(given.icon),
-        definition_id=text(given.destination_definition_id),
-        workspace_id=text(given.workspace_id),
+        type=word(given.destination_name),
+        icon=word(given.icon),
+        definition_id=word(given.destination_definition_id),
+        workspace_id=word(given.workspace_id),
     )
 
 

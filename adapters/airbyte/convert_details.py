@@ -20,19 +20,19 @@ from adapters.airbyte.details import (
     AirbyteStreamTransform,
 )
 from adapters.secret import masked_text
-from adapters.values import text
+from adapters.values import text, word
 
 
 def details(row: wire.ListItem) -> AirbyteConnection:
     """The details of a list item, or of a full record with all that only it has."""
     listed = AirbyteConnection(
-        raw_status=text(row.status),
-        raw_latest_sync_job_status=text(row.latest_sync_job_status),
-        raw_schedule_type=text(row.schedule_type),
-        raw_schema_change=text(row.schema_change),
+        raw_status=word(row.status),
+        raw_latest_sync_job_status=word(row.latest_sync_job_status),
+        raw_schedule_type=word(row.schedule_type),
+        raw_schema_change=word(row.schema_change),
         is_syncing=row.is_syncing,
-        source_definition_id=text(row.source.source_definition_id) if row.source else None,
-        destination_definition_id=text(row.destination.destination_definition_id) if row.destination else None,
+        source_definition_id=word(row.source.source_definition_id) if row.source else None,
+        destination_definition_id=word(row.destination.destination_definition_id) if row.destination else None,
     )
     return _full(listed, row) if isinstance(row, wire.Read) else listed
 

@@ -52,6 +52,16 @@ class Joins:
                 )
         return rows
 
+    @property
+    def known_workspaces(self) -> Mapping[str, str | None]:
+        """The workspaces that were last answered, by id, with their names."""
+        return self._workspaces.known("all") or {}
+
+    @property
+    def are_workspaces_ready(self) -> bool:
+        """Whether `workspace_names` takes no call."""
+        return self._workspaces.is_ready("all")
+
     async def workspace_names(self, *, anew: bool = False) -> Mapping[str, str | None]:
         """The names of all workspaces by id, in the upstream's order; ``anew`` as they are this moment."""
         if anew:

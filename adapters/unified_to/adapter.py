@@ -3,17 +3,42 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from adapters import walk
 from adapters.errors import AdapterError, NotFound, Unsupported
 from adapters.flight import Kept
 from adapters.model import Connection
-from adapters.port import LIST_FIELDS, Completed, Fields, Found, Page, RunPage, Workshop, wants
-from adapters.transport import Transport
-from adapters.unified_to import convert, wire
-from adapters.unified_to.client import PAGE_LIMIT, Client, Settings
+from adapters.port import (
+    LIST_FIELDS,
+    Completed,
+    Fields,
+    Filter,
+    Found,
+    List,
+    Narrowing,
+    Order,
+    OrderField,
+    Page,
+    Planned,
+    RunPage,
+    Work,
+    Workshop,
+    wants,
+)
+from adapters.transport import Query, Transport
+from adapters.unified_to import client, convert, wire
+from adapters.unified_to.client import PAGE_LIMIT, STABLE, Client, Settings
 
 DEFAULT_ENVIRONMENT = "Production"
 """Where a connection is that does not say (Unified.to's own model of it)."""
+SORT_KEYS: Mapping[OrderField, str] = {
+    OrderField.NAME: "name",
+    OrderField.CREATED_AT: "created_at",
+    OrderField.UPDATED_AT: "updated_at",
+}
+JOINED = ("name", "source.name", "source.icon")
+"""The field paths that take the integrations."""
 _INTEGRATIONS_KEPT_S = 600.0
 
 
@@ -35,21 +60,64 @@ class UnifiedToAdapter:
     def transport(self) -> Transport:
         return self._client.transport
 
-    async def page(self, *, after: str | None, limit: int) -> Page:
-        return await walk.through(self._environments, after, limit, self._read)
+    async def parts(self) -> Sequence[str]:
+        return self._environments
+
+    def narrow(self, where: Filter) -> Narrowing:
+        """To environments, to one category (whether several mean all or any of them is not documented), and to what
+        has changed since a moment."""
+        asked: list[tuple[str, str]] = []
+        # Production lists those as well that name no environment, which is for who filters to judge.
+        used = ["environment"] * (where.environment is not None and DEFAULT_ENVIRONMENT not in where.environment)
+        if where.category is not None and len(where.category) == 1:
+            asked.append(("categories", where.category[0]))
+            used.append("category")
+        if where.updated_at is not None and where.updated_at.since is not None:
+            asked.append(("updated_gte", where.updated_at.since.isoformat()))
+            used.append("updated_at")
+        parts = None if where.environment is None else frozenset(where.environment)
+        return Narrowing(parts, tuple(asked), frozenset(used))
+
+    def sorts(self, order: Order) -> bool:
+        return order.field in SORT_KEYS
+
+    async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
+        start = walk.token(after)
+        now = dt.datetime.now(dt.UTC)
+        known = last.digest if last is not None and (last.good_until is None or now < last.good_until) else b""
+        asked = (*_sorted(of.order), *of.narrowed)
+        listed = await self._client.list_connections(of.part, offset=start.position, asked=asked, known=known)
+        if listed is None:
+            assert last is not None  # noqa: S101  nothing is known without it
+            return last
+        own = [row for row in listed.rows.rows if not self._is_elsewhere(row, of.part)]
+        rows = [convert.connection(row, instance=self._instance, now=now) for row in own]
+        follows = walk.Token(start.position + len(listed.rows.places)) if listed.more else None
+        return walk.page(
+            rows,
+            start,
+            follows=follows,
+            dropped=listed.rows.dropped,
+            sent=listed.sent,
+            good_until=min((ends for row in own if (ends := convert.auth_ends_at(row)) and ends > now), default=None),
+        )
+
+    def ahead(self, token: str, pages: int) -> str | None:
+        start = walk.token(token)
+        return str(msgspec.structs.replace(start, position=start.position + pages * PAGE_LIMIT, first=""))
 
     async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
         """The records with the names and logos of their integrations, where those were selected."""
         failures: list[AdapterError] = []
-        if connections and wants(fields, "name", "source.name", "source.icon"):
+        # Later versions name the integration in each row; its logo is nowhere else.
+        lacking = wants(fields, *JOINED) and not all(map(convert.is_named, connections))
+        if connections and (lacking or wants(fields, "source.icon")):
             integrations = await walk.attempt(self._integrations.get("all", self._by_type), {}, failures)
             connections = [convert.named(connection, integrations) for connection in connections]
         return Completed(tuple(connections), tuple(failures))
 
     async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
-        found = await walk.find(
-            list(wanted), parts=self._environments, limit=PAGE_LIMIT, read=self._read, get=self._get
-        )
+        found = await walk.find(list(wanted), parts=self._environments, read=self.read, get=self._get)
         fields = LIST_FIELDS.union(*wanted.values())
         return await walk.completed(found, lambda records: self.complete(records, fields))
 
@@ -58,12 +126,31 @@ class UnifiedToAdapter:
             "Unified.to has no runs", instance=self._instance, provider=connection.provider, operation="runs"
         )
 
-    async def _read(self, environment: str, start: walk.Token, limit: int) -> walk.Part:
-        limit = min(limit, PAGE_LIMIT)
-        listed = await self._client.list_connections(environment, limit=limit, offset=start.position)
-        rows = listed.rows.places[:limit]
-        places = [None if row is None or self._is_elsewhere(row, environment) else self._record(row) for row in rows]
-        return walk.page(places, start, more=listed.more, dropped=rows.count(None))
+    def plan(self, work: Work) -> Sequence[Planned]:
+        fields = work.fields.union(*work.wanted.values())
+        return [
+            *([] if work.lists is None else self._plan_lists(work.lists)),
+            *self._plan_ids(work.wanted),
+            *self._plan_integrations(fields),
+        ]
+
+    def _plan_lists(self, lists: Narrowing) -> list[Planned]:
+        read = [part for part in self._environments if lists.parts is None or part in lists.parts]
+        return [Planned(client.LIST, len(read), "more for lists of more than a hundred")] * bool(read)
+
+    def _plan_ids(self, wanted: Mapping[str, Fields]) -> list[Planned]:
+        """One by one, or, where there are more of them than environments, by list."""
+        if len(wanted) <= len(self._environments):
+            return [Planned(client.GET, len(wanted))] * bool(wanted)
+        rest = Planned(client.GET, None, "one for each connection that the first hundreds do not hold")
+        return [*self._plan_lists(Narrowing()), rest]
+
+    def _plan_integrations(self, fields: Fields) -> list[Planned]:
+        if not wants(fields, *JOINED) or self._integrations.is_ready("all"):
+            return []
+        if wants(fields, "source.icon"):
+            return [Planned(client.INTEGRATIONS, 1, "more for offers of more than a hundred")]
+        return [Planned(client.INTEGRATIONS, None, "one where rows do not name their integrations themselves")]
 
     def _is_elsewhere(self, row: wire.Connection, environment: str) -> bool:
         """Whether the row belongs to another list: an upstream that ignores `env` gives the same rows in each."""
@@ -76,10 +163,13 @@ class UnifiedToAdapter:
         # A call by id finds those of all environments; by list they would be missing.
         if row.environment and row.environment not in self._environments:
             raise NotFound("in an environment that is not configured", instance=self._instance, provider="unified_to")
-        return self._record(row)
-
-    def _record(self, row: wire.Connection) -> Connection:
         return convert.connection(row, instance=self._instance, now=dt.datetime.now(dt.UTC))
 
     async def _by_type(self) -> dict[str, wire.Integration]:
         return {integration.type: integration for integration in await self._client.list_integrations()}
+
+
+def _sorted(order: Order | None) -> Query:
+    if order is None:
+        return STABLE
+    return ("sort", SORT_KEYS[order.field]), ("order", "desc" if order.is_descending else "asc")

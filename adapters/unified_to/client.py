@@ -9,16 +9,21 @@ from adapters.auth import Authorizer, bearer
 from adapters.decode import Rows
 from adapters.errors import ConfigurationError
 from adapters.port import Workshop
-from adapters.transport import Request
+from adapters.transport import Query, Request
 from adapters.unified_to import wire
+from adapters.walk import UNKNOWN, Sent
 
 PAGE_LIMIT = 100
 """The most that one call of any of the lists gives (docs.unified.to, "Pagination")."""
 REGIONS = {"us": "https://api.unified.to", "eu": "https://api-eu.unified.to", "au": "https://api-au.unified.to"}
 
+LIST = Request("list_connections", "GET", "/unified/connection")
+GET = Request("get_connection", "GET", "/unified/connection/{id}")
+INTEGRATIONS = Request("list_integrations", "GET", "/unified/integration")
+
 # The order of an unsorted list is not documented, and health checks move whatever is ordered by updated_at while it
 # is walked. By created_at nothing moves, and what is new comes last, behind every offset already passed.
-_STABLE = (("sort", "created_at"), ("order", "asc"))
+STABLE: Query = (("sort", "created_at"), ("order", "asc"))
 
 
 class Settings(transport.Settings, frozen=True, kw_only=True, tag="unified_to"):
@@ -41,6 +46,7 @@ class ConnectionPage(NamedTuple):
 
     rows: Rows[wire.Connection]
     more: bool
+    sent: Sent = UNKNOWN
 
 
 class Client:
@@ -50,18 +56,25 @@ class Client:
         base_url = settings.base_url or REGIONS[settings.region]
         self.transport = workshop.transport(settings, base_url, authorizer=_authorizer(settings))
 
-    async def list_connections(self, env: str, *, limit: int, offset: int = 0) -> ConnectionPage:
-        """One page of an environment, ``limit`` up to 100, the oldest first. Without ``env`` it would be Production."""
-        query = [("env", env), ("limit", str(limit)), ("offset", str(offset)), *_STABLE]
-        body = await self.transport.send(Request("list_connections", "GET", "/unified/connection", query=query))
+    async def list_connections(
+        self, env: str, *, offset: int = 0, asked: Query = STABLE, known: bytes = b""
+    ) -> ConnectionPage | None:
+        """One page of an environment; None where the body is the one whose digest is ``known``.
+
+        Without ``env`` it would be Production.
+        """
+        query = [("env", env), ("limit", str(PAGE_LIMIT)), ("offset", str(offset)), *asked]
+        body = await self.transport.send(LIST._replace(query=query))
+        digest = decode.digest(body)
+        if digest == known:
+            return None
         got = decode.rows(body, wire.Connection)
         # Neither a total nor a cursor: fewer rows than asked for mark the end.
-        return ConnectionPage(got, more=len(got.places) >= limit)
+        return ConnectionPage(got, len(got.places) >= PAGE_LIMIT, Sent(len(body), digest))
 
     async def get_connection(self, connection_id: str) -> wire.Connection:
         """One connection, of whichever environment."""
-        request = Request("get_connection", "GET", "/unified/connection/{id}", ids={"id": connection_id})
-        return decode.whole(await self.transport.send(request), wire.Connection)
+        return decode.whole(await self.transport.send(GET._replace(ids={"id": connection_id})), wire.Connection)
 
     async def list_integrations(self) -> list[wire.Integration]:
         """All integrations on offer, active or not: connections outlive the activation of theirs.
@@ -72,7 +85,7 @@ class Client:
         offset = 0
         while True:
             query = [("limit", str(PAGE_LIMIT)), ("offset", str(offset))]
-            body = await self.transport.send(Request("list_integrations", "GET", "/unified/integration", query=query))
+            body = await self.transport.send(INTEGRATIONS._replace(query=query))
             got = decode.rows(body, wire.Integration)
             known = len(found)
             found |= {row.type: row for row in got.rows}

@@ -1,6 +1,7 @@
 """From Unified.to's records to the unified ones. The knowledge of this upstream's words is here."""
 
 import datetime as dt
+import sys
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -10,7 +11,7 @@ from adapters.model import Connection, ConnectionStatus, Endpoint, ReasonCode, S
 from adapters.secret import masked
 from adapters.unified_to import wire
 from adapters.unified_to.details import AuthState, UnifiedToConnection
-from adapters.values import instant, text
+from adapters.values import instant, text, word
 
 
 def connection(row: wire.Connection, *, instance: str, now: dt.datetime) -> Connection:
@@ -24,7 +25,7 @@ def connection(row: wire.Connection, *, instance: str, now: dt.datetime) -> Conn
         instance=instance,
         provider="unified_to",
         native_id=row.id,
-        name=text(row.integration_name) or text(row.integration_type),
+        name=word(row.integration_name) or word(row.integration_type),
         status=status,
         status_reason=reason,
         enabled=not row.is_paused,
@@ -32,8 +33,8 @@ def connection(row: wire.Connection, *, instance: str, now: dt.datetime) -> Conn
         source=_source(row),
         created_at=instant(row.created_at),
         updated_at=instant(row.updated_at),
-        workspace_id=text(row.workspace_id),
-        environment=text(row.environment),
+        workspace_id=word(row.workspace_id),
+        environment=word(row.environment),
         external_ref=text(row.external_xref),
         categories=_words(row.categories),
         permissions=_words(row.permissions),
@@ -43,13 +44,18 @@ def connection(row: wire.Connection, *, instance: str, now: dt.datetime) -> Conn
     )
 
 
+def is_named(connection: Connection) -> bool:
+    """Whether the row itself told the integration's name, as those of later versions do."""
+    return isinstance(connection.details, UnifiedToConnection) and connection.details.integration_name is not None
+
+
 def named(connection: Connection, integrations: Mapping[str, wire.Integration]) -> Connection:
     """The record with the name and the logo of its integration, if ``integrations`` (by type) holds it."""
     source = connection.source
     integration = integrations.get(source.id or "") if source else None
     if source is None or integration is None:
         return connection
-    name = text(integration.name) or source.name
+    name = source.name if is_named(connection) else text(integration.name) or source.name
     return msgspec.structs.replace(
         connection,
         name=name or connection.name,
@@ -100,37 +106,43 @@ def _status(row: wire.Connection) -> tuple[ConnectionStatus, StatusReason]:
 
 def _source(row: wire.Connection) -> Endpoint | None:
     """The integration; the other side is the customer's own product, of which Unified.to knows nothing."""
-    type = text(row.integration_type)
-    return None if type is None else Endpoint(id=type, type=type, name=text(row.integration_name))
+    type = word(row.integration_type)
+    return None if type is None else Endpoint(id=type, type=type, name=word(row.integration_name))
 
 
 def _words(words: Sequence[str | None] | None) -> tuple[str, ...]:
     """Raw words, because both lists grow upstream; nulls and empty ones say nothing."""
-    return tuple(word for word in words or () if word)
+    return tuple(sys.intern(each) for each in words or () if each)
 
 
 def _details(row: wire.Connection, now: dt.datetime) -> UnifiedToConnection:
     auth = row.auth or wire.Auth()
     return UnifiedToConnection(
-        integration_type=text(row.integration_type),
-        integration_name=text(row.integration_name),
+        integration_type=word(row.integration_type),
+        integration_name=word(row.integration_name),
         is_paused=row.is_paused,
         last_unhealthy_code=text(row.last_unhealthy_code),
         cursors_cache=None if row.cursors_cache is None else tuple(masked(item) for item in row.cursors_cache),
         has_auth=row.auth is not None,
         auth_name=text(auth.name),
         auth_expires_at=instant(auth.expiry_date),
-        auth_state=_auth_state(auth, now),
+        auth_state=_auth_state(auth_ends_at(row), now),
         has_secret_pointer=wire.Pointer.PRESENT in _pointers(row),
     )
 
 
-def _auth_state(auth: wire.Auth, now: dt.datetime) -> AuthState:
-    """An ended access token is no trouble while a refresh token is known to live on: Unified.to renews by itself."""
+def auth_ends_at(row: wire.Connection) -> dt.datetime | None:
+    """When its authorization ends, as far as is known. An ended access token is no trouble while a refresh token is
+    known to live on: Unified.to renews by itself."""
+    auth = row.auth or wire.Auth()
     known = [end for end in (instant(auth.expiry_date), instant(auth.refresh_token_expires_date)) if end]
-    if not known:
+    return max(known, default=None)
+
+
+def _auth_state(ends_at: dt.datetime | None, now: dt.datetime) -> AuthState:
+    if ends_at is None:
         return AuthState.UNKNOWN
-    return AuthState.VALID if max(known) > now else AuthState.EXPIRED
+    return AuthState.VALID if ends_at > now else AuthState.EXPIRED
 
 
 def _pointers(row: wire.Connection) -> tuple[wire.Pointer | None, ...]:

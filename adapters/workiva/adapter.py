@@ -6,13 +6,46 @@ from adapters import walk
 from adapters.errors import AdapterError, NotFound
 from adapters.flight import Kept
 from adapters.model import Connection, Run, RunStatus
-from adapters.port import LIST_FIELDS, Completed, Fields, Found, Page, RunPage, Workshop, wants
+from adapters.port import (
+    LIST_FIELDS,
+    Completed,
+    Fields,
+    Filter,
+    Found,
+    List,
+    Narrowing,
+    Order,
+    Page,
+    Planned,
+    RunPage,
+    Work,
+    Workshop,
+    wants,
+)
 from adapters.transport import Transport
-from adapters.workiva import convert, wire
-from adapters.workiva.client import PAGE_LIMIT, Client, Settings
+from adapters.workiva import client, convert, wire
+from adapters.workiva.client import Client, Settings
 
 QUERY_TYPES = frozenset({"wdata_query", "wdata_shared_query"})
 TABLE_TYPES = frozenset({"wdata_table", "wdata_table_dataset"})
+SIDES = (("source", "sourceType", "sourceId"), ("destination", "destinationType", "destinationId"))
+FILTERED_TYPES = frozenset(
+    {
+        "document",
+        "document_chart",
+        "document_embedded_table",
+        "presentation",
+        "presentation_chart",
+        "presentation_embedded_table",
+        "report",
+        "spreadsheet",
+        "spreadsheet_section",
+        "wdata_query",
+        "wdata_table",
+        "wdata_table_dataset",
+    }
+)
+"""The types that the list can be asked for on either side: fewer than rows can have (specification, ``sourceType``)."""
 _NAMES_KEPT_S = 600.0
 _ONE_PART = ("",)  # a credential is bound to one workspace: its list has no parts
 
@@ -34,8 +67,39 @@ class WorkivaAdapter:
     def transport(self) -> Transport:
         return self._client.transport
 
-    async def page(self, *, after: str | None, limit: int) -> Page:
-        return await walk.through(None, after, limit, self._read)
+    async def parts(self) -> Sequence[str]:
+        return _ONE_PART
+
+    def narrow(self, where: Filter) -> Narrowing:
+        """To one source and one destination: both the type and the id, or the upstream refuses to hear of either."""
+        asked: list[tuple[str, str]] = []
+        used: list[str] = []
+        for side, type_word, id_word in SIDES:
+            types, ids = getattr(where, f"{side}_type"), getattr(where, f"{side}_id")
+            if types is not None and ids is not None and len(types) == len(ids) == 1 and types[0] in FILTERED_TYPES:
+                asked += [(type_word, types[0]), (id_word, ids[0])]
+                used += [f"{side}_type", f"{side}_id"]
+        return Narrowing(None, tuple(asked), frozenset(used))
+
+    def sorts(self, order: Order) -> bool:
+        return False
+
+    async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
+        start = walk.token(after)
+        known = b"" if last is None else last.digest
+        listed = await self._client.list_connections(cursor=start.cursor or None, asked=of.narrowed, known=known)
+        if listed is None:
+            assert last is not None  # noqa: S101  nothing is known without it
+            return last
+        rows = [convert.connection(row, instance=self._instance) for row in listed.rows.rows]
+        follows: walk.Token | None = None
+        # Some services answer a cursor even at the end: an empty page, or the cursor just used, leads nowhere.
+        if listed.rows.places and listed.cursor not in (None, start.cursor):
+            follows = walk.Token(start.position + len(listed.rows.places), listed.cursor or "")
+        return walk.page(rows, start, follows=follows, dropped=listed.rows.dropped, sent=listed.sent)
+
+    def ahead(self, token: str, pages: int) -> str | None:
+        return None  # cursors are opaque
 
     async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
         """The records with the names of the queries and tables at their ends, where those were selected."""
@@ -50,7 +114,7 @@ class WorkivaAdapter:
         return Completed(tuple(connections), tuple(failures))
 
     async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
-        found = await walk.find(list(wanted), parts=_ONE_PART, limit=PAGE_LIMIT, read=self._read_page, get=self._get)
+        found = await walk.find(list(wanted), parts=_ONE_PART, read=self.read, get=self._get)
         fields = LIST_FIELDS.union(*wanted.values())
         return await walk.completed(found, lambda records: self.complete(records, fields))
 
@@ -62,50 +126,27 @@ class WorkivaAdapter:
         runs = () if last is None or after is not None or limit < 1 else (last,)
         return RunPage(runs, ("1",) * len(runs), more=False, total=int(last is not None))
 
+    def plan(self, work: Work) -> Sequence[Planned]:
+        planned: list[Planned] = []
+        if work.lists is not None or len(work.wanted) > 1:
+            planned.append(Planned(client.LIST, 1, "more for lists of more than a thousand"))
+        if len(work.wanted) == 1:
+            planned.append(Planned(client.GET))
+        elif work.wanted:
+            planned.append(Planned(client.GET, None, "one for each connection that the first thousand do not hold"))
+        if wants(work.fields.union(*work.wanted.values()), "source.name", "destination.name"):
+            planned.append(
+                Planned(client.QUERIES, None, "one for each hundred queries shown whose names are not known")
+            )
+            if not self._names.is_ready("tables"):
+                planned.append(Planned(client.TABLES, None, "where tables are shown, kept for ten minutes"))
+        return [*self._client.login(), *planned] if planned else []
+
     async def _run(self, connection_id: str, job_id: str) -> Run | None:
         try:
             return convert.run(await self._client.get_status(connection_id, job_id), wire.ConnectionRun(job_id=job_id))
         except NotFound:
             return None
-
-    async def _read(self, _: str, start: walk.Token, limit: int) -> walk.Part:
-        """Rows of the page at a cursor, and of those behind it where that has too few left.
-
-        A row within a page is found by reading the page again: ``offset`` is "the item to start with on the page", and
-        of which page, that of the whole list or that of the limit, the specification does not say.
-        """
-        rows: list[Connection] = []
-        tokens: list[str] = []
-        dropped = 0
-        here = start
-        while True:
-            part = await self._read_page(here.part, here, limit - len(rows))
-            rows += part.rows
-            tokens += part.tokens
-            dropped += part.dropped
-            if not (part.more and part.rows) or len(rows) >= limit:
-                return part._replace(rows=tuple(rows), tokens=tuple(tokens), dropped=dropped)
-            here = part.reached
-
-    async def _read_page(self, cursor: str, start: walk.Token, limit: int) -> walk.Part:
-        asked = min(start.position + limit, PAGE_LIMIT)
-        listed = await self._client.list_connections(limit=asked, cursor=cursor or None)
-        places = listed.rows.places
-        first = next((row.connection_id for row in places if row is not None), "")
-        if first and start.position == 0 and first == start.first:  # the page before, once more
-            return walk.Part((), (), more=False, dropped=0, reached=start)
-        met: dict[str, tuple[Connection, walk.Token]] = {}
-        for count, row in enumerate(places[start.position :], start.position + 1):
-            if row is not None and row.connection_id not in met:
-                record = convert.connection(row, instance=self._instance)
-                met[row.connection_id] = record, walk.Token(cursor, count, row.connection_id, first)
-        # Some services answer a cursor even at the end: an empty page, or the cursor just used, leads nowhere.
-        more = bool(places) and listed.cursor not in (None, cursor)
-        reached = walk.Token(listed.cursor or "", 0, "", first) if more else walk.Token(cursor, len(places), "", first)
-        tokens = [str(token) for _, token in met.values()]
-        tokens[-1:] = [str(reached)] * bool(tokens)
-        dropped = places[start.position :].count(None)
-        return walk.Part(tuple(record for record, _ in met.values()), tuple(tokens), more, dropped, reached)
 
     async def _get(self, id: str) -> Connection:
         return convert.connection(await self._client.get_connection(id), instance=self._instance)

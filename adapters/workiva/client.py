@@ -1,5 +1,6 @@
 """Wdata's endpoints: arguments in, wire records out."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
@@ -9,9 +10,10 @@ from adapters import decode, transport
 from adapters.auth import Authorizer, Grant, Renewing, bearer
 from adapters.decode import Rows
 from adapters.errors import ConfigurationError, NotFound, Rejected, Unauthorized
-from adapters.port import Workshop
+from adapters.port import Planned, Workshop
 from adapters.secret import Secret
-from adapters.transport import Request
+from adapters.transport import Query, Request
+from adapters.walk import UNKNOWN, Sent
 from adapters.workiva import wire
 
 API_VERSION = "2026-01-01"
@@ -19,6 +21,13 @@ PAGE_LIMIT = 1000
 """The most that one call of any of the lists gives (specification, ``limit``)."""
 REGIONS = {"us": "app", "eu": "eu", "apac": "apac"}
 _IDS_IN_A_CALL = 100  # keeps the URL well below 8 kB
+
+LIST = Request("list_connections", "GET", "/api/v1/connections")
+GET = Request("get_connection", "GET", "/api/v1/connections/{connectionId}")
+STATUS = Request("get_status", "GET", "/api/v1/connections/{connectionId}/status")
+QUERIES = Request("list_queries", "GET", "/api/v1/query")
+TABLES = Request("list_tables", "GET", "/api/v1/table")
+TOKEN = Request("get_token", "POST", "/oauth2/token")
 
 
 class Settings(transport.Settings, frozen=True, kw_only=True, tag="workiva"):
@@ -38,6 +47,7 @@ class ConnectionPage(NamedTuple):
 
     rows: Rows[wire.Connection]
     cursor: str | None
+    sent: Sent = UNKNOWN
 
 
 class Client:
@@ -48,10 +58,11 @@ class Client:
         self._workspace_id = settings.workspace_id
         # Tokens come from another host than data; asking the data host for one is answered 401.
         self._tokens = workshop.transport(settings, settings.token_url or f"https://api.{host}.wdesk.com")
+        self._login = self._authorizer(settings)
         self.transport = workshop.transport(
             settings,
             settings.base_url or f"https://h.{host}.wdesk.com/s/wdata/prep",
-            authorizer=self._authorizer(settings),
+            authorizer=self._login,
             headers={"X-Version": API_VERSION},
         )
 
@@ -70,53 +81,51 @@ class Client:
         }
         return Renewing(lambda: self._token(form))
 
+    def login(self) -> list[Planned]:
+        """The call that would come before any other."""
+        return [] if self._login is None or self._login.is_ready else [Planned(TOKEN)]
+
     async def _token(self, form: dict[str, str]) -> Grant:
-        request = Request("get_token", "POST", "/oauth2/token", form=form)
         try:
-            granted = decode.whole(await self._tokens.send(request), wire.Token)
+            granted = decode.whole(await self._tokens.send(TOKEN._replace(form=form)), wire.Token)
         except (Rejected, NotFound):  # RFC 6749 has 400 for unknown clients too
-            raise Unauthorized("the token service gave no token", operation=request.operation) from None
+            raise Unauthorized("the token service gave no token", operation=TOKEN.operation) from None
         if not granted.access_token:
             raise Unauthorized("the token service gave no token")
         return Grant(Secret(granted.access_token), granted.expires_in)
 
-    async def list_connections(self, *, limit: int, cursor: str | None = None) -> ConnectionPage:
-        """One page, ``limit`` up to 1000. A cursor goes alone: with it, the upstream ignores the rest."""
-        query = [("cursor", cursor)] if cursor else [("limit", str(limit))]
-        request = Request("list_connections", "GET", "/api/v1/connections", query=query)
-        paged = decode.whole(await self.transport.send(request), wire.Paged)
-        return ConnectionPage(decode.rows(paged.body, wire.Connection), paged.cursor or None)
+    async def list_connections(
+        self, *, cursor: str | None = None, asked: Query = (), known: bytes = b""
+    ) -> ConnectionPage | None:
+        """One page; None where the body is the one whose digest is ``known``. A cursor goes alone: with it, the
+        upstream ignores the rest."""
+        query = [("cursor", cursor)] if cursor else [("limit", str(PAGE_LIMIT)), *asked]
+        body = await self.transport.send(LIST._replace(query=query))
+        digest = decode.digest(body)
+        if digest == known:
+            return None
+        paged = decode.whole(body, wire.Paged)
+        rows = decode.rows(paged.body, wire.Connection)
+        return ConnectionPage(rows, paged.cursor or None, Sent(len(body), digest))
 
     async def get_connection(self, connection_id: str) -> wire.Connection:
-        request = Request(
-            "get_connection",
-            "GET",
-            "/api/v1/connections/{connectionId}",
-            ids={"connectionId": connection_id},
-            query=self._narrowed(),
-        )
+        request = GET._replace(ids={"connectionId": connection_id}, query=self._narrowed())
         return await self._single(request, wire.Connection)
 
     async def get_status(self, connection_id: str, job_id: str) -> wire.ConnectionRun:
         """A run by its job id."""
-        request = Request(
-            "get_status",
-            "GET",
-            "/api/v1/connections/{connectionId}/status",
-            ids={"connectionId": connection_id},
-            query=[("jobId", job_id), *self._narrowed()],
-        )
+        request = STATUS._replace(ids={"connectionId": connection_id}, query=[("jobId", job_id), *self._narrowed()])
         return await self._single(request, wire.ConnectionRun)
 
     async def list_queries(self, ids: Sequence[str]) -> list[wire.Named]:
         """Queries by id, a call for each hundred."""
-        found: list[wire.Named] = []
-        for start in range(0, len(ids), _IDS_IN_A_CALL):
-            query = [("ids", id) for id in ids[start : start + _IDS_IN_A_CALL]]
-            request = Request("list_queries", "GET", "/api/v1/query", query=[*query, ("limit", str(PAGE_LIMIT))])
-            paged = decode.whole(await self.transport.send(request), wire.Paged)
-            found += decode.rows(paged.body, wire.Named).rows
-        return found
+        chunks = [ids[start : start + _IDS_IN_A_CALL] for start in range(0, len(ids), _IDS_IN_A_CALL)]
+        return [query for answer in await asyncio.gather(*map(self._some_queries, chunks)) for query in answer]
+
+    async def _some_queries(self, ids: Sequence[str]) -> Sequence[wire.Named]:
+        query = [*(("ids", id) for id in ids), ("limit", str(PAGE_LIMIT))]
+        paged = decode.whole(await self.transport.send(QUERIES._replace(query=query, batch=len(ids))), wire.Paged)
+        return decode.rows(paged.body, wire.Named).rows
 
     async def list_tables(self) -> list[wire.Named]:
         """All tables of the workspace and those shared with it: this list cannot be asked by ids."""
@@ -124,9 +133,7 @@ class Client:
         cursor: str | None = None
         while True:
             start = [("cursor", cursor)] if cursor else [("includeShared", "true"), ("limit", str(PAGE_LIMIT))]
-            paged = decode.whole(
-                await self.transport.send(Request("list_tables", "GET", "/api/v1/table", query=start)), wire.Paged
-            )
+            paged = decode.whole(await self.transport.send(TABLES._replace(query=start)), wire.Paged)
             known = len(found)
             found |= {row.id: row for row in decode.rows(paged.body, wire.Named).rows}
             cursor = paged.cursor or None

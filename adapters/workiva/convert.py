@@ -7,7 +7,7 @@ import msgspec
 from adapters import ids
 from adapters.model import Connection, ConnectionStatus, Endpoint, ReasonCode, Run, RunStatus, StatusReason
 from adapters.secret import masked_map, masked_text
-from adapters.values import instant, text
+from adapters.values import instant, text, word
 from adapters.workiva import wire
 from adapters.workiva.details import WorkivaConnection, WorkivaRun
 
@@ -45,8 +45,8 @@ def connection(row: wire.Connection, *, instance: str) -> Connection:
         last_run=run,
         created_at=instant(row.created),
         updated_at=instant(row.updated),
-        created_by=text(row.created_by),
-        workspace_id=text(row.workspace_id),
+        created_by=word(row.created_by),
+        workspace_id=word(row.workspace_id),
         details=_details(row),
     )
 
@@ -122,15 +122,15 @@ def _status(row: wire.Connection, run: Run | None) -> tuple[ConnectionStatus, St
 def _endpoint(id: str | None, type: str | None, workspace_id: str | None) -> Endpoint | None:
     if not (id or type or workspace_id):
         return None
-    return Endpoint(id=text(id), type=text(type), workspace_id=text(workspace_id))
+    return Endpoint(id=text(id), type=word(type), workspace_id=word(workspace_id))
 
 
 def _details(row: wire.Connection) -> WorkivaConnection:
     return WorkivaConnection(
-        source_type=text(row.source_type),
-        source_workspace_id=text(row.source_workspace_id),
-        destination_type=text(row.destination_type),
-        destination_workspace_id=text(row.destination_workspace_id),
+        source_type=word(row.source_type),
+        source_workspace_id=word(row.source_workspace_id),
+        destination_type=word(row.destination_type),
+        destination_workspace_id=word(row.destination_workspace_id),
         last_run=None if row.last_run is None else _run_details(row.last_run),
         last_run_job_id=text(row.last_run_job_id),
         last_run_date=instant(row.last_run_date),
@@ -145,13 +145,13 @@ def _run_details(run: wire.ConnectionRun) -> WorkivaRun:
     return WorkivaRun(
         job_id=text(run.job_id),
         connection_id=text(run.connection_id),
-        workspace_id=text(run.workspace_id),
-        source_workspace_id=text(run.source_workspace_id),
-        destination_workspace_id=text(run.destination_workspace_id),
-        source_status=text(run.source_status),
-        destination_status=text(run.destination_status),
+        workspace_id=word(run.workspace_id),
+        source_workspace_id=word(run.source_workspace_id),
+        destination_workspace_id=word(run.destination_workspace_id),
+        source_status=word(run.source_status),
+        destination_status=word(run.destination_status),
         created=instant(run.created),
-        created_by=text(run.created_by),
+        created_by=word(run.created_by),
         updated=instant(run.updated),
         source_parameters=masked_map(run.source_parameters),
         destination_parameters=masked_map(run.destination_parameters),

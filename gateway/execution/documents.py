@@ -18,8 +18,8 @@ from gateway.errors import Code, bad_input, error
 from gateway.protection.limits import Exceeded, Limits, TooComplex, exceeded, parse_bounded
 from gateway.protection.measure import Measured, measure
 
-PAGE_FIELDS: Mapping[str, int] = {"connections": 25, "runs": 10}
-"""Rows of a page where a query does not say how many."""
+PAGE_FIELDS: Mapping[str, int] = {"connections": 25, "connectionFacets": 25, "runs": 10}
+"""Rows of a page where a query does not say how many; of facets, about as many as each list of them has values."""
 KEPT = 300
 """Documents that are kept; the one longest unused makes room. A hostile one can take half a megabyte."""
 

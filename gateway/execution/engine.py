@@ -9,9 +9,11 @@ from graphql import ExecutionResult, GraphQLError, OperationType
 from strawberry.schema import Schema
 
 from adapters import deadline
+from adapters.transport import watching
 from gateway.context import Context
 from gateway.errors import Code, error, presented
 from gateway.execution.documents import Documents, Unfit
+from gateway.explain import Explanation, Mode
 from gateway.protection.body import Operation
 from gateway.protection.limits import Limits
 
@@ -22,24 +24,27 @@ class Outcome(NamedTuple):
     data: dict[str, Any] | None
     errors: list[GraphQLError]
     began: bool
+    explanation: Explanation | None = None
 
     def body(self) -> dict[str, Any]:
         """The response as GraphQL defines it: errors only where there are some, no data where nothing began."""
-        told = {"errors": [reason.formatted for reason in self.errors]} if self.errors else {}
+        told: dict[str, Any] = {"errors": [reason.formatted for reason in self.errors]} if self.errors else {}
+        if self.explanation is not None:
+            told["extensions"] = {"explain": self.explanation.told()}
         return {**told, "data": self.data} if self.began else told
 
 
 class Engine:
     """Executes operations against the schema."""
 
-    def __init__(self, schema: Schema, limits: Limits, new_context: Callable[[], Context]) -> None:
+    def __init__(self, schema: Schema, limits: Limits, new_context: Callable[..., Context]) -> None:
         self._schema = schema
         self._graphql = schema._schema  # pyright: ignore[reportPrivateUsage]
         self._limits = limits
         self._new_context = new_context
         self._documents = Documents(self._graphql, limits)
 
-    async def run(self, operation: Operation, *, allow_mutation: bool = True) -> Outcome:
+    async def run(self, operation: Operation, *, allow_mutation: bool = True, explain: Mode | None = None) -> Outcome:
         """Execute an operation. Never raises but for cancellation."""
         try:
             document = self._documents.get(operation.query, operation.operation_name, operation.variables)
@@ -48,14 +53,18 @@ class Engine:
         if document.operation is not OperationType.QUERY and not allow_mutation:
             refused = error(Code.BAD_REQUEST, "Only queries can be sent by GET.")
             return Outcome(None, [refused], began=False)
-        context = self._new_context()
+        explanation = None if explain is None else Explanation(explain)
+        context = self._new_context(explanation=explanation)
+        if explanation is not None:
+            watching.set((explanation.called,))  # each request is a task of its own, and so has its own
         try:
             with deadline.within(self._limits.request_timeout):
                 result = await self._execute(document.node, operation, context)
         finally:
             context.close()
-        errors = [presented(reason) for reason in result.errors or ()]
-        return Outcome(result.data, errors + context.errors, began=_began(result))
+        errors = [presented(reason) for reason in result.errors or ()] + context.errors
+        data = None if context.is_planning else result.data
+        return Outcome(data, errors, _began(result), explanation)
 
     async def _execute(self, node: Any, operation: Operation, context: Context) -> ExecutionResult:
         result = cast("Any", graphql).execute(

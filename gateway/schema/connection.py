@@ -14,10 +14,10 @@ from strawberry.types import Info
 from adapters import model
 from adapters.errors import AdapterError
 from adapters.port import Capability
-from gateway import instances
+from gateway import freshness, instances
 from gateway.context import Context
 from gateway.schema import runs as run_pages
-from gateway.schema.fields import argument, checked_first, described, given
+from gateway.schema.fields import argument, checked_size, described, given
 from gateway.schema.instance import Instance
 from gateway.schema.providers import Details, Provider
 from gateway.schema.records import object_type, word
@@ -28,6 +28,7 @@ StatusReason = object_type(model.StatusReason)
 Endpoint = object_type(model.Endpoint)
 Schedule = object_type(model.Schedule)
 Run = object_type(model.Run)
+Freshness = object_type(freshness.Freshness)
 
 
 @strawberry.interface(description="Something with an id of its own, by which it can be fetched again.")
@@ -59,6 +60,15 @@ class Connection(Node):
         "When runs start by themselves; null where the provider has no schedules.", Optional[Schedule]
     )
     last_run: object = described("The last run, as far as a list shows it; see `runs` for more.", Optional[Run])
+
+    @strawberry.field(
+        description="Whether runs come as often as its schedule says, so far as a list shows it.",
+        graphql_type=Freshness,
+    )
+    @staticmethod
+    def freshness(parent: strawberry.Parent[model.Connection], info: Info[Context, None]) -> freshness.Freshness:
+        return freshness.freshness(parent, info.context.now)
+
     created_at: dt.datetime | None = described("When it was created.")
     updated_at: dt.datetime | None = described("When it was last changed.")
     created_by: str | None = described("Id of the user who created it.")
@@ -94,7 +104,7 @@ class Connection(Node):
         first: Annotated[int, argument("How many runs, 0 to 100.")] = 10,
         after: Annotated[str | None, argument("Go on after the run with this cursor.")] = strawberry.UNSET,
     ) -> run_pages.RunConnection | None:
-        limit = checked_first(first, info.context.max_first)
+        limit = checked_size("first", first, info.context.max_first)
         after = given(after)
         token = run_pages.token(after)
         instance = info.context.instances[parent.instance]

@@ -24,8 +24,8 @@ def given(value: T | None) -> T | None:
     return None if value is strawberry.UNSET else value
 
 
-def checked_first(first: int, most: int) -> int:
+def checked_size(name: str, size: int, most: int) -> int:
     """A page size. Raises BAD_USER_INPUT."""
-    if not 0 <= first <= most:
-        raise bad_input(f"first must be between 0 and {most}.")
-    return first
+    if not 0 <= size <= most:
+        raise bad_input(f"{name} must be between 0 and {most}.")
+    return size

@@ -1,11 +1,15 @@
 """The configured instances of the providers."""
 
+import datetime as dt
+
 import strawberry
 from strawberry.federation.schema_directives import Shareable
+from strawberry.types import Info
 
 from adapters.guards import BreakerState
 from adapters.port import Capability
 from gateway import instances
+from gateway.context import Context
 from gateway.schema.providers import Provider
 from gateway.schema.records import word
 
@@ -34,6 +38,11 @@ class Instance:
     @staticmethod
     def capabilities(parent: strawberry.Parent[instances.Instance]) -> list[Capability]:
         return sorted(parent.provider.capabilities)
+
+    @strawberry.field(description="When its connections were last read, as far as all of them were; null before that.")
+    @staticmethod
+    def as_of(parent: strawberry.Parent[instances.Instance], info: Info[Context, None]) -> dt.datetime | None:
+        return info.context.inventory.as_of(parent.name)
 
     @strawberry.field(description="Whether calls to it are being made.", graphql_type=word(BreakerState))
     @staticmethod

@@ -1,9 +1,11 @@
 """Pages of connections over all instances."""
 
+import datetime as dt
+
 import strawberry
 
 from adapters.errors import AdapterError
-from gateway import paging
+from gateway import paging, sources
 from gateway.errors import CODES
 from gateway.schema.connection import Connection
 from gateway.schema.fields import described
@@ -11,7 +13,7 @@ from gateway.schema.instance import Instance
 from gateway.schema.page_info import PageInfo
 from gateway.schema.records import word
 
-SourceState = word(paging.SourceState)
+SourceState = word(sources.SourceState)
 
 
 @strawberry.type(description="Why an instance did not contribute all it has.")
@@ -22,18 +24,20 @@ class SourceError:
     retry_after: float | None = described("Seconds to wait before that, where the upstream says so.")
 
 
-@strawberry.type(description="What one instance contributed to a page.")
+@strawberry.type(description="What one instance contributed.")
 class SourceReport:
     instance: object = described("The instance.", Instance)
-    state: paging.SourceState = described("Whether it contributed all it has.", SourceState)
-    row_count: int = described("How many rows of the page are its own.")
+    state: sources.SourceState = described("Whether it contributed all it has.", SourceState)
+    row_count: int = described("How many rows of the page are its own; of counts, how many rows were counted.")
     dropped_row_count: int = described("How many rows it sent that could not be read and are missing here.")
+    as_of: dt.datetime | None = described("When what it contributed was read from it, or the oldest part of that.")
+    stale: bool = described("Whether that is older than asked for, because reading it anew failed.")
     error: SourceError | None = described("What went wrong; null where nothing did.")
 
 
 @strawberry.type(description="A connection in a page.")
 class ConnectionEdge:
-    cursor: str = described("Where the list goes on after this connection; opaque.")
+    cursor: str = described("Where the list goes on after this connection, and before it; opaque.")
     node: Connection = described("The connection.")
 
 
@@ -46,32 +50,29 @@ class ConnectionEdge:
 class ConnectionConnection:
     edges: object = described("The connections with their cursors.", list[ConnectionEdge])
     nodes: object = described("The connections.", list[Connection])
-    page_info: PageInfo = described("How the list goes on.")
-    sources: list[SourceReport] = described("What each instance contributed: whether rows are missing, and whose.")
-
-
-def page(merged: paging.Merged, *, is_start: bool) -> ConnectionConnection:
-    """A merged page in the terms of the schema."""
-    edges = merged.edges
-    return ConnectionConnection(
-        edges=edges,
-        nodes=[edge.node for edge in edges],
-        page_info=PageInfo(
-            has_next_page=merged.has_next_page,
-            has_previous_page=not is_start,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
-        ),
-        sources=[_report(source) for source in merged.sources],
+    page_info: object = described("How the list goes on.", PageInfo)
+    total_count: int | None = described(
+        "How many connections meet the filter, on all pages; of the instances that `sources` has rows of."
     )
 
+    @strawberry.field(
+        description="What each instance contributed: whether rows are missing, and whose.",
+        graphql_type=list[SourceReport],
+    )
+    @staticmethod
+    def sources(parent: strawberry.Parent[paging.Merged]) -> list[SourceReport]:
+        return [report(source) for source in parent.sources]
 
-def _report(source: paging.Source) -> SourceReport:
+
+def report(source: sources.Source) -> SourceReport:
+    """An instance's part, in the terms of the schema."""
     return SourceReport(
         instance=source.instance,
         state=source.state,
         row_count=source.row_count,
-        dropped_row_count=source.dropped_row_count,
+        dropped_row_count=source.dropped,
+        as_of=source.as_of,
+        stale=source.is_stale,
         error=None if source.error is None else _error(source.error),
     )
 

@@ -9,16 +9,23 @@ from strawberry.types import Info
 
 from adapters import ids, model
 from adapters.errors import AdapterError
-from gateway import instances, paging
+from gateway import cursors, facets, filters, instances, orders, paging
 from gateway.context import Context
 from gateway.errors import Code, bad_input, error, from_adapter
+from gateway.inventory import Ask
+from gateway.orders import OrderBy
+from gateway.paging import Window
 from gateway.schema import page as pages
 from gateway.schema.connection import Connection, Node
-from gateway.schema.fields import argument, checked_first, given
+from gateway.schema.facets import ConnectionFacets
+from gateway.schema.fields import argument, checked_size, given
+from gateway.schema.filters import ConnectionFilter, ConnectionOrder, filter_of, order_of
 from gateway.schema.instance import Instance
-from gateway.schema.selection import connection_fields
+from gateway.schema.selection import child_fields, connection_fields
+from gateway.sources import Need
 
 DEFAULT_FIRST = 25
+MAX_AGE = "How old rows may be, in seconds; 0 reads them now. As old as configured, where it is left out."
 
 
 @strawberry.input(description="A connection by the words of its upstream.")
@@ -37,6 +44,9 @@ async def find(
         raise error(Code.NOT_FOUND, "There is no such instance.", retryable=False)
     if not configured.knows(native_id):
         raise bad_input(f"This cannot be an id of {configured.provider.label}.")
+    if info.context.is_planning:
+        info.context.plan_connection(instance, native_id, fields)
+        return None
     answer = await info.context.loaders.connection(instance, native_id, fields)
     info.context.report(answer.failures, info)
     return answer.connection
@@ -51,26 +61,112 @@ async def find_by_id(info: Info[Context, None], id: str, fields: frozenset[str])
     return await find(info, instance, native_id, fields)
 
 
+def _window(
+    info: Info[Context, None],
+    order_by: OrderBy,
+    *,
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+) -> Window:
+    """The rows that a page is to show. Raises BAD_USER_INPUT."""
+    if first is not None and last is not None:
+        raise bad_input("connections takes either first or last.")
+    most = info.context.max_first
+    size = checked_size("first", DEFAULT_FIRST if first is None else first, most)
+    return Window(
+        size if last is None else checked_size("last", last, most),
+        last is not None,
+        None if after is None else cursors.decode(after, order_by),
+        None if before is None else cursors.decode(before, order_by),
+    )
+
+
+def _ask(info: Info[Context, None], max_age: int | None) -> Ask:
+    """How old what is answered may be. Raises BAD_USER_INPUT."""
+    if max_age is not None and max_age < 0:
+        raise bad_input("maxAge must not be negative.")
+    return info.context.ask(max_age)
+
+
 @strawberry.type(description="Everything that can be asked.")
 class Query:
     @strawberry.field(
         description=(
-            "The connections of all instances: the first of each instance, then the second of each, and so on. "
-            "An instance that fails is missing from the page, told in `sources` and in one error beside the data."
+            "The connections of all instances as one list: sorted, filtered, counted and paged over all of them. Of an "
+            "instance that fails, rows are missing, or shown as they last were: `sources` tells, and one error beside "
+            "the data. Without `orderBy` it is sorted by name."
         ),
         graphql_type=pages.ConnectionConnection,
     )
     @staticmethod
-    async def connections(
+    async def connections(  # noqa: PLR0917  the arguments of the field
         info: Info[Context, None],
-        first: Annotated[int | None, argument("How many connections, 0 to 100.")] = DEFAULT_FIRST,
-        after: Annotated[str | None, argument("Go on after the connection with this cursor.")] = strawberry.UNSET,
-    ) -> pages.ConnectionConnection:
-        after = given(after)
-        limit = checked_first(DEFAULT_FIRST if first is None else first, info.context.max_first)
-        merged = await paging.page(info.context.instances, first=limit, after=after, fields=connection_fields(info))
-        info.context.report(merged.failures, info)
-        return pages.page(merged, is_start=after is None)
+        first: Annotated[
+            int | None, argument(f"The first so many, 0 to 100; {DEFAULT_FIRST} where neither it nor `last` is given.")
+        ] = strawberry.UNSET,
+        after: Annotated[str | None, argument("Of those after the connection with this cursor.")] = strawberry.UNSET,
+        last: Annotated[int | None, argument("The last so many, 0 to 100, in the same order.")] = strawberry.UNSET,
+        before: Annotated[str | None, argument("Of those before the connection with this cursor.")] = strawberry.UNSET,
+        filter: Annotated[  # noqa: A002  its name in the graph
+            ConnectionFilter | None, argument("Only connections like this.")
+        ] = strawberry.UNSET,
+        order_by: Annotated[
+            list[ConnectionOrder] | None, argument("By what to sort, the most important first; by name without it.")
+        ] = strawberry.UNSET,
+        max_age: Annotated[
+            int | None,
+            argument(MAX_AGE),
+        ] = strawberry.UNSET,
+    ) -> paging.Merged:
+        context = info.context
+        where, by = filter_of(filter, context.instances), order_of(order_by)
+        window = _window(info, by, first=given(first), after=given(after), last=given(last), before=given(before))
+        fields = connection_fields(info)
+        needs_all = window.is_backward or window.before is not None or "total_count" in child_fields(info)
+        need = Need(
+            where=where,
+            order_by=by,
+            ask=_ask(info, given(max_age)),
+            joins=filters.joins(where) | {orders.JOINS[order.field] for order in by if order.field in orders.JOINS},
+            fields=fields if window.size else frozenset(),
+            now=context.now,
+            order=by[0] if len(by) == 1 and not needs_all else None,
+            after=window.after,
+            note=context.noting(info),
+        )
+        if context.is_planning:
+            context.plan_lists(need)
+            return paging.Merged((), False, window, (), by)
+        merged = await paging.page(context.instances, context.inventory, need, window)
+        context.report(merged.failures, info)
+        return merged
+
+    @strawberry.field(
+        description="How many connections of each kind there are, for the filters of a list screen.",
+        graphql_type=ConnectionFacets,
+    )
+    @staticmethod
+    async def connection_facets(
+        info: Info[Context, None],
+        filter: Annotated[  # noqa: A002  its name in the graph
+            ConnectionFilter | None, argument("Only connections like this.")
+        ] = strawberry.UNSET,
+        max_age: Annotated[
+            int | None,
+            argument(MAX_AGE),
+        ] = strawberry.UNSET,
+    ) -> facets.Facets:
+        context = info.context
+        where = filter_of(filter, context.instances)
+        need = facets.need(where, child_fields(info), _ask(info, given(max_age)), context.now, context.noting(info))
+        if context.is_planning:
+            context.plan_lists(need)
+            return facets.Facets((), where, need)
+        counted = await facets.count(context.instances, context.inventory, where, need)
+        context.report(counted.failures, info)
+        return counted
 
     @strawberry.field(
         description="A connection, by id or by reference; null for an unknown one.", graphql_type=Optional[Connection]

@@ -23,9 +23,9 @@ W = TypeVar("W", bound=type[enum.Enum])
 
 
 @functools.cache
-def word(vocabulary: type[Word]) -> type[Word]:
+def word(vocabulary: type[Word], name: str | None = None) -> type[Word]:
     """A vocabulary as a GraphQL enum: the words are its values, and what they mean their descriptions."""
-    declared = strawberry.enum(vocabulary, description=inspect.getdoc(vocabulary))
+    declared = strawberry.enum(vocabulary, name=name, description=inspect.getdoc(vocabulary))
     for value in declared.__strawberry_definition__.values:  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
         value.description = vocabulary[value.name].description  # pyright: ignore[reportUnknownMemberType]
     return declared

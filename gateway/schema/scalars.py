@@ -8,6 +8,8 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.scalar import ScalarDefinition
 
+from gateway.errors import bad_input
+
 BigInt = NewType("BigInt", int)
 Json = NewType("Json", object)
 
@@ -21,7 +23,18 @@ def _integer(value: Any) -> int:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise ValueError("BigInt takes a whole number, or a text of its digits.")
+    raise bad_input("BigInt takes a whole number, or a text of its digits.")
+
+
+def _moment(value: Any) -> dt.datetime:
+    """A moment without an offset would be one of a dozen; what cannot be read is the client's mistake."""
+    try:
+        moment = dt.datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        moment = None
+    if moment is None or moment.utcoffset() is None:
+        raise bad_input("DateTime takes a moment in ISO 8601 with its offset, such as 2026-05-01T12:00:00Z.")
+    return moment
 
 
 def _same(value: Any) -> Any:
@@ -47,7 +60,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         description="A moment in ISO 8601 with its offset, which is UTC in all answers.",
         specified_by_url="https://scalars.graphql.org/andimarek/date-time",
         serialize=dt.datetime.isoformat,
-        parse_value=dt.datetime.fromisoformat,
+        parse_value=_moment,
     ),
 }
 

@@ -38,6 +38,16 @@ def connection_fields(info: Info[Any, Any]) -> Fields:
     return frozenset(walk.paths)
 
 
+def child_fields(info: Info[Any, Any]) -> Fields:
+    """The fields selected below the present one, those inside of others with dots."""
+    engine = raw(info)
+    walk = _Walk(engine)
+    named = cast("GraphQLNamedType", get_named_type(cast("Any", engine).return_type))
+    for node in engine.field_nodes:
+        walk.into(node.selection_set, named, "")
+    return frozenset(walk.paths)
+
+
 class _Walk:
     """One pass over a selection. A path is None outside of any connection, and "" at its top."""
 

@@ -7,31 +7,55 @@ A subclass names the provider, says how to make an imitation and where its lists
         list_path, rows_in, id_name = "/v1/things", "items", "id"
         secrets = (PLANTED,)
 
-        def imitation(self) -> AcmeImitation:
-            return AcmeImitation(clock=lambda: NOW)
+        def imitation(self, **options: Any) -> AcmeImitation:
+            return AcmeImitation(clock=lambda: NOW, **options)
 """
 
 import asyncio
 import contextlib
+import datetime as dt
 import itertools
 import socket
 import ssl
 import time
 import traceback
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, cast
 
 import httpx
+import hypothesis
 import msgspec
 import pytest
+from hypothesis import strategies as st
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapters import errors, ids
+from adapters import errors, ids, walk
 from adapters.errors import AdapterError
-from adapters.imitation import ImitationServer, Knobs, Troubled, serve
-from adapters.model import Connection, ConnectionStatus, RunStatus
-from adapters.port import LIST_FIELDS, Adapter, Capability, Fields, Provider, Workshop
+from adapters.imitation import Collation, ImitationServer, Knobs, ListImitation, Troubled, collated, serve
+from adapters.model import Connection, ConnectionStatus, Run, RunStatus
+from adapters.port import (
+    LIST_FIELDS,
+    Adapter,
+    Capability,
+    Fields,
+    Filter,
+    List,
+    Narrowing,
+    Order,
+    OrderField,
+    Page,
+    Period,
+    Planned,
+    Provider,
+    Work,
+    Workshop,
+)
 from adapters.secret import Secret
+from adapters.transport import Call, Hook
+from gateway import filters, orders
+from gateway.instances import Instance
+from gateway.tables import Table
 
 _TLS = ssl.create_default_context()  # made once: it costs more than a test
 
@@ -93,6 +117,34 @@ NONSENSE = (
     "\x00\x01",
     "{'connections': []}",
 )
+ORDERS = tuple(Order(field, way) for field in OrderField for way in (False, True))
+UNRULY: tuple[Mapping[str, Any], ...] = (
+    {},
+    {"page_cap": 20},
+    {"page_cap": 100},
+    {"doubles": True},
+    {"repeats": True},
+    {"page_cap": 20, "doubles": True},
+    {"page_cap": 20, "repeats": True},
+    {"page_cap": 7, "doubles": True, "repeats": True},
+)
+"""What lists do that were not made for walking them; see `adapters.imitation.ListImitation`."""
+PLANNED_FIELDS: tuple[Fields, ...] = (
+    LIST_FIELDS,
+    frozenset({"name", "source.type"}),
+    frozenset({"source.name", "destination.name"}),
+    frozenset({"source.icon"}),
+    frozenset({"destination.version", "workspace_name"}),
+    frozenset({"created_at"}),
+    frozenset({"details"}),
+)
+"""Field paths that cost more than the list somewhere; "details" stands for all of the provider's own."""
+UNHURRIED = hypothesis.settings(
+    deadline=None,  # examples are calls
+    max_examples=40,
+    database=None,  # a failing example of one subclass means nothing to another
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.differing_executors],
+)
 UNREADABLE_ROWS: tuple[Any, ...] = (None, 42, "a row", [], {}, [[]], True)
 ODD: tuple[Any, ...] = (
     None,
@@ -122,7 +174,7 @@ class Contracted(NamedTuple):
     """An adapter over its imitation."""
 
     adapter: Adapter
-    imitation: ImitationServer
+    imitation: Any
     url: str
     client: httpx.AsyncClient
 
@@ -203,6 +255,22 @@ def _secret(kind: type[Any], value: Any) -> Any:
     return Secret(value)
 
 
+class Before:
+    """ASGI: an app that something is done to before it answers a call to a path with this ending; ``change`` is given
+    the number of the call."""
+
+    def __init__(self, app: ASGIApp, path: str, change: Callable[[int], None]) -> None:
+        self._app = app
+        self._path = path
+        self._change = change
+        self._calls = itertools.count()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].endswith(self._path):
+            self._change(next(self._calls))
+        await self._app(scope, receive, send)
+
+
 @contextlib.asynccontextmanager
 async def over(provider: Provider, imitation: ImitationServer, **settings: Any) -> AsyncGenerator[Contracted]:
     """The imitation on loopback, and an adapter of its settings, in which ``settings`` take precedence."""
@@ -211,8 +279,8 @@ async def over(provider: Provider, imitation: ImitationServer, **settings: Any) 
         yield Contracted(adapter, imitation, url, client)
 
 
-def built(provider: Provider, client: httpx.AsyncClient, raw: Mapping[str, Any]) -> Adapter:
-    return provider.build(Workshop(INSTANCE, client), settings_of(provider, raw))
+def built(provider: Provider, client: httpx.AsyncClient, raw: Mapping[str, Any], *hooks: Hook) -> Adapter:
+    return provider.build(Workshop(INSTANCE, client, hooks), settings_of(provider, raw))
 
 
 async def host_called(provider: Provider, raw: Mapping[str, Any]) -> str:
@@ -227,52 +295,55 @@ async def host_called(provider: Provider, raw: Mapping[str, Any]) -> str:
         port = proxy.sockets[0].getsockname()[1]
         async with httpx.AsyncClient(verify=_TLS, proxy=f"http://127.0.0.1:{port}") as client:
             with pytest.raises(errors.Unreachable):
-                await built(provider, client, {**raw, "retries": 0}).page(after=None, limit=5)
+                await first_pages(built(provider, client, {**raw, "retries": 0}))
     method, target, _ = asked[0].split()
     assert method == "CONNECT", "a region is called by https"
     return target
 
 
-async def walked(
-    adapter: Adapter, sizes: int | Iterable[int], fields: Fields = LIST_FIELDS, after: str | None = None
-) -> list[Connection]:
-    """The connections that a client meets who reads page by page to the end."""
-    return [connection async for connection, _ in steps(adapter, sizes, fields, after)]
+async def first_pages(adapter: Adapter) -> list[Page]:
+    """The first page of each list of the instance."""
+    return [await adapter.read(List(part)) for part in await adapter.parts()]
+
+
+async def plainly(adapter: Adapter, of: List) -> list[Page]:
+    """The pages of a list, one after the other, each at the token that the one before it tells."""
+    pages = [await adapter.read(of)]
+    while pages[-1].next is not None:
+        assert len(pages) < STEPS, "the walk does not end"
+        pages.append(await adapter.read(of, after=pages[-1].next))
+    return pages
+
+
+async def listed(adapter: Adapter) -> list[Connection]:
+    """All connections of the instance, as its lists have them."""
+    walks = [await walk.whole(adapter, List(part)) for part in await adapter.parts()]
+    return [row for walked in walks for row in walked.rows]
+
+
+async def walked(adapter: Adapter, fields: Fields = LIST_FIELDS) -> list[Connection]:
+    """All connections of the instance, with what was wanted of them."""
+    completed = await adapter.complete(await listed(adapter), fields)
+    assert not completed.failures
+    return list(completed.connections)
 
 
 class Shown(NamedTuple):
-    """A page as a client of the graph sees it: listed, then completed."""
+    """The beginning of a page as a client of the graph sees it: listed, then completed."""
 
     connections: tuple[Connection, ...]
-    tokens: tuple[str, ...]
-    more: bool
+    next: str | None
     dropped: int
     failures: tuple[AdapterError, ...]
 
 
-async def paged(adapter: Adapter, *, after: str | None, limit: int, fields: Fields) -> Shown:
-    """A page of the list, with what was wanted of its connections."""
-    page = await adapter.page(after=after, limit=limit)
-    completed = await adapter.complete(page.connections, fields)
-    assert [c.native_id for c in completed.connections] == [c.native_id for c in page.connections]
-    return Shown(completed.connections, page.tokens, page.more, page.dropped, completed.failures)
-
-
-async def steps(
-    adapter: Adapter, sizes: int | Iterable[int], fields: Fields = LIST_FIELDS, after: str | None = None
-) -> AsyncGenerator[tuple[Connection, str]]:
-    """Each connection of a walk with its token."""
-    limits = itertools.repeat(sizes) if isinstance(sizes, int) else itertools.cycle(sizes)
-    for count, limit in enumerate(limits):
-        assert count < STEPS, "the walk does not end"
-        page = await paged(adapter, after=after, limit=limit, fields=fields)
-        assert len(page.connections) == len(page.tokens) <= limit
-        assert not page.failures
-        for met in zip(page.connections, page.tokens, strict=True):
-            yield met
-        if not page.more or not page.tokens:
-            return
-        after = page.tokens[-1]
+async def paged(adapter: Adapter, *, after: str | None = None, limit: int = 100, fields: Fields = LIST_FIELDS) -> Shown:
+    """The beginning of a page of the instance's first list, with what was wanted of its connections."""
+    part = (await adapter.parts())[0]
+    page = await adapter.read(List(part), after=after)
+    completed = await adapter.complete(page.connections[:limit], fields)
+    assert native_ids(completed.connections) == native_ids(page.connections[:limit])
+    return Shown(completed.connections, page.next, page.dropped, completed.failures)
 
 
 def native_ids(connections: Iterable[Connection]) -> list[str]:
@@ -295,18 +366,120 @@ def agrees(listed: Any, found: Any) -> bool:
     return all(agrees(getattr(listed, name), getattr(found, name)) for name in listed.__struct_fields__)
 
 
+def has_ended(page: Page) -> bool:
+    """Whether something in the page has changed by the time alone."""
+    return page.good_until is not None and page.good_until <= dt.datetime.now(dt.UTC)
+
+
+def check_ordered(rows: Sequence[Connection], order: Order, collation: Collation) -> None:
+    """The rows are in this order, as a server of this collation sees it; those without a value stand at one end."""
+    values = [orders.FIELDS[order.field](row) for row in rows]
+    having = [place for place, value in enumerate(values) if value is not None]
+    assert having == list(range(having[0], having[-1] + 1))
+    assert having[0] == 0 or having[-1] == len(rows) - 1
+    compared: list[Any] = [value for value in values if value is not None]
+    if order.field in orders.TEXTS:
+        compared = [collated(value, collation) for value in compared]
+    assert compared == sorted(compared, reverse=order.is_descending), order
+    assert len(set(compared)) > 1, "an order of equal values is no order"
+
+
+def check_planned(planned: Iterable[Planned], made: Iterable[Call]) -> None:
+    """Every call that was made was planned, and as often where that was known."""
+    told: dict[tuple[str, str, str], int | None] = {}
+    for request, times, why in planned:
+        assert why if times is None else times > 0
+        key = request.operation, request.method, request.route
+        before = told.get(key, 0)
+        told[key] = None if times is None or before is None else before + times
+    counted = Counter((call.operation, call.method, call.route) for call in made)
+    assert counted.keys() <= told.keys()
+    assert {key: counted[key] for key, times in told.items() if times is not None} == {
+        key: times for key, times in told.items() if times is not None
+    }
+
+
+def meeting(conditions: Mapping[str, Any]) -> Filter:
+    """The filter of these conditions, by name."""
+    return Filter(**conditions)
+
+
+def conditions_of(row: Connection) -> Mapping[str, Any]:
+    """By name, the values by which this row can be filtered for."""
+    read = {name: column(row) for name, column in filters.COLUMNS.items()}
+    moments = {name: getattr(row, name) for name in ("created_at", "updated_at", "last_healthy_at")}
+    moments["last_run_at"] = row.last_run.started_at if row.last_run else None
+    return {name: value for name, value in (read | moments).items() if value not in (None, ())}
+
+
+def wheres_of(rows: Sequence[Connection]) -> Iterator[Filter]:
+    """Filters that some of the rows meet: of one condition each, of all that an endpoint can be asked for by, and of a
+    condition that two rows meet by different values."""
+    met = [{name: _condition(value) for name, value in conditions_of(row).items()} for row in rows]
+    for conditions in met:
+        yield from (meeting({name: condition}) for name, condition in conditions.items())
+        for side in ("source", "destination"):
+            yield meeting({name: conditions[name] for name in (f"{side}_id", f"{side}_type") if name in conditions})
+    for one, other in itertools.pairwise(met):
+        for name in one.keys() & other.keys():
+            if isinstance(one[name], tuple):
+                yield meeting({name: one[name] + other[name]})
+
+
+def _condition(value: Any) -> Any:
+    """The narrowest condition that a value meets."""
+    match value:
+        case bool():
+            return value
+        case dt.datetime():
+            return Period(since=value, before=value + dt.timedelta(microseconds=1))
+        case tuple():
+            return cast("tuple[Any, ...]", value)[:1]
+        case _:
+            return (value,)
+
+
+@st.composite
+def filters_met_in(draw: st.DrawFn, rows: Sequence[Connection]) -> Filter:
+    """Filters that some row is likely to meet, and often another one too."""
+    row, other = (conditions_of(draw(st.sampled_from(rows))) for _ in range(2))
+    names = draw(st.sets(st.sampled_from(sorted(row)), max_size=3))
+    if draw(st.booleans()):
+        side = draw(st.sampled_from(("source", "destination")))
+        names |= {f"{side}_id", f"{side}_type"} & row.keys()
+    where = {name: draw(_conditions(row[name], other.get(name, row[name]))) for name in sorted(names)}
+    inside = draw(st.one_of(st.none(), filters_met_in(rows))) if draw(st.integers(0, 4)) == 0 else None
+    return meeting({**where, "not_": inside})
+
+
+def _conditions(value: Any, other: Any) -> st.SearchStrategy[Any]:
+    """Conditions that a value meets, or that both do, or neither."""
+    match value:
+        case bool():
+            return st.booleans()
+        case dt.datetime():
+            around = st.sampled_from([value + dt.timedelta(seconds=seconds) for seconds in (-60, -0.001, 0, 0.001, 60)])
+            return st.builds(Period, since=st.none() | around, before=st.none() | around)
+        case tuple():
+            words = st.sampled_from([*cast("tuple[str, ...]", value), *other])
+            return st.one_of(st.tuples(), st.tuples(words), st.tuples(words, words))
+        case _:
+            return st.sampled_from([(), (value,), (value,), (value, other), (other, value)])
+
+
 def texts(value: Any) -> Iterator[str]:
     """Every text inside some JSON, apart from keys."""
-    match value:
-        case str():
-            yield value
-        case dict():
-            yield from texts(list(value.values()))
-        case list():
-            for item in value:
-                yield from texts(item)
-        case _:
-            return
+    if isinstance(value, str):
+        yield value
+    for _, item in inside(value):
+        yield from texts(item)
+
+
+def inside(value: Any) -> Iterable[tuple[Any, Any]]:
+    """What some JSON holds, by key or index."""
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value).items()
+    return enumerate(cast("list[Any]", value)) if isinstance(value, list) else ()
 
 
 def replaced(value: Any, path: tuple[Any, ...], by: Any) -> Any:
@@ -322,8 +495,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The paths of everything inside some JSON."""
     if path:
         yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
+    for key, item in inside(value):
         yield from places(item, (*path, key))
 
 
@@ -337,18 +509,28 @@ class AdapterContract:
     """The member of a list's answer that holds the rows; None where the answer is the rows."""
     id_name: ClassVar[str] = "id"
     """What a row's id is called on the wire."""
+    text_name: ClassVar[str] = "name"
+    """What a text of a row is called on the wire that our record holds."""
     secrets: ClassVar[tuple[str, ...]]
     """Parts of every credential that the imitation plants in its data and errors."""
     empty_bodies: ClassVar[frozenset[str]] = frozenset()
     """Of the nonsense bodies, those that are an empty list to this upstream."""
     calls_for_many: ClassVar[int] = 1
     """How many calls twenty ids cost at the most; the list has all of them on its first pages."""
-    one_part: ClassVar[Mapping[str, Any]] = {}
-    """Settings that leave a single list, where an instance has several."""
+    parted_by: ClassVar[str] = ""
+    """The condition of a filter that says in which parts to look, where there are several."""
+    several: ClassVar[Mapping[str, Any]] = {"size": 250}
+    """What an imitation is made with so that some of its lists take several pages."""
+    short_pages_end: ClassVar[bool] = True
+    """Whether a page shorter than asked for is the end of the list, as far as anybody can know."""
+    follows_rows: ClassVar[bool] = False
+    """Whether a token stands by a row and not by a count, so that what vanishes before it moves nothing."""
+    collates: ClassVar[bool] = False
+    """Whether the imitation can be told how its upstream sorts texts."""
     settings: ClassVar[Mapping[str, Any]] = {}
     """Further settings of the instance."""
 
-    def imitation(self) -> ImitationServer:
+    def imitation(self, **options: Any) -> ListImitation:
         raise NotImplementedError
 
     # --- what the tests stand on ---
@@ -380,6 +562,12 @@ class AdapterContract:
         async with self.over(self.imitation(), **self.settings) as contracted:
             yield contracted
 
+    @pytest.fixture
+    async def long(self) -> AsyncGenerator[Contracted]:
+        """An adapter whose upstream is well, and has lists of several pages."""
+        async with self.over(self.imitation(**self.several), **self.settings) as contracted:
+            yield contracted
+
     @contextlib.asynccontextmanager
     async def troubled(self, only: str | None = None, **knobs: Any) -> AsyncGenerator[Contracted]:
         """A fresh adapter whose upstream makes trouble in its list, or wherever ``only`` says."""
@@ -389,9 +577,9 @@ class AdapterContract:
             yield contracted
 
     @contextlib.asynccontextmanager
-    async def listing(self, change: Callable[[list[Any]], list[Any]], **settings: Any) -> AsyncGenerator[Contracted]:
+    async def listing(self, change: Callable[[list[Any]], list[Any]], **options: Any) -> AsyncGenerator[Contracted]:
         """A fresh adapter whose upstream lists other rows than it should."""
-        imitation = self.imitation()
+        imitation = self.imitation(**options)
 
         def rewrite(body: Any) -> Any:
             if self.rows_in is None:
@@ -399,13 +587,21 @@ class AdapterContract:
             return {**body, self.rows_in: change(body[self.rows_in])}
 
         imitation.app = Rewritten(imitation.app, self.list_path, rewrite)
-        async with self.over(imitation, **{**self.settings, **IMPATIENT, **settings}) as contracted:
+        async with self.over(imitation, **{**self.settings, **IMPATIENT}) as contracted:
+            yield contracted
+
+    @contextlib.asynccontextmanager
+    async def before_calls(self, change: Callable[[Any, int], None]) -> AsyncGenerator[Contracted]:
+        """A fresh adapter with lists of several pages, whose upstream changes before it answers a call of a list."""
+        imitation = self.imitation(**self.several)
+        imitation.app = Before(imitation.app, self.list_path, lambda number: change(imitation, number))
+        async with self.over(imitation, **self.settings) as contracted:
             yield contracted
 
     async def failure(self, contracted: Contracted, expected: type[AdapterError]) -> AdapterError:
         """The error of a page, which must say where it happened and nothing that it should not."""
         with pytest.raises(expected) as raised:
-            await contracted.adapter.page(after=None, limit=5)
+            await first_pages(contracted.adapter)
         assert type(raised.value) is expected
         self.check_error(raised.value)
         return raised.value
@@ -421,36 +617,88 @@ class AdapterContract:
         for secret in (*self.secrets, *words):
             assert secret not in told
 
+    def ids_of(self, contracted: Contracted) -> set[str]:
+        """The native ids of all rows that the upstream has."""
+        return {row[self.id_name] for row in contracted.imitation.rows()}
+
     # --- walking ---
 
-    @pytest.mark.parametrize("sizes", [1, 2, 7, 25, 100, (1, 25, 2), (7, 100, 3)])
-    async def test_a_walk_in_pages_of_any_size_meets_each_connection_once(
-        self, calm: Contracted, sizes: int | tuple[int, ...]
-    ):
-        met = native_ids(await walked(calm.adapter, sizes))
-        assert sorted(met) == sorted({row[self.id_name] for row in calm.imitation.rows()})  # type: ignore[attr-defined]
-        assert met == native_ids(await walked(calm.adapter, 50)), "the order depends on the page size"
+    async def test_the_parts_are_the_same_each_time_and_none_comes_twice(self, calm: Contracted):
+        parts = await calm.adapter.parts()
+        assert len(set(parts)) == len(parts) > 0
+        assert list(await calm.adapter.parts()) == list(parts)
 
-    async def test_every_token_resumes_right_after_its_row_even_in_another_process(self, calm: Contracted):
-        met = [(connection.native_id, token) async for connection, token in steps(calm.adapter, 50)]
-        everything = [id for id, _ in met]
-        another = built(self.provider, calm.client, {**calm.imitation.settings(calm.url), **self.settings})
-        for place, (_, token) in enumerate(met, 1):
-            page = await another.page(after=token, limit=3)
-            assert native_ids(page.connections) == everything[place : place + 3]
-            assert page.more or place + 3 >= len(everything)
+    async def test_the_lists_of_all_parts_hold_each_connection_once(self, calm: Contracted):
+        met = native_ids(await listed(calm.adapter))
+        assert sorted(met) == sorted(self.ids_of(calm))
 
-    @pytest.mark.parametrize("token", ["", "nonsense", "[]", "null", '["nowhere", 1]', "\ud800", "0", "[[]]"])
+    @pytest.mark.parametrize("unruly", UNRULY, ids=repr)
+    async def test_a_list_read_whole_is_what_its_pages_hold_one_after_the_other(self, unruly: dict[str, Any]):
+        async with self.over(self.imitation(**{**self.several, **unruly}), **self.settings) as contracted:
+            everything: set[str] = set()
+            for part in await contracted.adapter.parts():
+                pages = await plainly(contracted.adapter, List(part))
+                walked = await walk.whole(contracted.adapter, List(part))
+                one_after_the_other = list(dict.fromkeys(id for page in pages for id in native_ids(page.connections)))
+                assert sorted(native_ids(walked.rows)) == sorted(one_after_the_other)
+                assert native_ids(walked.rows) == one_after_the_other
+                everything |= set(one_after_the_other)
+            if self.is_complete(unruly):
+                assert everything == self.ids_of(contracted)
+
+    def is_complete(self, unruly: Mapping[str, Any]) -> bool:
+        """Whether everything can be met of a list that is as unruly as this."""
+        return not unruly.get("repeats") and not (self.short_pages_end and "page_cap" in unruly)
+
+    async def test_some_list_takes_several_pages_or_none_ever_does(self, long: Contracted):
+        pages = [len(await plainly(long.adapter, List(part))) for part in await long.adapter.parts()]
+        assert max(pages) > 2 or set(pages) == {1}
+
+    async def test_the_token_of_a_page_resumes_right_after_it_even_in_another_process(self, long: Contracted):
+        another = built(self.provider, long.client, self.raw(long))
+        assert list(await another.parts()) == list(await long.adapter.parts())
+        for part in await another.parts():
+            pages = await plainly(long.adapter, List(part))
+            for page, following in itertools.pairwise(pages):
+                assert (await another.read(List(part), after=page.next)).connections == following.connections
+
+    async def test_a_token_told_ahead_leads_where_the_pages_before_it_lead(self, long: Contracted):
+        for part in await long.adapter.parts():
+            pages = await plainly(long.adapter, List(part))
+            for at, page in enumerate(pages[:-1]):
+                for further in range(1, len(pages) - at - 1):
+                    assert page.next is not None
+                    token = long.adapter.ahead(page.next, further)
+                    if token is not None:
+                        found = await long.adapter.read(List(part), after=token)
+                        assert found.connections == pages[at + 1 + further].connections
+
+    async def test_telling_tokens_ahead_makes_no_call(self, long: Contracted):
+        pages = await first_pages(long.adapter)
+        long.imitation.journal.clear()
+        for page in pages:
+            assert page.next is None or long.adapter.ahead(page.next, 3) != page.next
+        assert long.imitation.journal.count() == 0
+
+    @pytest.mark.parametrize("token", ["", "nonsense", "[]", "null", '["nowhere", 1]', "\ud800", "0", "[[]]", "[-1]"])
     async def test_a_token_of_somebody_else_is_rejected_or_stands_for_the_start(self, calm: Contracted, token: str):
-        with contextlib.suppress(errors.Rejected):
-            page = await calm.adapter.page(after=token, limit=2)
-            assert native_ids(page.connections) == native_ids(await walked(calm.adapter, 50))[:2]
+        for part in await calm.adapter.parts():
+            with contextlib.suppress(errors.Rejected):
+                page = await calm.adapter.read(List(part), after=token)
+                assert page.connections == (await calm.adapter.read(List(part))).connections
 
     async def test_a_page_costs_one_call_of_the_list(self, calm: Contracted):
-        await calm.adapter.page(after=None, limit=5)
-        calm.imitation.journal.clear()
-        await calm.adapter.page(after=None, limit=5)
-        assert calm.imitation.journal.count() == calm.imitation.journal.count(self.list_path) == 1
+        for part in await calm.adapter.parts():
+            await calm.adapter.read(List(part))
+            calm.imitation.journal.clear()
+            await calm.adapter.read(List(part))
+            assert calm.imitation.journal.count() == calm.imitation.journal.count(self.list_path) == 1
+
+    async def test_a_page_says_how_long_its_body_was(self, long: Contracted):
+        for part in await long.adapter.parts():
+            for page in await plainly(long.adapter, List(part)):
+                assert page.size_bytes > 20 * len(page.connections)
+                assert len(page.digest) == 16
 
     async def test_an_upstream_that_always_gives_its_first_page_is_met_once(self):
         pages: list[list[Any]] = []
@@ -460,30 +708,267 @@ class AdapterContract:
             assert len(pages) < STEPS, "the walk does not end"
             return pages[0]
 
-        async with self.listing(first, **self.one_part) as contracted:
-            met = native_ids(await walked(contracted.adapter, 7))
-        assert len(met) == len(set(met)) >= 7
+        async with self.listing(first, **self.several) as contracted:
+            part = (await contracted.adapter.parts())[0]
+            met = native_ids((await walk.whole(contracted.adapter, List(part))).rows)
+        assert sorted(met) == sorted({row[self.id_name] for row in pages[0]})
 
     async def test_rows_that_come_twice_side_by_side_are_met_once(self):
         async with self.listing(lambda rows: [row for row in rows for _ in range(2)]) as contracted:
-            page = await contracted.adapter.page(after=None, limit=50)
+            page = (await first_pages(contracted.adapter))[0]
         met = native_ids(page.connections)
         assert len(met) == len(set(met)) > 0
+
+    async def test_rows_that_appear_during_a_walk_cost_no_other_row(self):
+        def grow(imitation: Any, number: int) -> None:
+            imitation.size += 7 * (number in (1, 2, 4))
+
+        async with self.before_calls(grow) as contracted:
+            before = self.ids_of(contracted)
+            met = native_ids(await listed(contracted.adapter))
+            assert len(met) == len(set(met))
+            assert before <= set(met) <= self.ids_of(contracted)
+
+    async def test_rows_that_vanish_ahead_of_a_walk_cost_no_other_row(self, long: Contracted):
+        lists = {part: await plainly(long.adapter, List(part)) for part in await long.adapter.parts()}
+        for part, pages in lists.items():
+            gone = {id for page in pages[2:] for id in native_ids(page.connections)[::3]}
+
+            def vanish(imitation: Any, number: int, gone: set[str] = gone) -> None:
+                imitation.deleted = gone if number > 1 else set[str]()
+
+            async with self.before_calls(vanish) as contracted:
+                met = native_ids((await walk.whole(contracted.adapter, List(part))).rows)
+            everything = [id for page in pages for id in native_ids(page.connections)]
+            assert [id for id in met if id not in gone] == [id for id in everything if id not in gone]
+
+    @pytest.mark.parametrize("places", [(0,), (-1,), (0, 3, 5), (-2, -1), (0, -1)], ids=repr)
+    async def test_rows_that_vanish_behind_a_walk_bring_none_twice_and_cost_no_more_than_they_are(
+        self, long: Contracted, places: tuple[int, ...]
+    ):
+        lists = {part: await plainly(long.adapter, List(part)) for part in await long.adapter.parts()}
+        for part, pages in lists.items():
+            first = native_ids(pages[0].connections)
+            gone = {first[place] for place in places}
+
+            def vanish(imitation: Any, number: int, gone: set[str] = gone) -> None:
+                imitation.deleted = gone if number else set[str]()
+
+            async with self.before_calls(vanish) as contracted:
+                met = native_ids((await walk.whole(contracted.adapter, List(part))).rows)
+            assert len(met) == len(set(met))
+            lost = {id for page in pages for id in native_ids(page.connections)} - gone - set(met)
+            # Where the row that a token stands by is gone too, only counting is left.
+            is_exact = self.follows_rows and (first[-1] not in gone or gone == {first[-1]})
+            assert len(lost) <= (0 if is_exact else len(gone))
+
+    # --- reading again ---
+
+    async def test_a_page_read_again_is_the_very_same_where_its_body_is(self, long: Contracted):
+        for part in await long.adapter.parts():
+            after = None
+            for page in await plainly(long.adapter, List(part)):
+                again = await long.adapter.read(List(part), after=after, last=page)
+                assert again is page or has_ended(page)
+                after = page.next
+
+    async def test_a_page_in_another_order_is_the_very_same_too(self, long: Contracted):
+        for order in filter(long.adapter.sorts, ORDERS):
+            of = List((await long.adapter.parts())[0], order=order)
+            page = await long.adapter.read(of)
+            assert await long.adapter.read(of, last=page) is page or has_ended(page)
+
+    async def test_a_list_read_whole_again_is_the_very_same_where_nothing_changed(self, long: Contracted):
+        for part in await long.adapter.parts():
+            walked = await walk.whole(long.adapter, List(part))
+            again = await walk.whole(long.adapter, List(part), last=walked)
+            assert again is walked or any(map(has_ended, walked.pages))
+
+    async def test_what_is_given_as_the_last_page_of_another_list_does_no_harm(self, long: Contracted):
+        first, *others = await first_pages(long.adapter)
+        parts = await long.adapter.parts()
+        for part, page in zip(parts[1:], others, strict=True):
+            assert await long.adapter.read(List(part), last=first) == page
+
+    async def test_a_row_that_changed_costs_no_other_row_its_object(self):
+        changed: list[str] = []
+
+        def change(rows: list[Any]) -> list[Any]:
+            return [{**row, self.text_name: "Changed"} if row[self.id_name] in changed else row for row in rows]
+
+        async with self.listing(change, **self.several) as contracted:
+            for part in await contracted.adapter.parts():
+                before = await walk.whole(contracted.adapter, List(part))
+                for row in (before.rows[0], before.rows[len(before.rows) // 2], before.rows[-1]):
+                    changed[:] = [row.native_id]
+                    after = await walk.whole(contracted.adapter, List(part), last=before)
+                    anew = [new.native_id for new, old in zip(after.rows, before.rows, strict=True) if new is not old]
+                    assert anew == [row.native_id]
+                    assert "Changed" in repr(after.rows)
+
+    async def test_rows_that_vanish_or_appear_cost_no_other_row_its_object(self, long: Contracted):
+        imitation = long.imitation
+        for part in await long.adapter.parts():
+            imitation.deleted = set()
+            before = await walk.whole(long.adapter, List(part))
+            imitation.deleted = {before.rows[1].native_id}
+            imitation.size += 20
+            after = await walk.whole(long.adapter, List(part), last=before)
+            kept = {row.native_id: row for row in before.rows}
+            assert imitation.deleted.isdisjoint(native_ids(after.rows))
+            assert len(after.rows) > len(before.rows)
+            assert all(row is kept[row.native_id] for row in after.rows if row.native_id in kept)
+
+    # --- orders and filters ---
+
+    @pytest.mark.parametrize("collation", ["folded", "binary"])
+    async def test_an_order_that_is_claimed_is_kept_and_its_walk_meets_each_connection_once(self, collation: Collation):
+        options = {"collation": collation} if self.collates else {}
+        async with self.over(self.imitation(**self.several, **options), **self.settings) as contracted:
+            for order in filter(contracted.adapter.sorts, ORDERS):
+                met: list[str] = []
+                for part in await contracted.adapter.parts():
+                    pages = await plainly(contracted.adapter, List(part, order=order))
+                    rows = [row for page in pages for row in page.connections]
+                    met += native_ids(rows)
+                    named = await contracted.adapter.complete(rows, frozenset({"name", "source.name"}))
+                    if len(pages) > 1:  # of a single page nobody asks in which order it is
+                        check_ordered(named.connections, order, collation)
+                assert sorted(met) == sorted(self.ids_of(contracted)), order
+
+    async def test_orders_that_are_not_claimed_are_those_that_no_list_could_keep(self, calm: Contracted):
+        """What is claimed is claimed both ways, and never what is not upstream's to know."""
+        for field in OrderField:
+            claimed = {calm.adapter.sorts(Order(field, way)) for way in (False, True)}
+            assert len(claimed) == 1
+            assert claimed == {False} or field not in (OrderField.PROVIDER, OrderField.OVERDUE, OrderField.STATUS)
+
+    @UNHURRIED
+    @hypothesis.given(data=st.data())
+    async def test_what_is_narrowed_upstream_loses_nothing_that_meets_the_filter(
+        self, calm: Contracted, data: st.DataObject
+    ):
+        everything = await listed(calm.adapter)
+        where = data.draw(filters_met_in(everything))
+        narrowing = calm.adapter.narrow(where)
+        assert narrowing.conditions <= filters.conditions(where).keys()
+        parts = [part for part in await calm.adapter.parts() if narrowing.parts is None or part in narrowing.parts]
+        walks = [await walk.whole(calm.adapter, List(part, narrowing.asked)) for part in parts]
+        read = [row for walked in walks for row in walked.rows]
+        # A part may hold more than the condition that chose it says.
+        used = narrowing.conditions | ({self.parted_by} if narrowing.parts is not None else set[str]())
+        narrowed = meeting({name: getattr(where, name) for name in used})
+        assert self.met_by(calm, narrowed, everything) <= set(native_ids(read))
+        assert self.met_by(calm, where, read) == self.met_by(calm, where, everything)
+        assert {row.native_id: row for row in everything}.items() >= {row.native_id: row for row in read}.items()
+
+    def met_by(self, contracted: Contracted, where: Filter, rows: Sequence[Connection]) -> set[str]:
+        """The native ids of the rows that meet a filter, judged here."""
+        table, instance = Table(INSTANCE, rows), Instance(INSTANCE, self.provider, contracted.adapter)
+        mask = filters.joined(filters.masks(where, table, instance, dt.datetime.now(dt.UTC)), table.all)
+        return set(table.counts(native_ids(rows), mask))
+
+    async def test_a_list_that_was_narrowed_is_walked_to_its_end(self, long: Contracted):
+        everything, parts = await listed(long.adapter), await long.adapter.parts()
+        for where in wheres_of(everything[:3]):
+            narrowing = long.adapter.narrow(where)
+            if narrowing.asked:
+                walks = [await walk.whole(long.adapter, List(part, narrowing.asked)) for part in parts]
+                read = [row for walked in walks for row in walked.rows]
+                assert self.met_by(long, where, read) == self.met_by(long, where, everything)
+
+    async def test_the_parts_that_are_narrowed_to_hold_nothing_else(self, calm: Contracted):
+        if not self.parted_by:
+            return
+        for part in await calm.adapter.parts():
+            where = meeting({self.parted_by: (part,)})
+            narrowing = calm.adapter.narrow(where)
+            assert narrowing.parts == frozenset({part})
+            rows = (await walk.whole(calm.adapter, List(part))).rows
+            assert self.met_by(calm, where, await listed(calm.adapter)) <= set(native_ids(rows))
+            if self.parted_by in narrowing.conditions:  # then nobody judges it again
+                assert self.met_by(calm, where, rows) == set(native_ids(rows))
+
+    async def test_a_filter_without_conditions_narrows_nothing(self, calm: Contracted):
+        assert calm.adapter.narrow(Filter()) == Narrowing()
+
+    async def test_what_stands_in_not_narrows_nothing(self, calm: Contracted):
+        for where in wheres_of((await listed(calm.adapter))[:5]):
+            assert calm.adapter.narrow(Filter(not_=where)) == Narrowing()
+
+    # --- plans ---
+
+    @pytest.mark.parametrize("fields", PLANNED_FIELDS, ids=lambda fields: ", ".join(sorted(fields)) or "list fields")
+    @pytest.mark.parametrize("work", ["lists", "one part", "1 id", "2 ids", "5 ids", "20 ids", "lists, 1 id"])
+    async def test_a_plan_names_the_calls_that_are_then_made(self, work: str, fields: Fields):
+        async with self.planning() as (contracted, made):
+            known = native_ids(await listed(contracted.adapter))
+            adapter = built(self.provider, contracted.client, self.raw(contracted), made.append)
+            for _ in range(2):  # cold, and with whatever is kept of the first time
+                made.clear()
+                contracted.imitation.journal.clear()
+                asked = self.work(adapter, work, self.own(fields), known)
+                planned = adapter.plan(asked)
+                assert contracted.imitation.journal.count() == 0, "a plan makes no call"
+                await self.carry_out(adapter, asked)
+                assert len(made) == contracted.imitation.journal.count()
+                check_planned(planned, made)
+
+    async def test_nothing_to_do_takes_no_calls(self, calm: Contracted):
+        assert list(calm.adapter.plan(Work())) == []
+
+    @contextlib.asynccontextmanager
+    async def planning(self) -> AsyncGenerator[tuple[Contracted, list[Call]]]:
+        async with self.over(self.imitation(), **self.settings) as contracted:
+            yield contracted, []
+
+    def raw(self, contracted: Contracted) -> Mapping[str, Any]:
+        return {**contracted.imitation.settings(contracted.url), **self.settings}
+
+    def own(self, fields: Fields) -> Fields:
+        """The field paths, and with "details" among them, all that the provider's own record has."""
+        if "details" not in fields:
+            return fields
+        name = self.provider.details.__name__
+        return fields - {"details"} | {f"{name}.{field}" for field in self.provider.details.__struct_fields__}
+
+    def work(self, adapter: Adapter, of: str, fields: Fields, known: Sequence[str]) -> Work:
+        """The work of this name."""
+        count = next((int(word) for word in of.replace(",", "").split() if word.isdecimal()), 0)
+        wanted = dict.fromkeys(known[:count], fields)
+        if "lists" in of:
+            return Work(Narrowing(), fields, wanted)
+        if of == "one part":
+            where = meeting({self.parted_by: (self.a_part(),)}) if self.parted_by else Filter()
+            return Work(adapter.narrow(where), fields)
+        return Work(wanted=wanted)
+
+    def a_part(self) -> str:
+        """One of the parts, by name."""
+        raise NotImplementedError
+
+    async def carry_out(self, adapter: Adapter, work: Work) -> None:
+        if work.lists is not None:
+            parts = [part for part in await adapter.parts() if work.lists.parts is None or part in work.lists.parts]
+            pages = [await adapter.read(List(part)) for part in parts]
+            await adapter.complete([row for page in pages for row in page.connections], work.fields)
+        if work.wanted:
+            await adapter.get_many(work.wanted)
 
     # --- records ---
 
     async def test_ids_decode_to_the_instance_and_the_native_id(self, calm: Contracted):
-        for connection in await walked(calm.adapter, 50):
+        for connection in await listed(calm.adapter):
             assert ids.decode(connection.id) == (INSTANCE, connection.native_id)
             assert self.provider.native_id.fullmatch(connection.native_id)
             assert (connection.instance, connection.provider) == (INSTANCE, self.provider.key)
 
     async def test_details_are_the_provider_s_own_record(self, calm: Contracted):
-        for connection in await walked(calm.adapter, 50):
+        for connection in await listed(calm.adapter):
             assert isinstance(connection.details, self.provider.details)
 
     async def test_every_status_has_its_evidence(self, calm: Contracted):
-        for connection in await walked(calm.adapter, 50):
+        for connection in await listed(calm.adapter):
             reason = connection.status_reason
             assert isinstance(connection.status, ConnectionStatus)
             assert reason.message.endswith(".")
@@ -491,7 +976,7 @@ class AdapterContract:
             assert reason.raw_value is not None or connection.status is ConnectionStatus.NEVER_RAN
 
     async def test_times_are_aware(self, calm: Contracted):
-        for connection in await walked(calm.adapter, 50):
+        for connection in await listed(calm.adapter):
             run = connection.last_run
             moments = [
                 connection.created_at,
@@ -504,7 +989,7 @@ class AdapterContract:
             assert all(moment.utcoffset() is not None for moment in moments if moment is not None)
 
     async def test_no_record_holds_a_planted_secret(self, calm: Contracted):
-        connections = await walked(calm.adapter, 50)
+        connections = await listed(calm.adapter)
         details = frozenset(f"{self.provider.details.__name__}.{n}" for n in self.provider.details.__struct_fields__)
         found = await calm.adapter.get_many(dict.fromkeys(native_ids(connections), details | {"source.icon"}))
         assert len(found.by_id) == len(connections)
@@ -514,7 +999,7 @@ class AdapterContract:
             assert secret not in told
 
     async def test_the_imitation_does_plant_its_secrets(self, calm: Contracted):
-        sent = calm.imitation.settings(calm.url), calm.imitation.rows()  # type: ignore[attr-defined]
+        sent = calm.imitation.settings(calm.url), calm.imitation.rows()
         error = bytes(calm.imitation.error_response(500).body).decode()
         full = [self.full_row(calm.imitation, number) for number in range(10)]
         assert any(secret in repr((sent, error, full)) for secret in self.secrets)
@@ -529,13 +1014,13 @@ class AdapterContract:
     async def test_a_field_is_filled_somewhere_exactly_where_the_capability_says_so(
         self, calm: Contracted, capability: Capability
     ):
-        connections = await walked(calm.adapter, 50, fields=frozenset({"workspace_name"}))
+        connections = await walked(calm.adapter, frozenset({"workspace_name"}))
         for name in SHOWS[capability]:
             filled = any(getattr(connection, name) not in (None, ()) for connection in connections)
             assert filled == (capability in self.provider.capabilities), name
 
     async def test_runs_are_listed_exactly_where_the_capability_says_so(self, calm: Contracted):
-        connections = await walked(calm.adapter, 50)
+        connections = await listed(calm.adapter)
         calm.imitation.journal.clear()
         if Capability.RUNS in self.provider.capabilities:
             pages = [await calm.adapter.runs(connection, after=None, limit=2) for connection in connections[:20]]
@@ -552,8 +1037,9 @@ class AdapterContract:
     async def test_a_walk_over_runs_meets_each_once_the_newest_first(self, calm: Contracted, limit: int):
         if Capability.RUNS not in self.provider.capabilities:
             return
-        for connection in (await walked(calm.adapter, 50))[:3]:
-            met, total, after = [], None, None
+        for connection in (await listed(calm.adapter))[:3]:
+            met: list[Run] = []
+            total, after = None, None
             for count in itertools.count():
                 assert count < STEPS, "the walk does not end"
                 page = await calm.adapter.runs(connection, after=after, limit=limit)
@@ -571,7 +1057,7 @@ class AdapterContract:
     async def test_the_last_run_is_the_first_of_the_runs(self, calm: Contracted):
         if Capability.RUNS not in self.provider.capabilities:
             return
-        for connection in (await walked(calm.adapter, 50))[:20]:
+        for connection in (await listed(calm.adapter))[:20]:
             page = await calm.adapter.runs(connection, after=None, limit=1)
             assert (connection.last_run is None) == (not page.runs)
             if connection.last_run:
@@ -581,18 +1067,18 @@ class AdapterContract:
     # --- by id ---
 
     async def test_a_record_found_by_id_says_what_the_list_says(self, calm: Contracted):
-        connections = {connection.native_id: connection for connection in await walked(calm.adapter, 50)}
+        connections = {connection.native_id: connection for connection in await listed(calm.adapter)}
         together = (await calm.adapter.get_many(dict.fromkeys(connections, LIST_FIELDS))).by_id
         assert set(together) == set(connections)
-        for id, listed in connections.items():
+        for id, known in connections.items():
             alone = (await calm.adapter.get_many({id: LIST_FIELDS})).by_id
             assert set(alone) == {id}
             for found in (alone[id], together[id]):
                 assert isinstance(found, Connection)
-                assert agrees(listed, found), (listed, found)
+                assert agrees(known, found), (known, found)
 
     async def test_unknown_ids_are_absent_alone_and_among_others(self, calm: Contracted):
-        known = native_ids(await walked(calm.adapter, 50))
+        known = native_ids(await listed(calm.adapter))
         unknown = known[0][:-4] + ("0000" if known[0][-4:] != "0000" else "1111")
         assert unknown not in known
         assert (await calm.adapter.get_many({unknown: LIST_FIELDS})).by_id == {}
@@ -605,7 +1091,7 @@ class AdapterContract:
         assert calm.imitation.journal.count() == 0
 
     async def test_one_id_costs_one_call_and_many_cost_few(self, calm: Contracted):
-        known = native_ids(await walked(calm.adapter, 50))
+        known = native_ids(await listed(calm.adapter))
         for count, calls in ((1, 1), (min(20, len(known)), self.calls_for_many), (len(known), self.calls_for_many)):
             calm.imitation.journal.clear()
             found = await calm.adapter.get_many(dict.fromkeys(known[:count], LIST_FIELDS))
@@ -616,7 +1102,7 @@ class AdapterContract:
     async def test_one_failing_id_costs_only_itself(self, status: int):
         # A list that nobody can read makes the adapter ask for each.
         async with self.listing(lambda _: [None]) as contracted:
-            known = [row[self.id_name] for row in contracted.imitation.rows()][:5]  # type: ignore[attr-defined]
+            known = [row[self.id_name] for row in contracted.imitation.rows()][:5]
             contracted.imitation.app = Refusing(contracted.imitation.app, known[2], status)
             found = (await contracted.adapter.get_many(dict.fromkeys(known, LIST_FIELDS))).by_id
         failed = found.get(known[2])
@@ -627,7 +1113,7 @@ class AdapterContract:
 
     async def test_an_answer_about_another_connection_is_no_answer(self):
         imitation = self.imitation()
-        known = [row[self.id_name] for row in imitation.rows()]  # type: ignore[attr-defined]
+        known = [row[self.id_name] for row in imitation.rows()]
         imitation.app = _Renamed(imitation.app, known[0], known[1])
         async with self.over(imitation, **{**self.settings, **IMPATIENT}) as contracted:
             found = (await contracted.adapter.get_many({known[0]: LIST_FIELDS})).by_id
@@ -668,13 +1154,13 @@ class AdapterContract:
     async def test_nonsense_is_a_broken_contract(self, body: str):
         async with self.troubled(body=body) as contracted:
             if body in self.empty_bodies:
-                assert await walked(contracted.adapter, 5) == []
+                assert await listed(contracted.adapter) == []
             else:
                 await self.failure(contracted, errors.ContractBroken)
 
     @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
     async def test_an_upstream_that_fails_as_a_whole_fails_every_id(self, status: int):
-        known = [row[self.id_name] for row in self.imitation().rows()]  # type: ignore[attr-defined]
+        known = [row[self.id_name] for row in self.imitation().rows()]
         async with self.troubled(only="", status=status) as contracted:
             for wanted in (known[:1], known[:20]):
                 try:
@@ -705,32 +1191,38 @@ class AdapterContract:
     async def test_a_failure_does_not_outlast_the_trouble(self):
         async with self.troubled(status=500, times=1) as contracted:
             await self.failure(contracted, errors.UpstreamFault)
-            assert len(await walked(contracted.adapter, 100)) == len(contracted.imitation.rows())  # type: ignore[attr-defined]
+            assert len(await listed(contracted.adapter)) == len(contracted.imitation.rows())
 
     async def test_equal_pages_asked_for_at_once_are_one_call(self):
         async with self.over(self.imitation(), **self.settings) as contracted:
-            await contracted.adapter.page(after=None, limit=5)
+            part = (await contracted.adapter.parts())[0]
+            await contracted.adapter.read(List(part))
             contracted.imitation.knobs = Knobs(delay_s=0.05)
             contracted.imitation.journal.clear()
-            asked = (contracted.adapter.page(after=None, limit=5) for _ in range(5))
-            pages = await asyncio.gather(*asked)
+            pages = await asyncio.gather(*(contracted.adapter.read(List(part)) for _ in range(5)))
             assert contracted.imitation.journal.count() == 1
-            assert all(native_ids(page.connections) == native_ids(pages[0].connections) for page in pages)
+            assert all(page == pages[0] for page in pages)
 
     # --- rows that are not what they should be ---
 
-    @pytest.mark.parametrize("limit", [1, 3, 50])
-    async def test_a_malformed_row_costs_that_row_in_pages_of_any_size(self, limit: int):
-        bad = [row[self.id_name] for row in self.imitation().rows()][4:60:11]  # type: ignore[attr-defined]
+    @pytest.mark.parametrize("every", [1, 4, 11])
+    async def test_a_malformed_row_costs_that_row_wherever_it_stands(self, every: int):
+        spoiled: set[str] = set()
 
         def spoil(rows: list[Any]) -> list[Any]:
+            bad = {row[self.id_name] for row in rows[every - 1 :: every]} if len(rows) > 1 else set[str]()
+            spoiled.update(bad)
             return [{**row, self.id_name: None} if row[self.id_name] in bad else row for row in rows]
 
-        async with self.listing(spoil) as contracted:
-            met = native_ids(await walked(contracted.adapter, limit))
-            everything = {row[self.id_name] for row in contracted.imitation.rows()}  # type: ignore[attr-defined]
-        assert len(met) == len(set(met))
-        assert set(met) == everything - set(bad)
+        async with self.listing(spoil, **self.several) as contracted:
+            if every == 1:  # nothing at all can be read: the walk ends all the same
+                with contextlib.suppress(errors.ContractBroken):
+                    assert await listed(contracted.adapter) == []
+                return
+            met = native_ids(await listed(contracted.adapter))
+            assert len(met) == len(set(met))
+            assert set(met) >= self.ids_of(contracted) - spoiled
+            assert len(spoiled) > 3
 
     @pytest.mark.parametrize("junk", UNREADABLE_ROWS, ids=repr)
     async def test_a_malformed_row_is_counted(self, junk: Any):
@@ -742,28 +1234,32 @@ class AdapterContract:
             return [*rows[:2], junk, *rows[3:]]
 
         async with self.listing(spoil) as contracted:
-            page = await contracted.adapter.page(after=None, limit=100)
-        everything = contracted.imitation.rows()  # type: ignore[attr-defined]
-        assert page.dropped == spoiled > 0
-        assert len(page.connections) == len(everything) - spoiled
-        assert not page.more
+            pages = await first_pages(contracted.adapter)
+        everything = contracted.imitation.rows()
+        assert sum(page.dropped for page in pages) == spoiled > 0
+        assert sum(len(page.connections) for page in pages) == len(everything) - spoiled
+        assert all(page.next is None for page in pages)
 
     async def test_a_row_without_a_usable_id_is_dropped(self):
-        for id in ("", None, {}, []):
-            async with self.listing(lambda rows, id=id: [{**row, self.id_name: id} for row in rows[:3]]) as contracted:
-                page = await contracted.adapter.page(after=None, limit=100)
-            assert (page.connections, page.tokens) == ((), ())
-            assert page.dropped >= 3
+        no_ids: tuple[Any, ...] = ("", None, {}, [])
+        for id in no_ids:
+
+            def without(rows: list[Any], id: Any = id) -> list[Any]:
+                return [{**row, self.id_name: id} for row in rows[:3]]
+
+            async with self.listing(without) as contracted:
+                page = (await first_pages(contracted.adapter))[0]
+            assert (page.connections, page.dropped) == ((), 3)
 
     async def test_a_value_of_the_wrong_kind_costs_that_value_only(self):
-        template = max(self.imitation().rows(), key=len)  # type: ignore[attr-defined]
+        template = max(self.imitation().rows(), key=len)
         spots = [path for path in places(template) if path != (self.id_name,)]
         assert 0 < len(spots) < 100
         # As many rows as there are spots, each with one odd value.
         await self.check_listed_whole(self.numbered([replaced(template, path, odd) for path in spots]) for odd in ODD)
 
     async def test_a_missing_field_costs_that_field_only(self):
-        template = max(self.imitation().rows(), key=len)  # type: ignore[attr-defined]
+        template = max(self.imitation().rows(), key=len)
         id = {self.id_name: template[self.id_name]}
         lacking = [{key: value for key, value in template.items() if key != name} | id for name in template]
         await self.check_listed_whole([self.numbered([*lacking, id])])
@@ -774,10 +1270,11 @@ class AdapterContract:
 
     async def test_words_nobody_knows_survive(self):
         async with self.listing(lambda rows: [self._worded(row) for row in rows]) as contracted:
-            page = await contracted.adapter.page(after=None, limit=100)
-        assert len(page.connections) + page.dropped > 0
-        assert page.dropped == 0
-        for connection in page.connections:
+            pages = await first_pages(contracted.adapter)
+        connections = [row for page in pages for row in page.connections]
+        assert connections
+        assert all(page.dropped == 0 for page in pages)
+        for connection in connections:
             assert connection.status_reason.message
             assert "a_word_nobody_knows" in repr(connection)
 
@@ -785,15 +1282,12 @@ class AdapterContract:
         """The row with every text replaced by a word that no version of the upstream has."""
 
         def worded(value: Any) -> Any:
-            match value:
-                case str():
-                    return "a_word_nobody_knows"
-                case dict():
-                    return {key: worded(item) for key, item in value.items()}
-                case list():
-                    return [worded(item) for item in value]
-                case _:
-                    return value
+            if isinstance(value, str):
+                return "a_word_nobody_knows"
+            if not isinstance(value, dict | list):
+                return value
+            changed = {key: worded(item) for key, item in inside(value)}
+            return changed if isinstance(value, dict) else list(changed.values())
 
         kept = {key: value for key, value in row.items() if key in (self.id_name, *self.placed_by)}
         return {**worded(row), **kept}
@@ -805,9 +1299,10 @@ class AdapterContract:
         """Each of the answers, given in the first list, is a page of all its rows."""
         waiting: list[Any] = []
         async with self.listing(lambda _: waiting.pop() if waiting else []) as contracted:
+            part = (await contracted.adapter.parts())[0]
             for rows in answers:
                 waiting.append(rows)
-                page = await contracted.adapter.page(after=None, limit=100)
+                page = await contracted.adapter.read(List(part))
                 assert page.dropped == 0
                 assert native_ids(page.connections) == [row[self.id_name] for row in rows if self.belongs(row)]
                 msgspec.json.encode(page.connections)

@@ -165,3 +165,27 @@ async def test_a_caller_that_leaves_while_fetching_does_not_stop_the_others():
     tokens.gate.set()
     assert set(await asyncio.gather(*others)) == {"Bearer t2"}
     assert tokens.count == 2
+
+
+async def test_it_is_told_whether_a_header_takes_a_call():
+    tokens = Tokens()
+    renewing = Renewing(tokens.fetch)
+    assert not renewing.is_ready
+    header = await renewing.header()
+    assert renewing.is_ready
+    renewing.reject("Bearer of somebody else")
+    assert renewing.is_ready
+    renewing.reject(header)
+    assert not renewing.is_ready
+    assert tokens.count == 1, "asking whether costs nothing"
+
+
+async def test_a_token_without_a_future_is_never_ready():
+    renewing = Renewing(Tokens(lasts_s=0).fetch)
+    await renewing.header()
+    assert not renewing.is_ready
+
+
+def test_what_never_changes_is_always_ready():
+    assert basic("a", S).is_ready
+    assert bearer(S).is_ready

@@ -78,3 +78,35 @@ async def test_a_caller_that_joined_does_not_fail_at_the_deadline_of_the_first()
             await first
         upstream.gate.set()
         assert (await outcomes(second)) == [b"[]"]
+
+
+async def test_work_for_others_has_a_time_of_its_own_and_who_began_it_keeps_theirs():
+    with deadline.within(0):
+        with deadline.afresh(60):
+            left_s = deadline.remaining()
+            assert left_s is not None
+            assert 0 < left_s <= 60
+            with deadline.within(3600):
+                within_s = deadline.remaining()
+                assert within_s is not None
+                assert within_s <= 60, "what happens inside is bounded by it"
+        assert deadline.remaining() == 0
+    with deadline.within(3600), deadline.afresh(0):
+        assert deadline.remaining() == 0, "it may be shorter too"
+    assert deadline.remaining() is None
+
+
+async def test_a_call_for_others_is_made_though_who_began_it_has_no_time_left():
+    upstream = Upstream()
+    async with over(upstream) as sender:
+        with deadline.within(0), deadline.afresh(30):
+            assert await sender.send(READ) == b"[]"
+
+
+async def test_tasks_begun_inside_have_the_deadline_of_what_began_them():
+    async def left_s() -> float | None:
+        return deadline.remaining()
+
+    with deadline.afresh(0):
+        task = asyncio.create_task(left_s())
+    assert await task == 0

@@ -1,11 +1,15 @@
-"""Equal calls at the same time are one; answers that change rarely are kept, and failures for a short while."""
+"""Equal calls at the same time are one; answers that change rarely are kept, and failures for a short while; work is
+shared by all who wait for it, each as long as its own time lasts.
+"""
 
 import asyncio
+import gc
 
 import pytest
 
-from adapters.errors import UpstreamFault
-from adapters.flight import Kept, SingleFlight
+from adapters import deadline
+from adapters.errors import TimedOut, UpstreamFault
+from adapters.flight import Kept, Shared, SingleFlight
 from tests.adapters.upstream import until
 
 
@@ -171,3 +175,166 @@ async def test_a_mistake_of_ours_is_neither_kept_nor_hidden():
         with pytest.raises(KeyError):
             await kept.get("a", mistaken)
     assert calls == 2
+
+
+async def test_it_is_told_whether_asking_takes_a_call():
+    kept, source = Kept(60, retry_s=60), Source()
+    assert not kept.is_ready("a")
+    await kept.get("a", source)
+    assert kept.is_ready("a")
+    assert not kept.is_ready("b")
+    kept.forget("a")
+    assert not kept.is_ready("a")
+    source.failing = True
+    await failure_of(kept, source)
+    assert kept.is_ready("a"), "a failure that is kept takes no call either"
+
+
+async def test_what_is_not_kept_any_more_takes_a_call_and_is_known_all_the_same():
+    kept, source = Kept(0, retry_s=0), Source()
+    assert kept.known("a") is None
+    await kept.get("a", source)
+    assert not kept.is_ready("a")
+    assert kept.known("a") == 1
+
+
+# Work that is shared
+
+
+async def hurried(shared: Shared[int], source: Source) -> int:
+    with deadline.within(0.02):
+        return await shared(source)
+
+
+async def test_all_who_wait_for_some_work_share_one_run_and_the_next_is_a_new_one():
+    shared, source = Shared[int](), Source()
+    source.gate.clear()
+    waiting = [asyncio.create_task(shared(source)) for _ in range(20)]
+    await until(lambda: source.calls == 1)
+    assert shared.is_running
+    source.gate.set()
+    assert await asyncio.gather(*waiting) == [1] * 20
+    assert not shared.is_running
+    assert await shared(source) == 2
+
+
+async def test_who_runs_out_of_time_leaves_and_the_others_get_the_outcome():
+    shared, source = Shared[int](), Source()
+    source.gate.clear()
+    patient = asyncio.create_task(shared(source))
+    outcomes = await asyncio.gather(*(hurried(shared, source) for _ in range(5)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {TimedOut}
+    source.gate.set()
+    assert await patient == 1
+    assert (source.calls, source.cancelled) == (1, 0)
+
+
+async def test_work_that_everybody_ran_out_of_time_for_goes_on_and_can_still_be_waited_for():
+    shared, source = Shared[int](), Source()
+    source.gate.clear()
+    for _ in range(3):
+        with pytest.raises(TimedOut):
+            await hurried(shared, source)
+    assert shared.is_running
+    late = asyncio.create_task(shared(source))
+    source.gate.set()
+    assert await late == 1
+    assert (source.calls, source.cancelled) == (1, 0)
+
+
+async def test_who_has_no_time_left_begins_the_work_and_does_not_wait_for_it():
+    shared, source = Shared[int](), Source()
+    source.gate.clear()
+    with deadline.within(0), pytest.raises(TimedOut):
+        await shared(source)
+    await until(lambda: source.calls == 1)
+    source.gate.set()
+    await until(lambda: not shared.is_running)
+    assert source.cancelled == 0
+
+
+async def test_work_ends_when_the_last_who_waited_went_away():
+    shared, source = Shared[int](), Source()
+    source.gate.clear()
+    waiting = [asyncio.create_task(shared(source)) for _ in range(3)]
+    await until(lambda: source.calls == 1)
+    for number, task in enumerate(waiting, 1):
+        assert source.cancelled == 0
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        await asyncio.sleep(0)
+        assert source.cancelled == (number == 3)
+    source.gate.set()
+    assert await shared(source) == 2, "the next one starts anew"
+
+
+async def test_work_ends_when_the_last_went_away_though_others_ran_out_of_time_before():
+    shared, source = Shared[int](), Source()
+    source.gate.clear()
+    waiting = asyncio.create_task(shared(source))
+    with pytest.raises(TimedOut):
+        await hurried(shared, source)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await until(lambda: source.cancelled == 1)
+
+
+async def test_who_comes_right_after_the_last_went_away_is_not_given_the_end_of_that_work():
+    shared, source = Shared[int](), Source()
+    source.gate.clear()
+    left = asyncio.create_task(shared(source))
+    await until(lambda: source.calls == 1)
+    left.cancel()
+    next_one = asyncio.create_task(shared(source))
+    source.gate.set()
+    assert await next_one == 2
+    assert left.cancelled()
+
+
+async def test_a_failure_reaches_all_who_wait_and_the_next_run_is_new():
+    shared, source = Shared[int](), Source()
+    source.gate.clear()
+    source.failing = True
+    waiting = [asyncio.create_task(shared(source)) for _ in range(5)]
+    await until(lambda: source.calls == 1)
+    source.gate.set()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {UpstreamFault}
+    source.failing = False
+    assert await shared(source) == 2
+
+
+async def test_a_failure_that_nobody_waited_for_is_not_complained_of():
+    complaints: list[object] = []
+    loop = asyncio.get_running_loop()
+    handler = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    try:
+        shared, source = Shared[int](), Source()
+        source.gate.clear()
+        source.failing = True
+        with pytest.raises(TimedOut):
+            await hurried(shared, source)
+        source.gate.set()
+        await until(lambda: source.calls == 1)
+        del shared
+        for _ in range(3):
+            await asyncio.sleep(0)
+        gc.collect()
+        await asyncio.sleep(0)
+    finally:
+        loop.set_exception_handler(handler)
+    assert complaints == []
+
+
+async def test_work_that_is_ended_is_timed_out_for_who_waits_and_nothing_is_left_running():
+    shared, source = Shared[int](), Source()
+    shared.end()  # where there is nothing, nothing ends
+    source.gate.clear()
+    waiting = [asyncio.create_task(shared(source)) for _ in range(3)]
+    await until(lambda: source.calls == 1)
+    shared.end()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {TimedOut}
+    assert (source.cancelled, shared.is_running) == (1, False)

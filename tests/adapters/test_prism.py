@@ -17,12 +17,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from adapters import errors, ids, registry
+from adapters import errors, ids, registry, walk
 from adapters.errors import AdapterError
 from adapters.imitation import serve
 from adapters.model import Connection, RunStatus
-from adapters.port import LIST_FIELDS, Adapter, Capability, Fields, Provider
-from tests.adapters.contract import INSTANCE, STATUSES, Shown, built, native_ids, paged, walked
+from adapters.port import LIST_FIELDS, Adapter, Capability, Fields, List, Order, OrderField, Provider
+from tests.adapters.contract import (
+    INSTANCE,
+    STATUSES,
+    Shown,
+    built,
+    first_pages,
+    listed,
+    native_ids,
+    paged,
+    plainly,
+    wheres_of,
+)
 
 pytestmark = pytest.mark.node
 
@@ -162,22 +173,37 @@ def check(connection: Connection, provider: Provider) -> None:
     msgspec.json.encode(connection)
 
 
-async def test_the_examples_are_met_once_each_in_pages_of_any_size(static: Mocked):
-    for limit in (3, 10, 100):
-        connections = await walked(static.adapter, limit)
-        assert tuple(native_ids(connections)) == EXAMPLES[static.document]
-        for connection in connections:
-            check(connection, static.provider)
+async def test_the_examples_are_met_once_each(static: Mocked):
+    connections = await listed(static.adapter)
+    assert tuple(native_ids(connections)) == EXAMPLES[static.document]
+    for connection in connections:
+        check(connection, static.provider)
 
 
-async def test_pages_smaller_than_what_is_always_given_end_too(static: Mocked):
-    # Of one environment: where it is ignored too, that of the others would be pages of nothing.
-    alone = {"environments": ["Production"]} if static.provider.key == "unified_to" else {}
-    adapter = built(static.provider, static.client, {**static.settings, **alone})
-    for limit in (1, 2):
-        met = native_ids(await walked(adapter, limit))
-        assert 0 < len(met) == len(set(met))
-        assert set(met) <= set(EXAMPLES[static.document])
+async def test_what_is_always_given_ends_too_where_it_says_that_it_goes_on(static: Mocked):
+    for part in await static.adapter.parts():
+        pages = await plainly(static.adapter, List(part))
+        assert len(pages) <= 2
+        walked = await walk.whole(static.adapter, List(part))
+        assert native_ids(walked.rows) == [id for page in pages for id in native_ids(page.connections)]
+
+
+async def test_a_body_that_is_the_same_is_the_page_that_it_was(static: Mocked):
+    for part in await static.adapter.parts():
+        page = await static.adapter.read(List(part))
+        assert await static.adapter.read(List(part), last=page) is page
+
+
+async def test_a_specification_knows_all_that_is_asked_for_in_lists(static: Mocked):
+    """Prism refuses what a specification does not allow; what it does not know, it lets pass."""
+    part = (await static.adapter.parts())[0]
+    for field in OrderField:
+        for order in (Order(field), Order(field, is_descending=True)):
+            if static.adapter.sorts(order):
+                assert (await static.adapter.read(List(part, order=order))).dropped == 0
+    for where in wheres_of(await listed(static.adapter)):
+        narrowing = static.adapter.narrow(where)
+        assert (await static.adapter.read(List(part, narrowing.asked))).dropped == 0
 
 
 async def test_the_examples_are_found_by_id_and_no_record_stands_for_another(static: Mocked):
@@ -191,16 +217,16 @@ async def test_the_examples_are_found_by_id_and_no_record_stands_for_another(sta
 
 
 async def test_everything_selected_at_once_costs_no_row(static: Mocked):
-    page = await paged(static.adapter, after=None, limit=10, fields=everything(static.provider))
+    completed = await static.adapter.complete(await listed(static.adapter), everything(static.provider))
     # Of Airbyte, a full record is read for each row, and Prism answers all of them with the first one's.
-    assert tuple(native_ids(page.connections)) == EXAMPLES[static.document]
-    assert all(isinstance(failure, errors.ContractBroken) for failure in page.failures)
-    for connection in page.connections:
+    assert tuple(native_ids(completed.connections)) == EXAMPLES[static.document]
+    assert all(isinstance(failure, errors.ContractBroken) for failure in completed.failures)
+    for connection in completed.connections:
         check(connection, static.provider)
 
 
 async def test_runs_of_the_examples_are_read(static: Mocked):
-    for connection in await walked(static.adapter, 10):
+    for connection in await listed(static.adapter):
         if Capability.RUNS not in static.provider.capabilities:
             with pytest.raises(errors.Unsupported):
                 await static.adapter.runs(connection, after=None, limit=5)
@@ -212,7 +238,7 @@ async def test_runs_of_the_examples_are_read(static: Mocked):
 
 async def test_numbers_beyond_what_a_float_holds_survive(started: Started):
     async with over(started, "airbyte", "static") as mocked:
-        (connection, *_) = await walked(mocked.adapter, 10)
+        (connection, *_) = await listed(mocked.adapter)
         (run,) = (await mocked.adapter.runs(connection, after=None, limit=5)).runs
     assert run.id == "-9007199254740991"
     assert run.status is RunStatus.QUEUED
@@ -235,7 +261,7 @@ class Preferring:
         answer = await self._client.request(
             request.method,
             self._url + scope["path"],
-            params=request.query_params.multi_items(),
+            params=tuple(request.query_params.multi_items()),
             content=await request.body(),
             headers={**headers, "Prefer": f"code={self._status}"},
         )
@@ -263,7 +289,7 @@ async def test_without_credentials_unauthorized_is_answered_and_told(started: St
         async with over(started, document, "static") as mocked:
             raw = {name: value for name, value in mocked.settings.items() if name != "auth"}
             with pytest.raises(errors.Unauthorized):
-                await built(mocked.provider, mocked.client, raw).page(after=None, limit=3)
+                await first_pages(built(mocked.provider, mocked.client, raw))
 
 
 # Whatever the schemas allow
@@ -275,33 +301,29 @@ async def test_whatever_the_schema_allows_is_a_page_or_an_error_of_ours(dynamic:
     pages = 0
     for count in range(READS):
         fields = everything(dynamic.provider) if count % 3 == 0 else LIST_FIELDS
-        page = await page_or_error(dynamic, 1 + count * 7 % 40, fields)
+        page = await page_or_error(dynamic, fields)
         pages += page is not None
         for connection in page.connections if page else ():
             check(connection, dynamic.provider)
     assert pages > READS / 2, "most of what the schema allows can be read"
 
 
-async def page_or_error(mocked: Mocked, limit: int, fields: Fields) -> Shown | None:
+async def page_or_error(mocked: Mocked, fields: Fields) -> Shown | None:
     try:
-        page = await paged(mocked.adapter, after=None, limit=limit, fields=fields)
+        page = await paged(mocked.adapter, fields=fields)
     except AdapterError:
         return None
-    assert len(page.connections) == len(page.tokens) <= limit
+    assert len(set(native_ids(page.connections))) == len(page.connections)
     assert all(isinstance(failure, AdapterError) for failure in page.failures)
     return page
 
 
 async def test_a_walk_over_whatever_the_schema_allows_ends(dynamic: Mocked):
-    for limit in (2, 25):
-        after = None
+    # Each answer is another list, which may go on for ever; where it does, some bound is its end.
+    for part in await dynamic.adapter.parts():
         with contextlib.suppress(AdapterError):
-            # Each answer is another list, which may go on for ever; a walk of fifteen pages is enough.
-            for _ in range(READS):
-                page = await dynamic.adapter.page(after=after, limit=limit)
-                if not (page.more and page.tokens):
-                    break
-                after = page.tokens[-1]
+            walked = await walk.whole(dynamic.adapter, List(part), bounds=walk.Bounds(200, 10**7))
+            assert len(set(native_ids(walked.rows))) == len(walked.rows)
 
 
 async def test_whatever_the_schema_allows_by_id_is_a_record_or_an_error_of_ours(dynamic: Mocked):
@@ -316,7 +338,7 @@ async def test_whatever_the_schema_allows_by_id_is_a_record_or_an_error_of_ours(
 
 async def test_whatever_the_schema_allows_as_runs_is_a_page_or_an_error_of_ours(started: Started):
     async with over(started, "airbyte", "static") as mocked:
-        (connection, *_) = await walked(mocked.adapter, 10)
+        (connection, *_) = await listed(mocked.adapter)
     read = 0
     async with over(started, "airbyte", "dynamic") as mocked:
         for _ in range(READS):

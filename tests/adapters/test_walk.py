@@ -1,67 +1,125 @@
-"""Walks over lists meet each row once and end; ids are found in the fewest calls."""
+"""Walks over lists meet each row once and end, in as few calls as can be; ids are found in the fewest."""
 
 import asyncio
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters import walk
-from adapters.errors import AdapterError, ContractBroken, NotFound, Rejected, TimedOut, UpstreamFault
+from adapters.errors import AdapterError, ContractBroken, NotFound, Rejected, TimedOut, Unsupported, UpstreamFault
 from adapters.model import Connection, ConnectionStatus, ReasonCode, StatusReason
-from adapters.port import Page
-from adapters.walk import Part, Token
+from adapters.port import Adapter, Completed, Found, List, Page
+from adapters.walk import BOUNDLESS, NOTHING_READ, Bounds, Sent, Token, Walked
+from tests.adapters.upstream import until
 
 REASON = StatusReason(code=ReasonCode.NO_RUN_YET, message="")
 UNREADABLE = ""
+PAGE = 3
+"""Rows of a page in these tests."""
 
 
-def row(id: str) -> Connection:
+def row(id: str, name: str = "") -> Connection:
     return Connection(
-        id=id, instance="acme", provider="test", native_id=id, status=ConnectionStatus.UNKNOWN, status_reason=REASON
+        id=id,
+        instance="acme",
+        provider="test",
+        native_id=id,
+        name=name or None,
+        status=ConnectionStatus.UNKNOWN,
+        status_reason=REASON,
     )
 
 
 class Lists:
-    """An upstream with one list for each part, read by offset; an empty text is a row nobody can read."""
+    """An upstream with one list for each part, read by offset, whose tokens can be told ahead; an empty text is a row
+    that nobody can read. Whatever is being read at the same time is counted."""
 
     def __init__(self, **parts: Sequence[str]) -> None:
-        self.parts = parts
-        self.reads: list[tuple[str, int, int]] = []
+        self.lists = parts
+        self.names: dict[str, str] = {}
+        self.reads: list[tuple[str, int]] = []
         self.gets: list[str] = []
+        self.windows: list[int] = []
+        self.is_told_ahead = True
+        self._now = 0
 
-    async def read(self, part: str, start: Token, limit: int) -> Part:
-        self.reads.append((part, start.position, limit))
+    async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
+        start = walk.token(after)
+        self.reads.append((of.part, start.position))
         assert len(self.reads) < 1000, "the walk does not end"
-        ids = self.parts[part][start.position : start.position + limit]
-        more = start.position + limit < len(self.parts[part])
-        return walk.page([row(id) if id else None for id in ids], start, more=more, dropped=ids.count(UNREADABLE))
+        await self._together()
+        ids = self.ids(of.part, start)
+        body = repr([(id, self.names.get(id)) for id in ids]).encode()
+        if last is not None and last.digest == body:
+            return last
+        rows = [row(id, self.names.get(id, "")) for id in ids if id]
+        follows = Token(start.position + len(ids)) if self.goes_on(of.part, start) else None
+        sent = Sent(len(body), body)
+        return walk.page(rows, start, follows=follows, dropped=ids.count(UNREADABLE), sent=sent)
+
+    def ids(self, part: str, start: Token) -> Sequence[str]:
+        """What stands in the page at ``start``."""
+        return self.lists[part][start.position : start.position + PAGE]
+
+    def goes_on(self, part: str, start: Token) -> bool:
+        return start.position + PAGE < len(self.lists[part])
+
+    def ahead(self, token: str, pages: int) -> str | None:
+        return str(Token(walk.token(token).position + pages * PAGE)) if self.is_told_ahead else None
 
     async def get(self, id: str) -> Connection:
         self.gets.append(id)
-        if not any(id in ids for ids in self.parts.values()):
+        if not any(id in ids for ids in self.lists.values()):
             raise NotFound("nobody of this name")
         return row(id)
 
-    async def through(self, after: str | None, limit: int) -> Page:
-        return await walk.through(tuple(self.parts), after, limit, self.read)
-
-    async def walked(self, limit: int) -> list[str]:
-        """The ids that a client meets who reads page by page to the end."""
-        met: list[str] = []
-        after: str | None = None
-        while True:
-            page = await self.through(after, limit)
-            assert len(page.connections) == len(page.tokens) <= limit
-            met += [connection.native_id for connection in page.connections]
-            if not page.more or not page.tokens:
-                return met
-            after = page.tokens[-1]
+    async def _together(self) -> None:
+        """Take note of how many pages are read at once."""
+        if self._now == 0:
+            self.windows.append(0)
+        self._now += 1
+        self.windows[-1] += 1
+        await asyncio.sleep(0)
+        self._now -= 1
 
 
-def named(page: Page | Part) -> list[str]:
-    rows = page.rows if isinstance(page, Part) else page.connections
+class Circling(Lists):
+    """An upstream whose pages are these, again and again from the one of this number on."""
+
+    def __init__(self, pages: Sequence[Sequence[str]], back_to: int) -> None:
+        super().__init__(only=[id for page in pages for id in page])
+        self._circle = pages
+        self._back_to = back_to
+
+    def ids(self, part: str, start: Token) -> Sequence[str]:
+        number, length = start.position // PAGE, len(self._circle)
+        if number >= length:
+            number = self._back_to + (number - self._back_to) % (length - self._back_to)
+        return self._circle[number]
+
+    def goes_on(self, part: str, start: Token) -> bool:
+        return True
+
+
+ONLY = List("only")
+
+
+async def walked(
+    lists: Lists, of: List = ONLY, *, first: Page | None = None, last: Walked = NOTHING_READ, bounds: Bounds = BOUNDLESS
+) -> Walked:
+    """The walk over a list: of an adapter, it takes `read` and `ahead` alone."""
+    return await walk.whole(cast("Adapter", lists), of, first=first, last=last, bounds=bounds)
+
+
+async def whole(lists: Lists, of: List = ONLY) -> list[str]:
+    return named((await walked(lists, of)).rows)
+
+
+def named(rows: Sequence[Connection]) -> list[str]:
     return [connection.native_id for connection in rows]
 
 
@@ -72,13 +130,13 @@ def numbered(count: int, prefix: str = "r") -> list[str]:
 # Tokens
 
 
-@given(st.builds(Token, part=st.text(), position=st.integers(0, 2**60), last=st.text(), first=st.text()))
+@given(st.builds(Token, position=st.integers(0, 2**60), cursor=st.text(), first=st.text()))
 def test_a_token_is_read_back_as_it_was_written(token: Token):
     assert walk.token(str(token)) == token
 
 
 def test_no_token_is_the_start():
-    assert walk.token(None) is None
+    assert walk.token(None) == walk.START == Token()
 
 
 @pytest.mark.parametrize(
@@ -90,12 +148,12 @@ def test_no_token_is_the_start():
         "{}",
         '"x"',
         "[",
-        "[5]",
-        '["", "x"]',
-        '["", 1.5]',
-        '["", 1, "", "", "more"]',
-        '["", -1, "", ""]',
-        '["", ' + "9" * 5000 + "]",
+        '["5"]',
+        "[1, 2]",
+        "[1.5]",
+        '[1, "", "", "more"]',
+        "[-1]",
+        "[" + "9" * 5000 + "]",
         "[" * 100_000,
         "\x00",
         "\ud800",
@@ -118,184 +176,342 @@ def test_any_text_is_a_token_or_rejected(text: str):
 # Pages
 
 
-def test_a_page_has_a_token_for_each_row_to_resume_right_after_it():
-    page = walk.page([row("a"), row("b")], Token("part", 10), more=True)
-    assert [walk.token(text) for text in page.tokens] == [Token("part", 11, "a", "a"), Token("part", 12, "b", "a")]
-    assert (page.more, page.dropped) == (True, 0)
+def test_a_page_tells_where_the_one_after_it_begins_and_with_what_it_began_itself():
+    page = walk.page([row("a"), row("b")], Token(10), follows=Token(12, "b"), dropped=1, sent=Sent(7, b"d"))
+    assert page.next is not None
+    assert walk.token(page.next) == Token(12, "b", "a")
+    assert page == Page((row("a"), row("b")), page.next, 1, 7, b"d")
 
 
-def test_a_row_that_comes_twice_in_a_page_is_met_once():
-    page = walk.page([row("a"), row("b"), row("a")], Token(), more=True)
-    assert named(page) == ["a", "b"]
-    assert len(page.tokens) == 2
+def test_the_last_page_leads_nowhere():
+    assert walk.page([row("a")], Token(3), follows=None).next is None
+
+
+def test_a_row_that_comes_twice_in_a_page_is_met_once_as_it_came_first():
+    page = walk.page([row("a", "1"), row("b"), row("a", "2")], Token(), follows=Token(3))
+    assert page.connections == (row("a", "1"), row("b"))
 
 
 def test_a_page_that_begins_as_the_one_before_ends_the_walk():
-    first = walk.page([row("a"), row("b")], Token(), more=True)
-    again = walk.page([row("a"), row("b")], walk.token(first.tokens[-1]) or Token(), more=True)
-    assert (again.rows, again.tokens, again.more) == ((), (), False)
+    first = walk.page([row("a"), row("b")], Token(), follows=Token(2))
+    again = walk.page([row("a"), row("b")], walk.token(first.next), follows=Token(4), dropped=1, sent=Sent(9, b"d"))
+    assert again == Page((), None, 1, 9, b"d")
 
 
-def test_an_empty_page_is_empty():
-    start = Token("x", 5, "a", "a")
-    assert walk.page([], start, more=False) == Part((), (), more=False, dropped=0, reached=start)
+def test_an_empty_page_goes_on_where_it_is_told_to_and_remembers_what_came_before():
+    page = walk.page([], Token(5, "", "a"), follows=Token(7), dropped=2)
+    assert page.next is not None
+    assert (page.connections, page.dropped, walk.token(page.next)) == ((), 2, Token(7, "", "a"))
+    assert walk.page([], Token(5), follows=None) == Page(())
 
 
-def test_a_page_that_nobody_can_read_says_how_far_it_reached():
-    page = walk.page([None, None], Token("x", 5, "a", "a"), more=True, dropped=2)
-    assert page == Part((), (), more=True, dropped=2, reached=Token("x", 7, "a", "a"))
-
-
-def test_unreadable_rows_at_the_end_of_a_page_are_behind_its_last_token():
-    page = walk.page([row("a"), None, row("b"), None], Token(), more=True, dropped=1)
-    assert [walk.token(text) for text in page.tokens] == [Token("", 1, "a", "a"), Token("", 4, "b", "a")]
+def test_a_page_says_until_when_it_is_good():
+    moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    assert walk.page([row("a")], Token(), follows=None, good_until=moment).good_until == moment
 
 
 # Walks
 
 
-@given(st.lists(st.integers(0, 7), min_size=1, max_size=4), st.integers(1, 9))
-async def test_a_walk_in_pages_of_any_size_meets_every_row_of_every_part_once(sizes: list[int], limit: int):
-    parts = {f"p{number}": numbered(size, f"p{number}-") for number, size in enumerate(sizes)}
-    assert await Lists(**parts).walked(limit) == [id for ids in parts.values() for id in ids]
+@given(st.integers(0, 60), st.booleans())
+async def test_a_walk_meets_every_row_once_in_the_order_of_the_list(size: int, is_told_ahead: bool):
+    lists = Lists(only=numbered(size))
+    lists.is_told_ahead = is_told_ahead
+    assert await whole(lists) == numbered(size)
 
 
-@given(st.lists(st.booleans(), max_size=12), st.integers(1, 6))
-@example([True, False, True, True, True], 3)
-@example([True, False, True], 1)
-@example([False, False, True], 2)
-async def test_rows_that_cannot_be_read_cost_no_other_row_and_bring_none_twice(readable: list[bool], limit: int):
+@given(st.lists(st.booleans(), max_size=40))
+async def test_rows_that_cannot_be_read_cost_no_other_row_and_are_counted(readable: list[bool]):
     ids = [f"r{number}" if good else UNREADABLE for number, good in enumerate(readable)]
-    assert await Lists(only=ids).walked(limit) == [id for id in ids if id]
+    found = await walked(Lists(only=ids), ONLY)
+    assert named(found.rows) == [id for id in ids if id]
+    assert found.dropped == ids.count(UNREADABLE)
 
 
-@given(st.integers(2, 5), st.integers(0, 4))
-async def test_a_row_repeated_in_a_page_brings_no_other_row_twice(limit: int, at: int):
-    ids = numbered(10)
-    ids.insert(at, ids[at])  # side by side; a repetition across pages is the upstream's own
-    met = await Lists(only=ids).walked(limit)
-    if (at + 1) % limit:
-        assert met == numbered(10)
+@given(st.lists(st.integers(0, 30), max_size=40))
+async def test_a_row_that_comes_again_anywhere_is_met_once(numbers: list[int]):
+    """What is met thrice and more, with nothing new in between, is an end all the same."""
+    ids = [f"r{number}" for number in numbers]
+    met = await whole(Lists(only=ids))
+    assert met == list(dict.fromkeys(ids))[: len(met)]
+    if len(set(ids)) == len(ids):
+        assert met == ids
 
 
-async def test_every_token_resumes_right_after_its_row():
-    lists = Lists(a=numbered(5, "a"), b=numbered(4, "b"))
-    page = await lists.through(None, 100)
-    everything = named(page)
-    for place, after in enumerate(page.tokens, 1):
-        assert named(await lists.through(after, 100)) == everything[place:]
+async def test_a_walk_reads_one_part_alone():
+    lists = Lists(a=numbered(7, "a"), b=numbered(3, "b"))
+    assert await whole(lists, List("b")) == numbered(3, "b")
+    assert lists.reads == [("b", 0)]
 
 
-async def test_a_page_costs_one_call_and_goes_on_in_the_next_part_only_while_there_is_room():
-    lists = Lists(a=numbered(3, "a"), b=numbered(3, "b"), c=numbered(3, "c"))
-    page = await lists.through(None, 2)
-    assert (named(page), lists.reads) == (["a0", "a1"], [("a", 0, 2)])
-    lists.reads.clear()
-    page = await lists.through(page.tokens[-1], 3)
-    assert (named(page), page.more) == (["a2", "b0", "b1"], True)
-    assert lists.reads == [("a", 2, 3), ("b", 0, 2)]
+@pytest.mark.parametrize(
+    ("pages", "windows"),
+    [
+        (0, [1]),
+        (1, [1]),
+        (2, [1, 1]),
+        (4, [1, 1, 1, 1]),
+        (5, [1, 1, 1, 1, 2]),
+        (6, [1, 1, 1, 1, 2]),
+        (7, [1, 1, 1, 1, 2, 3]),
+        (10, [1, 1, 1, 1, 2, 3, 4]),
+        (19, [1, 1, 1, 1, 2, 3, 4, 6]),
+        (24, [1, 1, 1, 1, 2, 3, 4, 6, 8]),
+        (34, [1, 1, 1, 1, 2, 3, 4, 6, 8, 8]),
+    ],
+)
+async def test_a_list_is_read_in_windows_of_half_of_what_was_read_up_to_eight_pages(pages: int, windows: list[int]):
+    lists = Lists(only=numbered(pages * PAGE))
+    assert await whole(lists) == numbered(pages * PAGE)
+    assert lists.windows == windows, "nothing is read after the end was seen"
+    assert [position for _, position in lists.reads] == [PAGE * number for number in range(sum(windows))]
 
 
-async def test_a_part_read_to_its_end_is_not_asked_again():
-    lists = Lists(a=numbered(2, "a"), b=numbered(2, "b"))
-    page = await lists.through(None, 2)
-    lists.reads.clear()
-    assert named(await lists.through(page.tokens[-1], 2)) == ["b0", "b1"]
-    assert lists.reads == [("b", 0, 2)]
+async def test_a_list_that_was_read_before_is_read_abreast_and_no_further_than_it_went():
+    lists = Lists(only=numbered(20 * PAGE))
+    before = await walk.whole(lists, List("only"))
+    lists.windows.clear()
+    assert await walk.whole(lists, List("only"), last=before) is before
+    assert lists.windows == [1, 8, 8, 3]
 
 
-async def test_the_last_page_says_that_nothing_follows():
-    page = await Lists(a=numbered(2, "a"), b=[]).through(None, 5)
-    assert (named(page), page.more) == (["a0", "a1"], False)
+@pytest.mark.parametrize("pages", [1, 2, 5, 20])
+async def test_a_list_whose_tokens_only_its_pages_tell_is_read_page_by_page_to_its_end(pages: int):
+    lists = Lists(only=numbered(pages * PAGE))
+    lists.is_told_ahead = False
+    assert await whole(lists) == numbered(pages * PAGE)
+    assert lists.windows == [1] * pages
 
 
-async def test_empty_parts_and_no_parts_are_empty():
-    assert await Lists(a=[], b=[]).through(None, 5) == Page((), (), more=False)
-    assert await Lists().through(None, 5) == Page((), (), more=False)
+async def test_pages_that_come_in_another_order_are_put_in_theirs():
+    class Racing(Lists):
+        async def _together(self) -> None:
+            await asyncio.sleep(0.002 * (-len(self.reads) % 4))
+
+    assert await whole(Racing(only=numbered(50))) == numbered(50)
 
 
-async def test_unreadable_rows_of_all_parts_are_counted():
-    assert (await Lists(a=["x", UNREADABLE], b=[UNREADABLE, "y"]).through(None, 10)).dropped == 2
+async def test_a_first_page_that_was_just_read_is_not_read_again():
+    lists = Lists(only=numbered(4 * PAGE))
+    first = await lists.read(ONLY)
+    found = await walked(lists, ONLY, first=first)
+    assert (named(found.rows), found.pages[0]) == (numbered(4 * PAGE), first)
+    assert [position for _, position in lists.reads].count(0) == 1
 
 
-async def test_a_token_in_a_part_that_is_gone_is_rejected():
-    page = await Lists(a=["x"], b=["y"]).through(None, 1)
-    for remaining in (Lists(a=["x"]), Lists()):
-        with pytest.raises(Rejected):
-            await remaining.through(page.tokens[-1], 1)
+async def test_a_first_page_that_is_all_there_is_costs_no_call():
+    lists = Lists(only=numbered(2))
+    first = await lists.read(ONLY)
+    assert named((await walked(lists, ONLY, first=first)).rows) == numbered(2)
+    assert len(lists.reads) == 1
 
 
-@pytest.mark.parametrize("limit", [1, 2, 7])
-async def test_an_upstream_that_always_gives_its_first_page_is_met_once(limit: int):
-    lists = Lists(only=numbered(7))
-
-    async def read(part: str, start: Token, limit: int) -> Part:
-        lists.reads.append((part, start.position, limit))
-        return walk.page([row(id) for id in lists.parts[part][:limit]], start, more=True)
-
-    met: list[str] = []
-    after: str | None = None
-    while True:
-        assert len(lists.reads) < 20, "the walk does not end"
-        page = await walk.through(("only",), after, limit, read)
-        met += named(page)
-        if not page.tokens:
-            break
-        after = page.tokens[-1]
-    assert met == numbered(limit)
-    assert not page.more
-
-
-async def test_an_upstream_that_says_more_and_gives_nothing_breaks_the_contract_after_a_few_calls():
-    calls = 0
-
-    async def read(_: str, start: Token, __: int) -> Part:
-        nonlocal calls
-        calls += 1
-        return walk.page([], start, more=True)
-
-    with pytest.raises(ContractBroken):
-        await walk.through(("a", "b"), None, 5, read)
-    assert calls <= walk.EMPTY_PAGES + 1
-
-
-async def test_a_list_nobody_can_read_breaks_the_contract_after_a_few_calls():
-    lists = Lists(only=[UNREADABLE] * 1000)
-    with pytest.raises(ContractBroken):
-        await lists.through(None, 5)
-    assert len(lists.reads) <= walk.EMPTY_PAGES + 1
-
-
-async def test_an_upstream_that_gives_more_than_it_was_asked_for_does_not_break_the_limit():
-    lists = Lists(only=numbered(7))
-
-    async def read(part: str, start: Token, _: int) -> Part:
-        return walk.page([row(id) for id in lists.parts[part][start.position :]], start, more=False)
-
-    page = await walk.through(("only",), None, 3, read)
-    assert named(page) == numbered(3)
-    assert page.more
-    assert named(await walk.through(("only",), page.tokens[-1], 3, read)) == ["r3", "r4", "r5"]
-
-
-async def test_an_error_of_a_read_is_the_error_of_the_page():
-    async def read(_: str, __: Token, ___: int) -> Part:
-        raise UpstreamFault("broken")
+async def test_an_error_of_any_page_is_the_error_of_the_walk():
+    class Failing(Lists):
+        def ids(self, part: str, start: Token) -> Sequence[str]:
+            if start.position == 5 * PAGE:
+                raise UpstreamFault("broken")
+            return super().ids(part, start)
 
     with pytest.raises(UpstreamFault):
-        await walk.through(("a",), None, 5, read)
+        await whole(Failing(only=numbered(100)))
+    assert await whole(Failing(only=numbered(9))) == numbered(9)
+
+
+async def test_a_walk_given_up_gives_up_what_it_was_reading():
+    gone = 0
+
+    class Hanging(Lists):
+        async def _together(self) -> None:
+            nonlocal gone
+            if len(self.reads) > 6:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    gone += 1
+
+    lists = Hanging(only=numbered(100))
+    walking = asyncio.create_task(whole(lists))
+    await until(lambda: len(lists.reads) == 9)
+    walking.cancel()
+    await asyncio.wait([walking])
+    assert gone == 3
+
+
+# Lists without an end
+
+
+PAGES = {name: [f"{name}{number}" for number in range(PAGE)] for name in "ABC"}
+
+
+@pytest.mark.parametrize("is_told_ahead", [True, False])
+@pytest.mark.parametrize(
+    ("pages", "back_to"), [("A", 0), ("AB", 0), ("AB", 1), ("ABC", 0), ("ABC", 1), ("ABC", 2), ("AAB", 0)]
+)
+async def test_an_upstream_that_goes_round_in_a_circle_is_met_once(pages: str, back_to: int, is_told_ahead: bool):
+    lists = Circling([PAGES[name] for name in pages], back_to)
+    lists.is_told_ahead = is_told_ahead
+    met = await whole(lists)
+    assert met == [id for name in dict.fromkeys(pages) for id in PAGES[name]][: len(met)]
+    assert len(met) == PAGE * len(set(pages)) or pages == "AAB", "the same page twice in a row is taken for the end"
+    assert len(lists.reads) <= 7
+
+
+@pytest.mark.parametrize("is_told_ahead", [True, False])
+@pytest.mark.parametrize("page", [[], [UNREADABLE] * PAGE], ids=["empty", "unreadable"])
+async def test_pages_that_hold_nothing_and_never_end_break_the_contract_after_a_few(
+    page: list[str], is_told_ahead: bool
+):
+    for before in ([], [PAGES["A"]], [PAGES["A"], PAGES["B"]]):
+        lists = Circling([*before, page], len(before))
+        lists.is_told_ahead = is_told_ahead
+        with pytest.raises(ContractBroken):
+            await whole(lists)
+        assert len(lists.reads) <= len(before) + walk.EMPTY_PAGES + walk.ABREAST
+
+
+async def test_some_pages_that_hold_nothing_are_no_end():
+    nothing = [UNREADABLE] * PAGE
+    ids = [*PAGES["A"], *nothing * walk.EMPTY_PAGES, *PAGES["B"], *nothing * walk.EMPTY_PAGES, *PAGES["C"]]
+    found = await walked(Lists(only=ids), ONLY)
+    assert named(found.rows) == [id for page in PAGES.values() for id in page]
+    assert found.dropped == 2 * PAGE * walk.EMPTY_PAGES
+
+
+async def test_a_list_that_does_not_go_on_where_it_says_breaks_the_contract():
+    class Standing(Lists):
+        async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
+            await super().read(of, after=after)
+            return Page((row(f"r{len(self.reads)}"),), "[7]")
+
+    lists = Standing(only=[])
+    with pytest.raises(ContractBroken):
+        await whole(lists)
+    assert len(lists.reads) <= 3
+
+
+async def test_pages_that_bring_something_new_for_ever_end_at_the_bounds():
+    class Endless(Lists):
+        def ids(self, part: str, start: Token) -> Sequence[str]:
+            return [f"r{number}" for number in range(start.position, start.position + PAGE)]
+
+        def goes_on(self, part: str, start: Token) -> bool:
+            return True
+
+    lists = Endless(only=[])
+    with pytest.raises(Unsupported):
+        await walked(lists, ONLY, bounds=Bounds(30, 10**9))
+    assert len(lists.reads) <= 30 // PAGE + walk.ABREAST
+
+
+# Bounds
+
+
+@pytest.mark.parametrize("rows", [20, 21])
+async def test_a_list_longer_than_its_bound_of_rows_is_not_held(rows: int):
+    lists = Lists(only=numbered(21))
+    if rows == 21:
+        assert len((await walked(lists, ONLY, bounds=Bounds(rows, 10**9))).rows) == 21
+        return
+    with pytest.raises(Unsupported):
+        await walked(lists, ONLY, bounds=Bounds(rows, 10**9))
+
+
+async def test_a_list_longer_than_its_bound_of_bytes_is_not_held():
+    size_bytes = (await walked(Lists(only=numbered(21)), ONLY)).size_bytes
+    assert size_bytes > 21 * 5
+    assert await walked(Lists(only=numbered(21)), ONLY, bounds=Bounds(100, size_bytes))
+    with pytest.raises(Unsupported):
+        await walked(Lists(only=numbered(21)), ONLY, bounds=Bounds(100, size_bytes - 1))
+
+
+async def test_rows_that_come_twice_count_once_and_what_is_given_at_once_is_bounded_too():
+    pages = [Page((row("a"), row("b"))), Page((row("b"), row("c")))]
+    assert named(walk.gathered(pages, bounds=Bounds(3, 0)).rows) == ["a", "b", "c"]
+    with pytest.raises(Unsupported):
+        walk.gathered(pages, bounds=Bounds(2, 0))
+
+
+# What was read before
+
+
+async def test_what_has_not_changed_is_the_walk_before():
+    lists = Lists(only=numbered(40))
+    before = await walked(lists, ONLY)
+    assert await walked(lists, ONLY, last=before) is before
+
+
+Change = Callable[[Lists], None]
+
+
+def rename(lists: Lists) -> None:
+    lists.names["r20"] = "changed"
+
+
+def vanish(lists: Lists) -> None:
+    lists.lists["only"] = [id for id in lists.lists["only"] if id != "r20"]
+
+
+def appear(lists: Lists) -> None:
+    lists.lists["only"] = ["new", *lists.lists["only"]]
+
+
+def turn(lists: Lists) -> None:
+    lists.lists["only"] = lists.lists["only"][::-1]
+
+
+@pytest.mark.parametrize(("change", "anew"), [(rename, ["r20"]), (vanish, []), (appear, ["new"]), (turn, [])])
+async def test_a_row_that_has_not_changed_is_the_object_that_it_was(change: Change, anew: list[str]):
+    lists = Lists(only=numbered(40))
+    before = await walked(lists, ONLY)
+    change(lists)
+    after = await walked(lists, ONLY, last=before)
+    assert named(after.rows) == lists.lists["only"]
+    kept = {row.native_id: row for row in before.rows}
+    assert [row.native_id for row in after.rows if row is not kept.get(row.native_id)] == anew
+    assert after == await walked(lists, ONLY), "and all is as if it were read for the first time"
+
+
+async def test_pages_whose_bodies_are_the_same_are_the_pages_that_they_were():
+    lists = Lists(only=numbered(40))
+    before = await walked(lists, ONLY)
+    lists.names["r20"] = "changed"
+    after = await walked(lists, ONLY, last=before)
+    anew = [number for number, (new, old) in enumerate(zip(after.pages, before.pages, strict=True)) if new is not old]
+    assert anew == [20 // PAGE]
+
+
+def test_a_row_that_two_pages_hold_differently_is_taken_from_the_first_and_each_page_keeps_its_own():
+    first, second = Page((row("a", "before"),)), Page((row("a", "after"), row("b")))
+    both = walk.gathered([first, second])
+    assert both.rows == (row("a", "before"), row("b"))
+    later = walk.gathered([Page(()), both.pages[1]], last=both)
+    assert later.rows == (row("a", "after"), row("b"))
+
+
+async def test_pages_hold_the_objects_that_were_kept():
+    lists = Lists(only=numbered(40))
+    before = await walked(lists)
+    lists.lists["only"] = ["new", *numbered(40)]
+    after = await walked(lists, last=before)
+    held = {row.native_id: row for page in after.pages for row in page.connections}
+    assert all(held[row.native_id] is row for row in after.rows)
+
+
+def test_a_list_that_became_shorter_has_what_is_left():
+    rows = [row(id) for id in numbered(3)]
+    before = Walked((Page(tuple(rows[:2])), Page(tuple(rows[2:]))), tuple(rows))
+    after = walk.gathered(before.pages[:1], last=before)
+    assert named(after.rows) == ["r0", "r1"]
+    assert after.rows[0] is rows[0]
 
 
 # Finding
 
 
-async def find(
-    lists: Lists, *ids: str, limit: int = 100, complete: bool = True
-) -> dict[str, Connection | AdapterError]:
-    found = await walk.find(
-        ids, parts=tuple(lists.parts), limit=limit, read=lists.read, get=lists.get, list_is_complete=complete
-    )
-    return dict(found)
+async def find(lists: Lists, *ids: str, complete: bool = True) -> dict[str, Connection | AdapterError]:
+    parts = tuple(lists.lists)
+    return dict(await walk.find(ids, parts=parts, read=lists.read, get=lists.get, list_is_complete=complete))
 
 
 async def test_no_ids_cost_no_call():
@@ -311,8 +527,8 @@ async def test_as_few_ids_as_parts_are_asked_for_by_themselves():
 
 
 async def test_more_ids_than_parts_cost_one_list_page_of_each_part():
-    lists = Lists(a=numbered(50, "a"), b=numbered(50, "b"))
-    wanted = [*numbered(40, "a"), *numbered(40, "b")]
+    lists = Lists(a=numbered(PAGE, "a"), b=numbered(PAGE, "b"))
+    wanted = [*numbered(PAGE, "a"), *numbered(PAGE, "b")]
     assert list(await find(lists, *wanted)) == wanted
     assert (len(lists.reads), lists.gets) == (2, [])
 
@@ -325,7 +541,7 @@ async def test_ids_unknown_in_whole_lists_are_absent_and_cost_nothing_more():
 
 async def test_ids_not_met_in_a_list_that_goes_on_are_asked_for():
     lists = Lists(a=numbered(10))
-    assert set(await find(lists, "r0", "r9", "nobody", limit=5)) == {"r0", "r9"}
+    assert set(await find(lists, "r0", "r9", "nobody")) == {"r0", "r9"}
     assert (len(lists.reads), lists.gets) == (1, ["r9", "nobody"])
 
 
@@ -342,7 +558,7 @@ async def test_ids_missing_from_lists_that_leave_rows_out_are_asked_for():
 
 
 async def test_the_order_of_what_is_found_by_list_is_the_order_asked_for():
-    assert list(await find(Lists(a=numbered(5)), "r4", "r0", "r2")) == ["r4", "r0", "r2"]
+    assert list(await find(Lists(a=numbered(3)), "r2", "r0", "r1")) == ["r2", "r0", "r1"]
 
 
 async def test_an_error_of_one_id_stands_for_that_id_alone():
@@ -353,7 +569,7 @@ async def test_an_error_of_one_id_stands_for_that_id_alone():
             raise broken
         return row(id)
 
-    found = await walk.find(["a", "slow", "b"], parts=("x", "y", "z"), limit=5, read=Lists().read, get=get)
+    found = await walk.find(["a", "slow", "b"], parts=("x", "y", "z"), read=Lists().read, get=get)
     assert found == {"a": row("a"), "slow": broken, "b": row("b")}
 
 
@@ -370,8 +586,43 @@ async def test_ids_are_asked_for_at_the_same_time():
         return row(id)
 
     async with asyncio.timeout(5):
-        found = await walk.find(["a", "b", "c"], parts=("x", "y", "z"), limit=5, read=Lists().read, get=get)
+        found = await walk.find(["a", "b", "c"], parts=("x", "y", "z"), read=Lists().read, get=get)
     assert set(found) == {"a", "b", "c"}
+
+
+async def test_a_list_that_fails_costs_the_ids_that_no_other_holds_and_no_further_call():
+    lists = Lists(a=numbered(3, "a"), b=numbered(3, "b"))
+    broken = UpstreamFault("broken")
+
+    async def read(of: List) -> Page:
+        if of.part == "b":
+            raise broken
+        return await lists.read(of)
+
+    wanted = ["a0", "b1", "a2"]
+    found = await walk.find(wanted, parts=("a", "b"), read=read, get=lists.get)
+    assert found == {"a0": row("a0"), "b1": broken, "a2": row("a2")}
+    assert lists.gets == []
+
+
+async def test_an_id_is_known_in_either_case_and_an_answer_about_another_is_none():
+    async def get(id: str) -> Connection:
+        return row(id.lower() if id != "B" else "c")
+
+    assert await walk.get_one("A", get) == row("a")
+    with pytest.raises(ContractBroken) as raised:
+        await walk.get_one("B", get)
+    assert (raised.value.instance, raised.value.provider) == ("acme", "test")
+
+
+async def test_what_was_found_is_completed_and_what_failed_is_left():
+    broken, slow = TimedOut("no answer"), UpstreamFault("broken")
+
+    async def complete(rows: Sequence[Connection]) -> Completed:
+        return Completed(tuple(row(one.native_id, "completed") for one in rows), (slow,))
+
+    found = await walk.completed({"a": row("a"), "b": broken, "c": row("c")}, complete)
+    assert found == Found({"a": row("a", "completed"), "b": broken, "c": row("c", "completed")}, (slow,))
 
 
 # What only adds

@@ -73,9 +73,14 @@ async def tab(fleet: Fleet) -> AsyncGenerator[Tab]:
 
 
 async def test_an_example_is_run_and_shows_rows_of_all_providers_with_no_network_but_ours(tab: Tab, fleet: Fleet):
-    await tab.run("All connections")
-    for provider in ("AIRBYTE", "WORKIVA", "UNIFIED_TO"):
-        await tab.shows(f'"{provider}"')
+    async with tab.page.expect_response(
+        lambda response: "AllConnections" in (response.request.post_data or "")
+    ) as answer:
+        await tab.run("All connections")
+    nodes = (await (await answer.value).json())["data"]["connections"]["nodes"]
+    assert {node["provider"] for node in nodes} == {"AIRBYTE", "WORKIVA", "UNIFIED_TO"}
+    for node in nodes[:3]:  # the editor draws only the lines that are seen
+        await tab.shows(f'"{node["name"]}"')
     hosts = {urlsplit(request.url).netloc for request in tab.requests if not request.url.startswith(("data:", "blob:"))}
     assert hosts == {urlsplit(fleet.url).netloc}
     assert tab.complaints == []

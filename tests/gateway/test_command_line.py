@@ -83,8 +83,12 @@ async def test_check_prints_what_it_found_of_each_instance(fleet: Fleet, upstrea
     header, *rows = ended.out.splitlines()
     assert (ended.status, header.split()[:5]) == (0, ["instance", "provider", "reached", "authenticated", "rows"])
     assert [row.split()[0] for row in rows] == [AIRBYTE, WORKIVA, UNIFIED_TO]
-    assert all(" yes " in row and " 10 " in row for row in rows)
-    assert fleet.calls(AIRBYTE, "/connections/list") == 1
+    assert all(" yes " in row for row in rows)
+    counts = [row.partition(" yes  ")[2].split()[1:3] for row in rows]
+    assert counts == [["40", "0"], ["60", "0"], ["40", "0"]], "of one page of the first list"
+    assert [row.endswith("and more") for row in rows] == [True, False, True]
+    for instance, path in (AIRBYTE, "/connections/list"), (WORKIVA, "/connections"), (UNIFIED_TO, "/connection"):
+        assert fleet.calls(instance, path) == 1
 
 
 async def test_check_fails_where_an_instance_does_and_says_what_is_wrong(
@@ -99,7 +103,7 @@ async def test_check_fails_where_an_instance_does_and_says_what_is_wrong(
     assert "status 500" in rows[WORKIVA]
     assert "credentials" in rows[UNIFIED_TO]
     assert " NO " in rows[UNIFIED_TO]
-    assert " 10 " in rows[AIRBYTE]
+    assert " 40 " in rows[AIRBYTE]
     assert SECRET not in ended.out + ended.err
 
 
@@ -124,7 +128,7 @@ async def test_demo_prints_its_address_answers_there_and_ends_when_told(number: 
                 assert line, "it ended"
                 lines.append(line)
         url = lines[-1].removeprefix("GraphiQL: ").strip().removesuffix("/graphql")
-        query = "{ connections(first: 9) { nodes { provider } } }"
+        query = "{ connections(first: 100) { nodes { provider } } }"
         async with httpx.AsyncClient() as client:
             response = await client.post(f"{url}/graphql", json={"query": query})
             providers = {node["provider"] for node in response.json()["data"]["connections"]["nodes"]}

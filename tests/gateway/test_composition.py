@@ -149,8 +149,8 @@ HINTS: Mapping[str, Mapping[str, list[str]]] = {
     # the other subgraph has no field of an instance but its name, which is all that the key needs.
     "apollo": {
         "by id": [NODE_HINT] * 2,
-        "by its words": [INSTANCE_HINT] * 4 + [NODE_HINT] * 2,
-        "by both": [INSTANCE_HINT] * 4 + [NODE_HINT] * 2,
+        "by its words": [INSTANCE_HINT] * 5 + [NODE_HINT] * 2,
+        "by both": [INSTANCE_HINT] * 5 + [NODE_HINT] * 2,
     },
     "theguild": {"by id": [], "by its words": [], "by both": []},
 }
@@ -326,16 +326,16 @@ async def test_a_router_answers_across_both_subgraphs_in_the_fewest_calls(
         # Connections first: a page of the list, then their notes in one `_entities` of the other subgraph.
         fleet.forget()
         router.notes.queries.clear()
-        answered = await router.data("{ connections(first: 30) { nodes { name status nativeId notes { id text } } } }")
+        answered = await router.data("{ connections(first: 100) { nodes { name status nativeId notes { id text } } } }")
         found = {
             node["nativeId"]: [note["text"] for note in node["notes"]] for node in answered["connections"]["nodes"]
         }
         noted = {native_id for _, native_id in about}
-        assert len(found) == 30
-        assert len(found.keys() & noted) > 20  # Unified.to lists one environment after the other
+        assert len(found) == 100
+        assert len(found.keys() & noted) > 10
         assert found == {native_id: [f"About {native_id}"] if native_id in noted else [] for native_id in found}
         assert len(router.notes.queries) == 1
-        assert counted(fleet) == {AIRBYTE: 1, WORKIVA: 1, UNIFIED_TO: 1}
+        assert counted(fleet) == LISTS
 
 
 @pytest.mark.usefixtures("connections")

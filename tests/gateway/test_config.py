@@ -89,6 +89,19 @@ def test_only_instances_are_needed_and_the_rest_is_as_the_example_has_it():
     assert small.graphiql is True
 
 
+def test_the_inventory_is_taken_over():
+    keys = "{ max_age: 0, max_stale: 0.5, walk_timeout: 7, max_rows: 10, max_bytes: 2048 }"
+    read = parsed(SMALL + f"inventory: {keys}").inventory
+    assert (read.max_age, read.max_stale, read.walk_timeout, read.max_rows, read.max_bytes) == (0, 0.5, 7, 10, 2048)
+
+
+def test_explanations_are_for_viewers_unless_told_otherwise():
+    assert parsed(SMALL).auth.explain == "viewers"
+    for who in ("off", "viewers", "everyone"):
+        assert parsed(SMALL + f"auth: {{ explain: {who} }}").auth.explain == who
+        assert parsed(SMALL + f"auth: {{ explain: '{who}' }}").auth.explain == who
+
+
 def test_limits_are_taken_over():
     read = parsed(SMALL + "limits: { first: 7, request_timeout: 0.5 }")
     assert (read.limits.first, read.limits.request_timeout, read.limits.depth) == (7, 0.5, 12)
@@ -212,6 +225,12 @@ def test_an_unknown_key_is_refused_by_its_name(text: str, key: str):
         (SMALL + f"limits: {{ depth: {SECRET} }}", "limits.depth"),
         (SMALL + "limits: { request_timeout: 0 }", "limits.request_timeout"),
         (SMALL + "inventory: { max_age: -1 }", "inventory.max_age"),
+        (SMALL + "inventory: { max_stale: -1 }", "inventory.max_stale"),
+        (SMALL + "inventory: { walk_timeout: 0 }", "inventory.walk_timeout"),
+        (SMALL + "inventory: { max_rows: 0 }", "inventory.max_rows"),
+        (SMALL + "inventory: { max_bytes: 1023 }", "inventory.max_bytes"),
+        (SMALL + f"auth: {{ explain: {SECRET} }}", "auth.explain"),
+        (SMALL + "auth: { explain: on }", "auth.explain"),
         (SMALL + f"graphiql: {SECRET}", "graphiql"),
         (f"instances: {SECRET}", "instances"),
         ("instances: {}", "instances"),

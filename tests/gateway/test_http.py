@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+import functools
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -13,12 +14,14 @@ from starlette.applications import Starlette
 from adapters import ids
 from adapters.airbyte.demo import connection_id
 from adapters.imitation import Knobs, serve
-from adapters.port import Fields, Found, Page
+from adapters.port import Fields, Filter, Found, List, Narrowing, Order, Page, Planned, Work
 from adapters.transport import Transport
+from adapters.walk import BOUNDLESS
 from gateway import app
 from gateway.context import Context
 from gateway.execution.engine import Engine
 from gateway.instances import Instance
+from gateway.inventory import Ages, Inventory
 from gateway.protection.identity import Keys
 from gateway.protection.limits import Limits
 from gateway.routes import Endpoint
@@ -379,8 +382,20 @@ class Toy:
     def transport(self) -> Transport:
         raise RuntimeError(f"the secret is {self._wrong}")
 
-    async def page(self, *, after: str | None, limit: int) -> Page:
+    async def parts(self) -> Sequence[str]:
         raise RuntimeError(f"the secret is {self._wrong}")
+
+    def narrow(self, where: Filter) -> Narrowing:
+        return Narrowing()
+
+    def sorts(self, order: Order) -> bool:
+        return False
+
+    async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
+        raise RuntimeError(f"the secret is {self._wrong}")
+
+    def ahead(self, token: str, pages: int) -> str | None:
+        return None
 
     async def complete(self, *_: object, **__: object) -> Any:
         raise RuntimeError(f"the secret is {self._wrong}")
@@ -391,13 +406,17 @@ class Toy:
     async def runs(self, *_: object, **__: object) -> Any:
         raise RuntimeError(f"the secret is {self._wrong}")
 
+    def plan(self, work: Work) -> Sequence[Planned]:
+        return ()
+
 
 @contextlib.asynccontextmanager
 async def gateway_with(instances: Mapping[str, Instance]) -> AsyncGenerator[str]:
     """A gateway over adapters that were not made from settings."""
     limits = Limits()
-    engine = Engine(app.schema(), limits, lambda: Context(instances, max_first=limits.first))
-    toy = Starlette(routes=Endpoint(engine, limits, Keys({}), show_graphiql=False).routes())
+    inventory = Inventory(Ages(max_age=0, max_stale=0, walk_timeout=5), BOUNDLESS)
+    engine = Engine(app.schema(), limits, functools.partial(Context, instances, inventory, max_first=limits.first))
+    toy = Starlette(routes=Endpoint(engine, limits, Keys({}), explains="off", show_graphiql=False).routes())
     async with serve(toy) as url:
         yield url
 

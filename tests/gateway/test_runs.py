@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from adapters import ids
 from adapters.airbyte.demo import connection_id
-from adapters.imitation import Knobs
+from adapters.imitation import Knobs, native_id
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet
 
 RUNS = """
@@ -20,6 +21,18 @@ query Runs($instance: String!, $nativeId: ID!, $first: Int! = 10, $after: String
   }
 }
 """
+MIXED = """
+query ($ids: [ID!]) { connections(filter: { ids: $ids }) { nodes { provider runs { totalCount } } } }
+"""
+MIXED_IDS = [
+    ids.encode(instance, id)
+    for number in (0, 1)
+    for instance, id in (
+        (AIRBYTE, connection_id(number)),
+        (WORKIVA, native_id("workiva", number)),
+        (UNIFIED_TO, native_id("unified_to", number)[:24]),
+    )
+]
 FIRST = {"instance": AIRBYTE, "nativeId": connection_id(0)}
 
 
@@ -101,11 +114,12 @@ async def test_a_cursor_of_another_list_is_the_clients_mistake(fleet: Fleet):
 
 async def test_runs_that_cannot_be_read_cost_themselves_alone(fleet: Fleet):
     fleet.servers[AIRBYTE].knobs = Knobs(status=500, only="/jobs/list")
-    answered = await fleet.ask("{ connections(first: 4) { nodes { nativeId runs { totalCount } } } }")
+    answered = await fleet.ask(MIXED, {"ids": MIXED_IDS})
     nodes = answered["data"]["connections"]["nodes"]
-    assert len(nodes) == 4
+    of_airbyte = [place for place, node in enumerate(nodes) if node["provider"] == "AIRBYTE"]
+    assert 0 < len(of_airbyte) < len(nodes) == 6
     assert {error["extensions"]["code"] for error in answered["errors"]} == {"UPSTREAM_UNAVAILABLE"}
-    assert [error["path"] for error in answered["errors"]] == [
-        ["connections", "nodes", 0, "runs"],
-        ["connections", "nodes", 3, "runs"],
+    assert sorted(error["path"] for error in answered["errors"]) == [
+        ["connections", "nodes", place, "runs"] for place in of_airbyte
     ]
+    assert all(node["runs"] for node in nodes if node["provider"] == "WORKIVA")

@@ -1,12 +1,15 @@
 """Scalars of our own, as variables bring them."""
 
+import datetime as dt
 from typing import Any
 
 import pytest
+from graphql import GraphQLError
 
 from gateway.schema.scalars import SCALARS, BigInt
 
 BIG_INT: Any = SCALARS[BigInt]
+MOMENT: Any = SCALARS[dt.datetime]
 
 
 @pytest.mark.parametrize(
@@ -18,9 +21,25 @@ def test_a_big_int_is_a_whole_number_or_a_text_of_its_digits(sent: object, meant
 
 @pytest.mark.parametrize("sent", [1.5, True, None, "", "-", "--1", "1.0", "1e3", "٣", "0x10", " 1", [], "9" * 41])
 def test_anything_else_is_none(sent: object):
-    with pytest.raises(ValueError, match="BigInt"):
+    with pytest.raises(GraphQLError, match="BigInt"):
         BIG_INT.parse_value(sent)
 
 
 def test_it_leaves_as_a_text():
     assert BIG_INT.serialize(2**63) == "9223372036854775808"
+
+
+@pytest.mark.parametrize(
+    "sent", ["2026-05-01T12:00:00Z", "2026-05-01T14:00:00+02:00", "2026-05-01T12:00:00.000+00:00", "20260501T120000Z"]
+)
+def test_a_moment_is_one_wherever_it_is_told(sent: str):
+    assert MOMENT.parse_value(sent) == dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    "sent", ["", "now", "2026-05-01", "2026-05-01T12:00:00", "2026-13-01T00:00:00Z", "99999-01-01T00:00:00Z", 7, None]
+)
+def test_what_is_no_moment_or_one_of_many_is_refused(sent: object):
+    with pytest.raises(GraphQLError, match="DateTime") as refused:
+        MOMENT.parse_value(sent)
+    assert refused.value.extensions == {"code": "BAD_USER_INPUT"}

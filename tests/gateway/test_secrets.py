@@ -25,11 +25,11 @@ from adapters import ids
 from adapters.airbyte import demo as airbyte
 from adapters.errors import AdapterError
 from adapters.imitation import ImitationServer, Knobs, serve
+from adapters.port import List
 from adapters.unified_to import demo as unified_to
 from adapters.workiva import demo as workiva
 from gateway import app, config, observability
 from gateway.schema.providers import PROVIDERS
-from tests.adapters.contract import paged
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet
 
 PLANTED = "planted-secret"
@@ -95,7 +95,8 @@ async def serving(servers: Mapping[str, ImitationServer]) -> AsyncGenerator[conf
             for name, server in servers.items()
         }
         auth = {"mode": "api_key", "keys": {"tests": API_KEY}}
-        yield config.settings({"instances": instances, "auth": auth, "limits": LIMITS}, PROVIDERS)
+        sections = {"auth": auth, "limits": LIMITS, "inventory": {"max_age": 0}}
+        yield config.settings({"instances": instances, **sections}, PROVIDERS)
 
 
 @pytest.fixture
@@ -164,7 +165,8 @@ SCHEMA = app.schema()._schema
 ROW = everything(SCHEMA.type_map["Connection"], SCHEMA)
 PAGE = everything(SCHEMA.type_map["ConnectionConnection"], SCHEMA)
 INSTANCE = everything(SCHEMA.type_map["Instance"], SCHEMA)
-LIST = f"query ($first: Int) {{ connections(first: $first) {PAGE} instances {INSTANCE} }}"
+FACETS = everything(SCHEMA.type_map["ConnectionFacets"], SCHEMA)
+LIST = f"query ($first: Int) {{ connections(first: $first) {PAGE} connectionFacets {FACETS} instances {INSTANCE} }}"
 ENTITIES = f"query ($of: [_Any!]!) {{ _entities(representations: $of) {{ ... on Connection {ROW} }} }}"
 NODES = f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ id ... on Connection {ROW} }} }}"
 
@@ -246,12 +248,14 @@ async def test_nothing_prints_a_secret(servers: Mapping[str, ImitationServer]):
         shown = [repr(settings), str(settings), repr(instances), repr(vars(app.create(settings).state))]
         fields = frozenset({"name", "source.name", "source.icon", "AirbyteConnection.operations"})
         for instance in instances.values():
-            page = await paged(instance.adapter, after=None, limit=100, fields=fields)
-            shown += map(repr, page.connections)
+            (part, *_) = await instance.adapter.parts()
+            page = await instance.adapter.read(List(part))
+            completed = await instance.adapter.complete(page.connections, fields)
+            shown += map(repr, (page, *completed.connections))
             shown += [repr(vars(instance.adapter)), repr(vars(instance.adapter.transport))]
             servers[instance.name].knobs = Knobs(status=500)
             try:
-                await paged(instance.adapter, after=None, limit=100, fields=fields)
+                await instance.adapter.read(List(part))
             except AdapterError as error:
                 shown += [repr(error), str(error), repr(vars(error)), "".join(traceback.format_exception(error))]
     assert len(shown) > 100

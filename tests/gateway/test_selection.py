@@ -1,6 +1,7 @@
 """Looking ahead: the field paths that an adapter is told, however a query spells its selection."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,11 +9,13 @@ import pytest
 from adapters import ids
 from adapters.airbyte.demo import connection_id
 from adapters.model import Connection, ConnectionStatus, ReasonCode, StatusReason
-from adapters.port import Completed, Fields, Found, Page
+from adapters.port import Completed, Fields, Filter, Found, List, Narrowing, Order, Page, Planned, Work
+from adapters.walk import BOUNDLESS
 from gateway import app
 from gateway.context import Context
 from gateway.execution.engine import Engine, Outcome
 from gateway.instances import Instance
+from gateway.inventory import Ages, Inventory
 from gateway.protection.body import Operation
 from gateway.protection.limits import Limits
 from gateway.schema.providers import PROVIDERS
@@ -39,8 +42,20 @@ class Listening:
     def __init__(self) -> None:
         self.wanted: list[Fields] = []
 
-    async def page(self, *, after: str | None, limit: int) -> Page:
-        return Page((ONLY,), ("1",), more=False)
+    async def parts(self) -> Sequence[str]:
+        return ("",)
+
+    def narrow(self, where: Filter) -> Narrowing:
+        return Narrowing()
+
+    def sorts(self, order: Order) -> bool:
+        return False
+
+    async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
+        return Page((ONLY,))
+
+    def ahead(self, token: str, pages: int) -> str | None:
+        return None
 
     async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
         self.wanted.append(fields)
@@ -53,12 +68,16 @@ class Listening:
     async def runs(self, *_: object, **__: object) -> Any:
         raise NotImplementedError
 
+    def plan(self, work: Work) -> Sequence[Planned]:
+        return ()
+
 
 async def outcome(query: str, **variables: Any) -> tuple[Outcome, list[Fields]]:
     adapter = Listening()
     limits = Limits(tokens=5000, cost=10**15)
     instances = {"a": Instance("a", PROVIDERS["airbyte"], adapter)}
-    engine = Engine(app.schema(), limits, lambda: Context(instances, max_first=limits.first))
+    inventory = Inventory(Ages(max_age=0, max_stale=0, walk_timeout=5), BOUNDLESS)
+    engine = Engine(app.schema(), limits, partial(Context, instances, inventory, max_first=limits.first))
     return await engine.run(Operation(query, variables)), adapter.wanted
 
 
@@ -178,13 +197,22 @@ async def test_a_variable_sent_as_null_where_none_may_be_is_the_clients_mistake(
     assert wanted == []
 
 
+async def of_page(selection: str) -> list[Fields]:
+    """What was wanted of the rows of a list: first of all of them, to sort them, then of those in the page."""
+    answered, wanted = await outcome(f"{{ connections {{ {selection} }} }}")
+    assert not answered.errors
+    return wanted
+
+
 async def test_a_page_is_told_what_is_wanted_of_edges_and_nodes_together():
-    query = "{ connections { edges { cursor node { name } } nodes { source { icon } } pageInfo { endCursor } } }"
-    assert await paths(query) == {"name", "source", "source.icon"}
+    listed, shown = await of_page("edges { cursor node { name } } nodes { source { icon } } pageInfo { endCursor }")
+    assert shown == {"name", "source", "source.icon"}
+    assert listed == {"name", "source.icon"}
 
 
-async def test_a_page_without_connections_in_it_wants_nothing():
-    assert await paths("{ connections { pageInfo { hasNextPage } sources { rowCount instance { name } } } }") == set()
+async def test_a_page_without_connections_in_it_wants_no_more_than_sorting_takes():
+    wanted = await of_page("pageInfo { hasNextPage } sources { rowCount instance { name } }")
+    assert wanted == [{"name"}, set()]
 
 
 async def test_runs_are_a_field_of_their_own_and_their_fields_no_ones_else():

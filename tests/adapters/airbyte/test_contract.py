@@ -12,17 +12,24 @@ class AirbyteContract(AdapterContract):
     list_path, rows_in, id_name = "/web_backend/connections/list", "connections", "connectionId"
     secrets = (PLANTED, CLIENT_SECRET)
     calls_for_many = 2  # a list for each workspace
-    one_part = {"workspaces": [workspace_id("Data platform")]}
+    parted_by = "workspace_id"
+    several = {"size": 150, "page_cap": 20}
+    short_pages_end = False
+    follows_rows = True
+    collates = True
 
     def full_row(self, imitation: Any, number: int) -> Any:
         return imitation.read(number)
 
+    def a_part(self) -> str:
+        return workspace_id("Data platform")
+
 
 class TestTheGenerationThatDumps(AirbyteContract):
-    def imitation(self) -> AirbyteImitation:
-        return AirbyteImitation(clock=lambda: NOW, generation="dump", login="basic")
+    def imitation(self, **options: Any) -> AirbyteImitation:
+        return AirbyteImitation(clock=lambda: NOW, generation="dump", login="basic", **options)
 
 
 class TestTheGenerationThatPages(AirbyteContract):
-    def imitation(self) -> AirbyteImitation:
-        return AirbyteImitation(clock=lambda: NOW, generation="cursor", login="token", token_lasts_s=86_400)
+    def imitation(self, **options: Any) -> AirbyteImitation:
+        return AirbyteImitation(clock=lambda: NOW, generation="cursor", login="token", token_lasts_s=86_400, **options)

@@ -9,14 +9,26 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from adapters import errors
+from adapters import errors, walk
 from adapters.airbyte import PROVIDER
 from adapters.airbyte.demo import WORKSPACES, AirbyteImitation, connection_id, workspace_id
 from adapters.airbyte.details import FULL_RECORD
 from adapters.imitation import ImitationServer, Knobs
 from adapters.model import Connection
-from adapters.port import LIST_FIELDS
-from tests.adapters.contract import NOW, Contracted, Refusing, Rewritten, native_ids, over, paged, settings_of, walked
+from adapters.port import LIST_FIELDS, Filter, List, Order, OrderField
+from tests.adapters.contract import (
+    NOW,
+    Contracted,
+    Refusing,
+    Rewritten,
+    listed,
+    native_ids,
+    over,
+    paged,
+    plainly,
+    settings_of,
+    walked,
+)
 
 GENERATIONS = pytest.mark.parametrize("generation", ["dump", "cursor"])
 FIRST, SECOND = (workspace_id(name) for name in WORKSPACES)
@@ -38,20 +50,20 @@ def calls(contracted: Contracted) -> dict[str, int]:
 
 async def test_without_configured_workspaces_all_are_discovered_once():
     async with over(PROVIDER, airbyte()) as contracted:
-        assert len(await walked(contracted.adapter, 100)) == 60
+        assert len(await listed(contracted.adapter)) == 60
         assert calls(contracted) == {"workspaces/list": 1, "web_backend/connections/list": 2}
-        await walked(contracted.adapter, 100)
+        await listed(contracted.adapter)
         assert calls(contracted) == {"web_backend/connections/list": 2}
 
 
 async def test_configured_workspaces_are_read_in_their_order_and_no_others():
     async with over(PROVIDER, airbyte(), workspaces=[SECOND]) as contracted:
-        connections = await walked(contracted.adapter, 7)
+        connections = await listed(contracted.adapter)
         assert {connection.workspace_id for connection in connections} == {SECOND}
         assert len(connections) == 20
         assert "workspaces/list" not in calls(contracted)
     async with over(PROVIDER, airbyte(), workspaces=[SECOND, FIRST]) as contracted:
-        met = [connection.workspace_id for connection in await walked(contracted.adapter, 7)]
+        met = [connection.workspace_id for connection in await listed(contracted.adapter)]
         assert met == [SECOND] * 20 + [FIRST] * 40
 
 
@@ -60,12 +72,12 @@ async def test_a_workspace_deleted_after_it_was_discovered_costs_nobody_else_a_r
     imitation = airbyte(generation)
     whole = imitation.app
     async with over(PROVIDER, imitation) as contracted:
-        assert len(await walked(contracted.adapter, 100)) == 60
+        assert len(await listed(contracted.adapter)) == 60
         calls(contracted)
         imitation.app = Refusing(Rewritten(whole, "/workspaces/list", _without_second), SECOND, 404)
-        assert {row.workspace_id for row in await walked(contracted.adapter, 100)} == {FIRST}
+        assert {row.workspace_id for row in await listed(contracted.adapter)} == {FIRST}
         assert calls(contracted) == {"workspaces/list": 1, "web_backend/connections/list": 2}
-        assert len(await walked(contracted.adapter, 100)) == 40
+        assert len(await listed(contracted.adapter)) == 40
         assert calls(contracted) == {"web_backend/connections/list": 1}
 
 
@@ -80,15 +92,15 @@ async def test_a_workspace_that_is_there_and_not_found_is_an_error(generation: s
     imitation.app = Refusing(imitation.app, SECOND, 404)
     async with over(PROVIDER, imitation, workspaces=configured) as contracted:
         with pytest.raises(errors.NotFound):
-            await walked(contracted.adapter, 100)
+            await listed(contracted.adapter)
 
 
 async def test_no_workspaces_are_no_connections():
     imitation = airbyte()
     imitation.knobs = Knobs(body='{"workspaces": []}', only="/workspaces/list")
     async with over(PROVIDER, imitation) as contracted:
-        page = await contracted.adapter.page(after=None, limit=5)
-        assert (page.connections, page.more) == ((), False)
+        assert list(await contracted.adapter.parts()) == []
+        assert await listed(contracted.adapter) == []
 
 
 @pytest.mark.parametrize("workspaces", [["a", "a"], [""]])
@@ -123,34 +135,74 @@ async def test_a_workspace_that_fails_costs_the_ids_that_no_other_holds(generati
 # Paging
 
 
-@pytest.mark.parametrize("sizes", [1, 7, 25, 100])
-async def test_nobody_sees_only_the_twenty_rows_that_the_later_generation_gives_unasked(sizes: int):
+async def test_nobody_sees_only_the_twenty_rows_that_the_later_generation_gives_unasked():
     async with over(PROVIDER, airbyte("cursor", size=130)) as contracted:
-        assert len(await walked(contracted.adapter, sizes)) == 130
+        assert len(await listed(contracted.adapter)) == 130
+        assert calls(contracted) == {"workspaces/list": 1, "web_backend/connections/list": 2}
 
 
-@GENERATIONS
-@pytest.mark.parametrize("limit", [1, 3, 25])
-async def test_a_walk_goes_on_when_the_row_it_stood_on_is_deleted(generation: str, limit: int):
-    imitation = airbyte(generation)
-    async with over(PROVIDER, imitation) as contracted:
-        before = native_ids(await walked(contracted.adapter, 100))
-        first = await contracted.adapter.page(after=None, limit=limit)
-        gone = native_ids(first.connections)[-1]
+async def test_the_earlier_generation_gives_a_workspace_of_any_size_in_one_page():
+    async with over(PROVIDER, airbyte("dump", size=3000)) as contracted:
+        assert len(await listed(contracted.adapter)) == 3000
+        assert calls(contracted) == {"workspaces/list": 1, "web_backend/connections/list": 2}
+
+
+async def test_a_page_of_the_later_generation_has_five_hundred_rows_and_names_the_last_as_its_cursor():
+    async with over(PROVIDER, airbyte("cursor", size=1800), workspaces=[FIRST]) as contracted:
+        pages = await plainly(contracted.adapter, List(FIRST))
+        assert [len(page.connections) for page in pages] == [500, 500, 200]
+        bodies = [asked.json() for asked in contracted.imitation.journal.asked]
+    assert [body["pageSize"] for body in bodies] == [500] * 3
+    ends = [page.connections[-1].native_id for page in pages[:-1]]
+    assert [body.get("cursor") for body in bodies] == [None, *ends]
+
+
+@pytest.mark.parametrize("cap", [1, 3, 11, None])
+@pytest.mark.parametrize("standing", [0, 1, 2])
+async def test_a_walk_goes_on_when_the_row_it_stood_on_is_deleted(cap: int | None, standing: int):
+    imitation = airbyte("cursor", page_cap=cap, size=60 if cap else 3000)
+    async with over(PROVIDER, imitation, workspaces=[FIRST]) as contracted:
+        pages = await plainly(contracted.adapter, List(FIRST))
+        gone = pages[standing].connections[-1].native_id
         imitation.deleted.add(gone)
-        rest = native_ids(await walked(contracted.adapter, limit, after=first.tokens[-1]))
-    assert native_ids(first.connections) + rest == before
+        following = await contracted.adapter.read(List(FIRST), after=pages[standing].next)
+        assert following.connections[:1] == pages[standing + 1].connections[:1]
+        after = await contracted.adapter.read(List(FIRST), after=following.next)
+        assert set(native_ids(following.connections)).isdisjoint(native_ids(after.connections))
 
 
-@GENERATIONS
-async def test_rows_deleted_elsewhere_are_missed_by_nobody_and_bring_none_twice(generation: str):
-    imitation = airbyte(generation)
-    async with over(PROVIDER, imitation) as contracted:
-        before = native_ids(await walked(contracted.adapter, 100))
-        first = await contracted.adapter.page(after=None, limit=10)
-        imitation.deleted |= {before[2], before[20]}
-        rest = native_ids(await walked(contracted.adapter, 10, after=first.tokens[-1]))
-    assert rest == [id for id in before[10:] if id != before[20]]
+async def test_a_row_that_a_walk_stood_on_and_is_gone_costs_a_call_by_cursor_and_one_that_counts():
+    imitation = airbyte("cursor", size=3000)
+    async with over(PROVIDER, imitation, workspaces=[FIRST]) as contracted:
+        pages = await plainly(contracted.adapter, List(FIRST))
+        imitation.deleted.add(pages[2].connections[-1].native_id)
+        imitation.journal.clear()
+        await contracted.adapter.read(List(FIRST), after=pages[2].next)
+        bodies = [asked.json() for asked in imitation.journal.asked]
+    assert [(body["pageSize"], body.get("cursor")) for body in bodies] == [
+        (500, pages[2].connections[-1].native_id),
+        (1999, None),
+    ]
+
+
+@pytest.mark.parametrize("position", [10**6, 2**62, 10**30])
+async def test_a_token_that_somebody_made_up_never_asks_for_a_page_of_any_length(position: int):
+    made_up = str(walk.Token(position, "00000000-0000-0000-0000-000000000000"))
+    async with over(PROVIDER, airbyte("cursor"), workspaces=[FIRST]) as contracted:
+        page = await contracted.adapter.read(List(FIRST), after=made_up)
+        bodies = [asked.json() for asked in contracted.imitation.journal.asked]
+    assert (page.connections, page.next) == ((), None)
+    assert max(body["pageSize"] for body in bodies) <= 10_000
+
+
+async def test_rows_deleted_elsewhere_are_missed_by_nobody_and_bring_none_twice():
+    imitation = airbyte("cursor", page_cap=10)
+    async with over(PROVIDER, imitation, workspaces=[FIRST]) as contracted:
+        before = native_ids(await listed(contracted.adapter))
+        first = await contracted.adapter.read(List(FIRST))
+        imitation.deleted |= {before[2], before[12]}
+        following = await contracted.adapter.read(List(FIRST), after=first.next)
+    assert native_ids(following.connections) == [id for id in before[10:21] if id != before[12]]
 
 
 async def test_a_server_that_gives_fewer_rows_than_it_says_is_walked_to_its_end():
@@ -162,18 +214,18 @@ async def test_a_server_that_gives_fewer_rows_than_it_says_is_walked_to_its_end(
 
     imitation.app = Rewritten(imitation.app, "/connections/list", capped)
     async with over(PROVIDER, imitation) as contracted:
-        assert len(set(native_ids(await walked(contracted.adapter, 100)))) == 60
+        assert len(set(native_ids(await listed(contracted.adapter)))) == 60
 
 
 async def test_a_server_that_refuses_to_hear_of_paging_is_asked_without():
     imitation = airbyte()
     imitation.app = _Strict(imitation)
     async with over(PROVIDER, imitation, retries=0) as contracted:
-        assert len(await walked(contracted.adapter, 7)) == 60
+        assert len(await listed(contracted.adapter)) == 60
         calls(contracted)
-        await walked(contracted.adapter, 100)
+        await listed(contracted.adapter)
         assert calls(contracted) == {"web_backend/connections/list": 2}, "it was asked only once"
-        page = await paged(contracted.adapter, after=None, limit=5, fields=frozenset({"source.version"}))
+        page = await paged(contracted.adapter, limit=5, fields=frozenset({"source.version"}))
         assert page.failures == ()
         assert page.connections[0].source is not None
         assert page.connections[0].source.version == "2.1.0"
@@ -183,9 +235,9 @@ async def test_a_server_updated_meanwhile_is_paged_from_then_on():
     imitation = airbyte()
     strict, imitation.app = imitation.app, _Strict(imitation)
     async with over(PROVIDER, imitation, retries=0) as contracted:
-        assert len(await walked(contracted.adapter, 100)) == 60
+        assert len(await listed(contracted.adapter)) == 60
         imitation.generation, imitation.app = "cursor", strict
-        assert len(await walked(contracted.adapter, 100)) == 60
+        assert len(await listed(contracted.adapter)) == 60
 
 
 class _Strict:
@@ -206,6 +258,78 @@ class _Strict:
             await self._app(scope, again, send)
 
 
+# Orders and filters
+
+
+SIDE = {"connectionName": "NAME", "sourceName": "SOURCE", "destinationName": "DESTINATION", "lastSync": "LAST_RUN_AT"}
+
+
+@pytest.mark.parametrize(("word", "field"), SIDE.items())
+async def test_an_order_is_asked_for_by_the_upstream_s_own_word_on_every_page(word: str, field: str):
+    async with over(PROVIDER, airbyte("cursor", page_cap=30), workspaces=[FIRST]) as contracted:
+        for is_descending, way in ((False, "asc"), (True, "desc")):
+            contracted.imitation.journal.clear()
+            await plainly(contracted.adapter, List(FIRST, order=Order(OrderField(field), is_descending)))
+            asked = [asked.json()["sortKey"] for asked in contracted.imitation.journal.asked]
+            assert asked == [f"{word}_{way}"] * 2
+
+
+async def test_sources_destinations_and_what_is_enabled_are_asked_for_of_every_workspace():
+    where = Filter(source_id=("a", "b"), destination_id=("c",), enabled=True, workspace_id=(SECOND,), status=())
+    async with over(PROVIDER, airbyte("cursor")) as contracted:
+        narrowing = contracted.adapter.narrow(where)
+        await contracted.adapter.read(List(SECOND, narrowing.asked))
+        (asked,) = contracted.imitation.journal.asked
+    assert narrowing.parts == {SECOND}
+    assert narrowing.conditions == {"source_id", "destination_id", "enabled", "workspace_id"}
+    assert asked.json() == {
+        "workspaceId": SECOND,
+        "pageSize": 500,
+        "sourceId": ["a", "b"],
+        "destinationId": ["c"],
+        "filters": {"states": ["active"]},
+    }
+
+
+async def test_what_is_switched_off_is_sought_here_because_upstream_it_has_several_words():
+    async with over(PROVIDER, airbyte()) as contracted:
+        assert contracted.adapter.narrow(Filter(enabled=False)).conditions == set()
+
+
+async def test_a_server_that_refuses_to_hear_of_states_says_so_and_gives_the_whole_list():
+    imitation = airbyte()
+    imitation.app = _Strict(imitation)
+    async with over(PROVIDER, imitation, retries=0) as contracted:
+        narrowing = contracted.adapter.narrow(Filter(enabled=True))
+        with pytest.raises(errors.Rejected):
+            await contracted.adapter.read(List(FIRST, narrowing.asked))
+        page = await contracted.adapter.read(List(FIRST))
+    assert len(page.connections) == 40
+
+
+# Reading again
+
+
+@GENERATIONS
+async def test_rows_are_made_anew_when_the_name_of_their_workspace_became_known(generation: str):
+    async with over(PROVIDER, airbyte(generation), workspaces=[FIRST]) as contracted:
+        nameless = await contracted.adapter.read(List(FIRST))
+        assert {row.workspace_name for row in nameless.connections} == {None}
+        assert await contracted.adapter.read(List(FIRST), last=nameless) is nameless
+        await contracted.adapter.complete(nameless.connections, frozenset({"workspace_name"}))
+        named = await contracted.adapter.read(List(FIRST), last=nameless)
+        assert {row.workspace_name for row in named.connections} == {"Data platform"}
+        assert await contracted.adapter.read(List(FIRST), last=named) is named
+
+
+async def test_a_record_read_by_id_has_the_name_of_its_workspace_as_soon_as_it_is_known():
+    async with over(PROVIDER, airbyte()) as contracted:
+        await contracted.adapter.parts()
+        found = (await contracted.adapter.get_many({connection_id(0): LIST_FIELDS})).by_id[connection_id(0)]
+    assert isinstance(found, Connection)
+    assert found.workspace_name == "Data platform"
+
+
 # Full records
 
 
@@ -213,22 +337,22 @@ class _Strict:
 async def test_a_page_of_list_fields_makes_no_full_reads(generation: str):
     async with over(PROVIDER, airbyte(generation)) as contracted:
         fields = frozenset({"name", "status", "source.name", "schedule.human_text", "AirbyteConnection.raw_status"})
-        await paged(contracted.adapter, after=None, limit=10, fields=fields)
+        await paged(contracted.adapter, limit=10, fields=fields)
         assert calls(contracted) == {"workspaces/list": 1, "web_backend/connections/list": 1}
 
 
 @pytest.mark.parametrize("path", FULL_RECORD)
 async def test_a_field_of_the_full_record_costs_a_read_for_each_row(path: str):
     async with over(PROVIDER, airbyte()) as contracted:
-        page = await paged(contracted.adapter, after=None, limit=3, fields=frozenset({path}))
+        page = await paged(contracted.adapter, limit=3, fields=frozenset({path}))
         assert calls(contracted)["web_backend/connections/get"] == 3
         assert len({connection.native_id for connection in page.connections}) == 3
 
 
 async def test_full_reads_bring_each_row_its_own_record():
     async with over(PROVIDER, airbyte()) as contracted:
-        listed = await contracted.adapter.page(after=None, limit=30)
-        full = await paged(contracted.adapter, after=None, limit=30, fields=frozenset(FULL_RECORD))
+        listed = await paged(contracted.adapter, limit=30)
+        full = await paged(contracted.adapter, limit=30, fields=frozenset(FULL_RECORD))
         assert native_ids(full.connections) == native_ids(listed.connections)
         assert all(connection.details.sync_catalog for connection in full.connections)  # type: ignore[union-attr]
         calls(contracted)
@@ -252,7 +376,7 @@ async def test_a_full_read_that_fails_leaves_the_row_and_says_so():
     imitation = airbyte()
     imitation.knobs = Knobs(status=500, only="/connections/get")
     async with over(PROVIDER, imitation, retries=0, max_in_flight=1) as contracted:
-        page = await paged(contracted.adapter, after=None, limit=3, fields=frozenset({"AirbyteConnection.prefix"}))
+        page = await paged(contracted.adapter, limit=3, fields=frozenset({"AirbyteConnection.prefix"}))
     assert len(page.connections) == 3
     assert [type(failure) for failure in page.failures] == [errors.UpstreamFault] * 3
 
@@ -261,14 +385,14 @@ async def test_when_it_was_created_is_asked_of_the_later_generation_only():
     created = frozenset({"created_at"})
     known = [connection_id(number) for number in range(4)]
     async with over(PROVIDER, airbyte("dump")) as contracted:
-        page = await paged(contracted.adapter, after=None, limit=4, fields=created)
+        page = await paged(contracted.adapter, limit=4, fields=created)
         found = (await contracted.adapter.get_many(dict.fromkeys(known, created))).by_id
         assert "web_backend/connections/get" not in calls(contracted)
         assert {got.created_at for got in (*page.connections, *found.values())} == {None}  # type: ignore[union-attr]
     async with over(PROVIDER, airbyte("cursor")) as contracted:
         found = (await contracted.adapter.get_many(dict.fromkeys(known, created))).by_id
         assert all(got.created_at for got in found.values()), "even where the first call asks"  # type: ignore[union-attr]
-        page = await paged(contracted.adapter, after=None, limit=4, fields=created)
+        page = await paged(contracted.adapter, limit=4, fields=created)
         assert all(connection.created_at for connection in page.connections)
 
 
@@ -276,7 +400,7 @@ async def test_a_deleted_connection_is_found_by_id_though_lists_leave_it_out():
     imitation = airbyte()
     deleted = connection_id(imitation.size)
     async with over(PROVIDER, imitation) as contracted:
-        assert deleted not in native_ids(await walked(contracted.adapter, 100))
+        assert deleted not in native_ids(await listed(contracted.adapter))
         for others in (0, 5):
             wanted = dict.fromkeys([deleted, *map(connection_id, range(others))], LIST_FIELDS)
             found = (await contracted.adapter.get_many(wanted)).by_id[deleted]
@@ -290,7 +414,7 @@ async def test_a_deleted_connection_is_found_by_id_though_lists_leave_it_out():
 async def test_icons_cost_one_list_of_definitions_a_workspace_and_side_and_are_kept():
     async with over(PROVIDER, airbyte("dump")) as contracted:
         fields = frozenset({"source.icon", "destination.icon"})
-        connections = await walked(contracted.adapter, 100, fields)
+        connections = await walked(contracted.adapter, fields)
         assert all(c.source and c.source.icon and c.destination and c.destination.icon for c in connections)
         assert calls(contracted) == {
             "workspaces/list": 1,
@@ -298,13 +422,13 @@ async def test_icons_cost_one_list_of_definitions_a_workspace_and_side_and_are_k
             "source_definitions/list_for_workspace": 2,
             "destination_definitions/list_for_workspace": 2,
         }
-        await walked(contracted.adapter, 10, fields)
+        await walked(contracted.adapter, fields)
         assert set(calls(contracted)) == {"web_backend/connections/list"}
 
 
 async def test_the_later_generation_has_icons_in_its_rows():
     async with over(PROVIDER, airbyte("cursor")) as contracted:
-        connections = await walked(contracted.adapter, 100, frozenset({"source.icon", "destination.icon"}))
+        connections = await walked(contracted.adapter, frozenset({"source.icon", "destination.icon"}))
         assert all(c.source and c.source.icon for c in connections)
         assert "source_definitions/list_for_workspace" not in calls(contracted)
 
@@ -313,7 +437,7 @@ async def test_the_later_generation_has_icons_in_its_rows():
 async def test_versions_and_documentation_come_from_the_definitions(generation: str):
     async with over(PROVIDER, airbyte(generation)) as contracted:
         fields = frozenset({"source.version", "source.documentation_url", "destination.release_stage"})
-        for connection in (await paged(contracted.adapter, after=None, limit=10, fields=fields)).connections:
+        for connection in (await paged(contracted.adapter, limit=10, fields=fields)).connections:
             assert connection.source is not None
             assert connection.destination is not None
             assert connection.source.version == "2.1.0"
@@ -323,7 +447,7 @@ async def test_versions_and_documentation_come_from_the_definitions(generation: 
 
 async def test_names_of_workspaces_cost_nothing_more_than_finding_them():
     async with over(PROVIDER, airbyte()) as contracted:
-        connections = await walked(contracted.adapter, 100, frozenset({"workspace_name"}))
+        connections = await walked(contracted.adapter, frozenset({"workspace_name"}))
         assert {connection.workspace_name for connection in connections} == set(WORKSPACES)
         assert calls(contracted) == {"workspaces/list": 1, "web_backend/connections/list": 2}
 
@@ -332,7 +456,7 @@ async def test_a_join_that_fails_leaves_the_rows_and_says_so_once():
     imitation = airbyte()
     imitation.knobs = Knobs(status=503, only="source_definitions")
     async with over(PROVIDER, imitation, retries=0) as contracted:
-        page = await paged(contracted.adapter, after=None, limit=10, fields=frozenset({"source.icon"}))
+        page = await paged(contracted.adapter, limit=10, fields=frozenset({"source.icon"}))
         assert len(page.connections) == 10
         assert [type(failure) for failure in page.failures] == [errors.UpstreamFault]
         found = await contracted.adapter.get_many({connection_id(0): frozenset({"source.icon"})})
@@ -351,7 +475,7 @@ async def test_a_list_without_names_is_completed_from_the_lists_of_both_sides():
 
     imitation.app = Rewritten(imitation.app, "/connections/list", bare)
     async with over(PROVIDER, imitation) as contracted:
-        page = await paged(contracted.adapter, after=None, limit=10, fields=frozenset({"source.name", "source.type"}))
+        page = await paged(contracted.adapter, limit=10, fields=frozenset({"source.name", "source.type"}))
         assert all(c.source and c.source.name and c.source.type for c in page.connections)
         counted = calls(contracted)
         assert counted["sources/list"] == 1
@@ -368,7 +492,7 @@ async def test_no_call_ever_sends_an_empty_filter_or_asks_for_a_refreshed_catalo
     imitation = airbyte()
     imitation.app = Starlette(routes=[Route("/{path:path}", note, methods=["POST"])])
     async with over(PROVIDER, imitation) as contracted:
-        await paged(contracted.adapter, after=None, limit=10, fields=frozenset(FULL_RECORD))
+        await paged(contracted.adapter, limit=10, fields=frozenset(FULL_RECORD))
         await contracted.adapter.get_many({connection_id(0): frozenset(FULL_RECORD)})
     assert bodies
     for body in bodies:

@@ -14,7 +14,7 @@ from adapters.airbyte.demo import AirbyteImitation, workspace_id
 from adapters.airbyte.details import FULL_RECORD, AirbyteConnection, AirbyteOperation, AirbyteResourceRequirements
 from adapters.imitation import Knobs
 from adapters.model import Connection, Cron, Endpoint, Interval, Run, RunStatus, Schedule, ScheduleType, TimeUnit
-from tests.adapters.contract import INSTANCE, ODD, agrees, over, places, replaced
+from tests.adapters.contract import INSTANCE, ODD, agrees, over, paged, places, replaced
 
 RECORDINGS = pathlib.Path(__file__).parent / "recordings"
 WORKSPACE = workspace_id("Data platform")
@@ -38,8 +38,8 @@ async def listed(body: str) -> tuple[Connection, ...]:
     imitation = AirbyteImitation()
     imitation.knobs = Knobs(body=body, only="/connections/list")
     async with over(PROVIDER, imitation, workspaces=[WORKSPACE]) as contracted:
-        page = await contracted.adapter.page(after=None, limit=25)
-    assert (page.more, page.dropped) == (False, 0)
+        page = await paged(contracted.adapter, limit=25)
+    assert (page.next, page.dropped) == (None, 0)
     return page.connections
 
 
@@ -153,7 +153,7 @@ async def test_recorded_errors_become_ours_without_their_texts(name: str, status
     imitation.knobs = Knobs(status=status, only="/connections/list")
     async with over(PROVIDER, imitation, retries=0) as contracted:
         with pytest.raises(expected) as raised:
-            await contracted.adapter.page(after=None, limit=5)
+            await paged(contracted.adapter, limit=5)
     assert msgspec.json.decode(imitation.said)["message"] not in str(raised.value)
     assert "Exception" not in str(raised.value)
 
@@ -187,7 +187,7 @@ async def test_a_later_generation_s_update_of_a_stream_is_read_like_the_earlier_
     fields = [
         {"transformType": "add_field", "fieldName": ["a", "b"], "breaking": True, "addField": {"schema": {"x": 1}}}
     ]
-    seen = []
+    seen: list[Any] = []
     for update in (fields, {"fieldTransforms": fields, "streamAttributeTransforms": [{"anything": 1}]}):
         transform = {"transformType": "update_stream", "streamDescriptor": {"name": "orders"}, "updateStream": update}
         full["catalogDiff"] = {"transforms": [transform]}

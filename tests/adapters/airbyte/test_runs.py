@@ -11,7 +11,7 @@ from adapters.airbyte.demo import PLANTED, AirbyteImitation
 from adapters.decode import rows
 from adapters.imitation import Knobs
 from adapters.model import Run, RunStatus
-from tests.adapters.contract import NOW, Contracted, over
+from tests.adapters.contract import NOW, Contracted, over, paged
 
 JOB = {
     "id": 9_007_199_254_740_993,
@@ -92,7 +92,11 @@ def test_what_went_wrong_is_what_is_meant_for_people_with_credentials_masked():
     assert PLANTED not in repr(got)
 
 
-@pytest.mark.parametrize("summary", [None, {}, {"failures": None}, {"failures": []}, {"failures": [{}]}, "x", []])
+NOTHING: dict[str, Any] = {}
+NO_WORDS: tuple[Any, ...] = (None, NOTHING, {"failures": None}, {"failures": []}, {"failures": [NOTHING]}, "x", [])
+
+
+@pytest.mark.parametrize("summary", NO_WORDS)
 def test_a_failure_without_words_has_none(summary: Any):
     assert run([{"failureSummary": summary}], status="failed").error is None
 
@@ -107,7 +111,7 @@ def test_odd_values_cost_themselves_only():
 
 async def jobs(contracted: Contracted, body: Any, limit: int = 10, after: str | None = None) -> Any:
     contracted.imitation.knobs = Knobs(body=msgspec.json.encode(body).decode(), only="/jobs/list")
-    page = await contracted.adapter.page(after=None, limit=1)
+    page = await paged(contracted.adapter, limit=1)
     return await contracted.adapter.runs(page.connections[0], after=after, limit=limit)
 
 
@@ -116,8 +120,8 @@ async def test_a_job_nobody_can_read_costs_that_job_and_its_place_is_kept():
         listed = [{"job": JOB | {"id": 1}}, {"job": {"id": None}}, {"job": JOB | {"id": 3}}]
         page = await jobs(contracted, {"jobs": listed, "totalJobCount": 9}, limit=3)
         assert ([run.id for run in page.runs], page.more, page.total) == (["1", "3"], True, 9)
-        assert '"",3' in page.tokens[-1], "as many jobs were behind it"
-        last = await jobs(contracted, {"jobs": listed, "totalJobCount": 9}, limit=3, after='["",6]')
+        assert page.tokens[-1].startswith("[3,"), "as many jobs were behind it"
+        last = await jobs(contracted, {"jobs": listed, "totalJobCount": 9}, limit=3, after="[6]")
         assert not last.more
 
 

@@ -1,5 +1,6 @@
 """What reading Unified.to costs: a list for each environment, integrations once, ids in the fewest calls."""
 
+import datetime as dt
 from typing import Any
 
 import httpx
@@ -7,24 +8,28 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from adapters import errors
+from adapters import errors, walk
 from adapters.imitation import Knobs
 from adapters.model import Connection
-from adapters.port import LIST_FIELDS
+from adapters.port import LIST_FIELDS, Filter, List, Order, OrderField, Page, Period
 from adapters.unified_to import PROVIDER
 from adapters.unified_to.demo import UnifiedToImitation
+from adapters.unified_to.details import AuthState, UnifiedToConnection
 from tests.adapters.contract import (
     NOW,
     Rewritten,
     built,
     calls,
     host_called,
+    listed,
     native_ids,
     over,
     paged,
+    plainly,
     settings_of,
     walked,
 )
+from tests.adapters.upstream import until
 
 NAMES = frozenset({"source.name"})
 
@@ -59,7 +64,7 @@ async def test_each_environment_is_asked_for_by_name_in_the_configured_order():
     server = unified()
     noting = Noting(server)
     async with over(PROVIDER, server, environments=["Staging", "Production"]) as contracted:
-        met = [connection.environment for connection in await walked(contracted.adapter, 100)]
+        met = [connection.environment for connection in await listed(contracted.adapter)]
     assert [query["env"] for query in noting.asked] == ["Staging", "Production"]
     assert met.index("Production") == met.count("Staging") > 0
     assert set(met) == {"Staging", "Production", None}
@@ -70,7 +75,7 @@ async def test_an_upstream_that_ignores_environments_lists_each_connection_once(
     everything = server.rows()
     server.app = Rewritten(server.app, "/unified/connection", lambda _: everything)
     async with over(PROVIDER, server) as contracted:
-        met = native_ids(await walked(contracted.adapter, 100))
+        met = native_ids(await listed(contracted.adapter))
     assert sorted(met) == sorted(row["id"] for row in everything)
 
 
@@ -79,7 +84,7 @@ async def test_a_connection_that_names_no_environment_is_listed_where_production
     bare = [{"id": "a"}, {"id": "b", "environment": ""}, {"id": "c", "environment": None}]
     server.app = Rewritten(server.app, "/unified/connection", lambda _: bare)
     async with over(PROVIDER, server, environments=["Sandbox"]) as contracted:
-        assert native_ids(await walked(contracted.adapter, 100)) == ["a", "b", "c"]
+        assert native_ids(await listed(contracted.adapter)) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("environments", [[], [""], ["Production", "Production"]])
@@ -95,25 +100,22 @@ async def test_a_list_asks_for_a_hundred_at_the_most_in_an_order_that_stands_sti
     server = unified(size=450)
     noting = Noting(server)
     async with over(PROVIDER, server, environments=["Production"]) as contracted:
-        met = await walked(contracted.adapter, 1000)
+        met = await listed(contracted.adapter)
     assert len(met) == len({connection.native_id for connection in met}) == 300
-    assert [(query["limit"], query["offset"]) for query in noting.asked] == [
-        ("100", "0"),
-        ("100", "100"),
-        ("100", "200"),
-        ("100", "300"),
-    ]
+    offsets = sorted(int(query["offset"]) for query in noting.asked)
+    assert offsets == [0, 100, 200, 300], "the last of them is empty, and tells the end"
+    assert {query["limit"] for query in noting.asked} == {"100"}
     assert {(query["sort"], query["order"]) for query in noting.asked} == {("created_at", "asc")}
     assert all(set(query) == {"env", "limit", "offset", "sort", "order"} for query in noting.asked)
 
 
-async def test_an_upstream_that_gives_more_than_asked_for_does_not_break_the_limit():
-    server = unified()
+async def test_an_upstream_that_gives_more_than_asked_for_is_met_whole_and_once():
+    server = unified(size=150)
     rows = [row | {"environment": "Production"} for row in server.rows()]
     server.app = Rewritten(server.app, "/unified/connection", lambda _: rows)
     async with over(PROVIDER, server, environments=["Production"]) as contracted:
-        page = await contracted.adapter.page(after=None, limit=5)
-    assert native_ids(page.connections) == [row["id"] for row in rows[:5]]
+        met = native_ids(await listed(contracted.adapter))
+    assert met == [row["id"] for row in rows]
 
 
 @pytest.mark.parametrize(("region", "host"), [("us", "api"), ("eu", "api-eu"), ("au", "api-au")])
@@ -132,12 +134,94 @@ async def test_only_a_token_is_a_way_to_log_in(auth: dict[str, str]):
     assert "hunter2" not in str(raised.value)
 
 
+# Orders and filters
+
+
+@pytest.mark.parametrize(
+    ("word", "field"), [("name", "NAME"), ("created_at", "CREATED_AT"), ("updated_at", "UPDATED_AT")]
+)
+async def test_an_order_is_asked_for_by_the_upstream_s_own_word_on_every_page(word: str, field: str):
+    server = unified(size=200)
+    noting = Noting(server)
+    async with over(PROVIDER, server, environments=["Production"]) as contracted:
+        for is_descending, way in ((False, "asc"), (True, "desc")):
+            noting.asked.clear()
+            await plainly(contracted.adapter, List("Production", order=Order(OrderField(word.upper()), is_descending)))
+            assert [(query["sort"], query["order"]) for query in noting.asked] == [(word, way)] * 2
+
+
+async def test_one_category_and_what_changed_since_are_asked_for():
+    moment = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+    server = unified()
+    noting = Noting(server)
+    where = Filter(category=("crm",), updated_at=Period(since=moment, before=moment), environment=("Sandbox",))
+    async with over(PROVIDER, server) as contracted:
+        narrowing = contracted.adapter.narrow(where)
+        await contracted.adapter.read(List("Sandbox", narrowing.asked))
+    assert narrowing.parts == {"Sandbox"}
+    assert narrowing.conditions == {"category", "updated_at", "environment"}
+    (query,) = noting.asked
+    assert query.items() >= {"env": "Sandbox", "categories": "crm", "updated_gte": moment.isoformat()}.items()
+
+
+async def test_two_categories_are_sought_here_because_nobody_says_whether_both_or_either_would_be_meant():
+    async with over(PROVIDER, unified()) as contracted:
+        assert contracted.adapter.narrow(Filter(category=("crm", "hris"))).conditions == set()
+
+
+async def test_who_is_in_production_is_judged_here_because_its_list_holds_those_that_do_not_say():
+    async with over(PROVIDER, unified()) as contracted:
+        narrowing = contracted.adapter.narrow(Filter(environment=("Production", "Sandbox")))
+        listed = (await contracted.adapter.read(List("Production"))).connections
+    assert (narrowing.parts, narrowing.conditions) == ({"Production", "Sandbox"}, set())
+    assert {row.environment for row in listed} == {"Production", None}
+
+
+# Reading again
+
+
+async def test_a_page_is_made_anew_when_an_authorization_in_it_has_ended():
+    ends_at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)
+    later = ends_at + dt.timedelta(hours=1)
+    rows = [
+        {"id": f"{number:024x}", "auth": {"expiry_date": moment.isoformat()} if moment else None}
+        for number, moment in enumerate((later, ends_at, None, ends_at - dt.timedelta(days=1)))
+    ]
+    server = unified()
+    server.app = Rewritten(server.app, "/unified/connection", lambda _: rows)
+    async with over(PROVIDER, server, environments=["Production"]) as contracted:
+        of = List("Production")
+        valid = await contracted.adapter.read(of)
+        assert valid.good_until == ends_at
+        assert states(valid) == [AuthState.VALID, AuthState.VALID, AuthState.UNKNOWN, AuthState.EXPIRED]
+        assert await contracted.adapter.read(of, last=valid) is valid
+        await until(lambda: dt.datetime.now(dt.UTC) > ends_at)
+        ended = await contracted.adapter.read(of, last=valid)
+        assert states(ended) == [AuthState.VALID, AuthState.EXPIRED, AuthState.UNKNOWN, AuthState.EXPIRED]
+        assert ended.good_until == later
+        after = walk.gathered([ended], last=walk.Walked((valid,), valid.connections))
+    changed = [number for number, row in enumerate(after.rows) if row is not valid.connections[number]]
+    assert changed == [1], "the others are the objects that they were"
+
+
+def states(page: Page) -> list[AuthState | None]:
+    found = [row.details for row in page.connections]
+    return [details.auth_state for details in found if isinstance(details, UnifiedToConnection)]
+
+
+async def test_a_page_of_which_nothing_ends_is_good_for_ever():
+    server = unified()
+    server.app = Rewritten(server.app, "/unified/connection", lambda _: [{"id": "a" * 24}])
+    async with over(PROVIDER, server) as contracted:
+        assert (await contracted.adapter.read(List("Production"))).good_until is None
+
+
 # By id
 
 
 async def test_as_few_ids_as_environments_are_read_one_by_one_and_more_by_list():
     async with over(PROVIDER, unified()) as contracted:
-        known = native_ids(await walked(contracted.adapter, 100))
+        known = native_ids(await listed(contracted.adapter))
         calls(contracted)
         await contracted.adapter.get_many(dict.fromkeys(known[:3], LIST_FIELDS))
         assert len(calls(contracted)) == 3
@@ -167,24 +251,24 @@ async def test_a_connection_is_found_in_any_environment_that_is_ours():
 
 async def test_names_and_logos_cost_the_integrations_once():
     async with over(PROVIDER, unified()) as contracted:
-        connections = await walked(contracted.adapter, 100, NAMES)
+        connections = await walked(contracted.adapter, NAMES)
         assert calls(contracted) == {"GET /unified/connection": 3, "GET /unified/integration": 1}
         hubspot = next(c.source for c in connections if c.source and c.source.type == "hubspot")
         assert (hubspot.name, hubspot.icon) == ("HubSpot", "https://logos.example.com/hubspot.svg")
-        await walked(contracted.adapter, 7, NAMES)
+        await walked(contracted.adapter, NAMES)
         assert set(calls(contracted)) == {"GET /unified/connection"}
 
 
 async def test_a_connection_is_named_after_its_integration_and_keeps_its_type_where_that_is_gone():
     async with over(PROVIDER, unified()) as contracted:
-        connections = await walked(contracted.adapter, 100, frozenset({"name"}))
+        connections = await walked(contracted.adapter, frozenset({"name"}))
     names = {c.source.type: c.name for c in connections if c.source}
     assert (names["freee"], names["legacycrm"]) == ("freee 会計", "legacycrm")
 
 
 async def test_without_names_asked_for_no_integrations_are_read():
     async with over(PROVIDER, unified()) as contracted:
-        await walked(contracted.adapter, 100, frozenset({"source.type", "status", "categories"}))
+        await walked(contracted.adapter, frozenset({"source.type", "status", "categories"}))
         assert set(calls(contracted)) == {"GET /unified/connection"}
 
 
@@ -192,7 +276,7 @@ async def test_integrations_that_fail_leave_the_rows_and_say_so():
     server = unified()
     server.knobs = Knobs(status=500, only="/unified/integration")
     async with over(PROVIDER, server, retries=0) as contracted:
-        page = await paged(contracted.adapter, after=None, limit=10, fields=NAMES)
+        page = await paged(contracted.adapter, limit=10, fields=NAMES)
         assert len(page.connections) == 10
         assert [type(failure) for failure in page.failures] == [errors.UpstreamFault]
 
@@ -202,6 +286,6 @@ async def test_a_list_of_integrations_that_ignores_paging_ends():
     full = [{"type": f"type-{number}", "name": "A"} for number in range(100)]
     server.app = Rewritten(server.app, "/unified/integration", lambda _: full)
     async with over(PROVIDER, server) as contracted:
-        page = await paged(contracted.adapter, after=None, limit=10, fields=NAMES)
+        page = await paged(contracted.adapter, limit=10, fields=NAMES)
         assert page.failures == ()
         assert calls(contracted)["GET /unified/integration"] == 2

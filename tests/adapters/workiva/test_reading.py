@@ -8,10 +8,10 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from adapters import errors
+from adapters import errors, walk
 from adapters.imitation import Knobs
 from adapters.model import Connection, RunStatus
-from adapters.port import LIST_FIELDS
+from adapters.port import LIST_FIELDS, Filter, List
 from adapters.workiva import PROVIDER
 from adapters.workiva.client import API_VERSION
 from adapters.workiva.demo import WorkivaImitation
@@ -21,6 +21,7 @@ from tests.adapters.contract import (
     built,
     calls,
     host_called,
+    listed,
     native_ids,
     over,
     paged,
@@ -67,8 +68,8 @@ async def test_tokens_come_from_their_own_host():
     data.tokens = tokens.tokens
     async with data.serve() as data_url, tokens.serve() as token_url, httpx.AsyncClient() as client:
         raw = data.settings(data_url) | {"token_url": token_url}
-        page = await built(PROVIDER, client, raw).page(after=None, limit=5)
-    assert len(page.connections) == 5
+        page = await built(PROVIDER, client, raw).read(List())
+    assert len(page.connections) == 60
     assert tokens.journal.calls == ["POST /oauth2/token"]
     assert data.journal.calls == ["GET /api/v1/connections"]
 
@@ -85,10 +86,10 @@ async def test_a_token_is_kept_its_ten_minutes_and_then_renewed():
     clock = Hand()
     async with over(PROVIDER, WorkivaImitation(clock=clock), retries=0) as contracted:
         for _ in range(3):
-            await walked(contracted.adapter, 100)
+            await listed(contracted.adapter)
         assert calls(contracted) == {"POST /oauth2/token": 1, "GET /api/v1/connections": 3}
         clock.now += 600
-        await walked(contracted.adapter, 100)
+        await listed(contracted.adapter)
         assert calls(contracted) == {"POST /oauth2/token": 1, "GET /api/v1/connections": 2}
 
 
@@ -99,7 +100,7 @@ async def test_a_token_without_a_term_is_used_all_the_same():
             server.app, "/oauth2/token", lambda body, said=said: {"access_token": body["access_token"], **said}
         )
         async with over(PROVIDER, server) as contracted:
-            await walked(contracted.adapter, 30)
+            await listed(contracted.adapter)
             assert calls(contracted)["POST /oauth2/token"] == 1
 
 
@@ -110,7 +111,7 @@ async def test_no_token_to_be_had_is_unauthorized_for_a_page_and_for_each_id(sta
     id = server.rows()[0]["connectionId"]
     async with over(PROVIDER, server, retries=0) as contracted:
         with pytest.raises(errors.Unauthorized) as raised:
-            await walked(contracted.adapter, 5)
+            await listed(contracted.adapter)
         assert raised.value.operation == "get_token"
         assert isinstance((await contracted.adapter.get_many({id: LIST_FIELDS})).by_id[id], errors.Unauthorized)
 
@@ -132,11 +133,11 @@ async def test_a_user_name_and_a_password_are_no_way_to_log_in():
 # Lists
 
 
-@pytest.mark.parametrize("limit", [300, 999, 1000])
-async def test_a_walk_goes_from_page_to_page_of_the_upstream_and_meets_each_row_once(limit: int):
+async def test_a_walk_goes_from_page_to_page_of_the_upstream_and_meets_each_row_once():
     server = workiva(size=2300)
     async with over(PROVIDER, server) as contracted:
-        met = native_ids(await walked(contracted.adapter, limit))
+        met = native_ids(await listed(contracted.adapter))
+        assert calls(contracted) == {"POST /oauth2/token": 1, "GET /api/v1/connections": 3}
     assert met == [row["connectionId"] for row in server.rows()]
 
 
@@ -150,26 +151,28 @@ async def test_an_upstream_that_gives_a_row_at_a_time_is_walked_to_its_end():
 
     server.app = Rewritten(server.app, "/api/v1/connections", single)
     async with over(PROVIDER, server) as contracted:
-        page = await contracted.adapter.page(after=None, limit=5000)
-    assert len(set(native_ids(page.connections))) == 150
-    assert not page.more
+        assert len(set(native_ids(await listed(contracted.adapter)))) == 150
 
 
-async def test_a_page_that_ends_within_a_page_of_the_upstream_is_one_call():
-    server = workiva(size=200)
+async def test_a_narrowed_list_is_walked_to_its_end_by_cursors_that_hold_what_was_asked():
+    server = workiva(page_cap=1)
+    end = server.row(0)
+    where = Filter(source_id=(end["sourceId"],), source_type=(end["sourceType"],))
     async with over(PROVIDER, server) as contracted:
-        after = None
-        for number in range(1, 5):
-            page = await contracted.adapter.page(after=after, limit=26)
-            after = page.tokens[24]
-            assert server.journal.count("/connections") == number
+        narrowing = contracted.adapter.narrow(where)
+        assert narrowing.conditions == {"source_id", "source_type"}
+        walked = await walk.whole(contracted.adapter, List("", narrowing.asked))
+        assert calls(contracted)["GET /api/v1/connections"] == 3
+    expected = [row["connectionId"] for row in server.rows() if row["sourceId"] == end["sourceId"]]
+    assert native_ids(walked.rows) == expected
+    assert len(expected) == 3
 
 
 async def test_every_call_names_the_version_and_pages_by_cursor_alone_or_a_limit_within_bounds():
     server = workiva(size=1500)
     noting = Noting(server)
     async with over(PROVIDER, server) as contracted:
-        assert len(await walked(contracted.adapter, 5000)) == 1500
+        assert len(await listed(contracted.adapter)) == 1500
     lists = [(dict(query), headers) for path, query, headers in noting.asked if path.endswith("/connections")]
     assert [query for query, _ in lists] == [{"limit": "1000"}, {"cursor": "1000.1000"}]
     assert all(headers["x-version"] == API_VERSION for _, headers in lists)
@@ -177,7 +180,7 @@ async def test_every_call_names_the_version_and_pages_by_cursor_alone_or_a_limit
 
 async def test_any_number_of_ids_costs_one_list():
     async with over(PROVIDER, workiva(size=900)) as contracted:
-        ids = native_ids(await walked(contracted.adapter, 1000))
+        ids = native_ids(await listed(contracted.adapter))
         calls(contracted)
         assert len((await contracted.adapter.get_many(dict.fromkeys(ids, LIST_FIELDS))).by_id) == 900
         assert calls(contracted) == {"GET /api/v1/connections": 1}
@@ -192,6 +195,30 @@ async def test_ids_behind_the_first_thousand_are_asked_for_one_by_one():
         counted = calls(contracted)
         assert counted["GET /api/v1/connections"] == 1
         assert sum(n for path, n in counted.items() if path.startswith("GET /api/v1/connections/")) == 3
+
+
+KIND, END = ("wdata_query",), ("id",)
+
+
+@pytest.mark.parametrize(
+    ("where", "used"),
+    [
+        (Filter(source_type=KIND, source_id=END), {"source_type", "source_id"}),
+        (Filter(destination_type=KIND, destination_id=END), {"destination_type", "destination_id"}),
+        (Filter(source_type=KIND), set[str]()),
+        (Filter(source_id=END), set[str]()),
+        (Filter(source_type=KIND, destination_id=END), set[str]()),
+        (Filter(source_type=KIND, source_id=("id", "another")), set[str]()),
+        (Filter(source_type=(*KIND, "report"), source_id=END), set[str]()),
+        (Filter(source_type=("esg_program",), source_id=END), set[str]()),  # rows can have it, a list cannot be asked
+        (Filter(source_type=(), source_id=END), set[str]()),
+    ],
+)
+async def test_a_list_is_narrowed_to_one_end_by_both_its_type_and_its_id(where: Filter, used: set[str]):
+    async with over(PROVIDER, workiva()) as contracted:
+        narrowing = contracted.adapter.narrow(where)
+    assert narrowing.conditions == used
+    assert bool(narrowing.asked) == bool(used)
 
 
 @pytest.mark.parametrize("workspace_id", [None, WorkivaImitation().row(0)["workspaceId"]])
@@ -209,14 +236,14 @@ async def test_a_read_by_id_is_narrowed_to_a_workspace_only_where_one_is_configu
 
 async def test_without_names_asked_for_no_names_are_looked_up():
     async with over(PROVIDER, workiva()) as contracted:
-        connections = await walked(contracted.adapter, 100, frozenset({"source.id", "source.type", "name"}))
+        connections = await walked(contracted.adapter, frozenset({"source.id", "source.type", "name"}))
         assert {path for path in calls(contracted) if "query" in path or "table" in path} == set()
         assert all(connection.source is None or connection.source.name is None for connection in connections)
 
 
 async def test_names_of_queries_and_tables_are_looked_up_once_for_all_pages():
     async with over(PROVIDER, workiva()) as contracted:
-        connections = await walked(contracted.adapter, 100, NAMES)
+        connections = await walked(contracted.adapter, NAMES)
         assert calls(contracted) == {
             "POST /oauth2/token": 1,
             "GET /api/v1/connections": 1,
@@ -227,7 +254,7 @@ async def test_names_of_queries_and_tables_are_looked_up_once_for_all_pages():
             assert connection.source is not None
             named = (connection.source.type or "").startswith("wdata_")
             assert (connection.source.name is not None) == named
-        await walked(contracted.adapter, 7, NAMES)
+        await walked(contracted.adapter, NAMES)
         assert set(calls(contracted)) == {"GET /api/v1/connections"}
 
 
@@ -236,7 +263,7 @@ async def test_queries_without_an_answer_are_not_asked_for_again():
     server.knobs = Knobs(body='{"body": [], "code": 200}', only="/api/v1/query")
     async with over(PROVIDER, server) as contracted:
         for _ in range(3):
-            await paged(contracted.adapter, after=None, limit=50, fields=NAMES)
+            await paged(contracted.adapter, limit=50, fields=NAMES)
         assert calls(contracted)["GET /api/v1/query"] == 1
 
 
@@ -244,7 +271,7 @@ async def test_the_names_asked_for_are_those_of_the_rows_and_never_none():
     server = workiva()
     noting = Noting(server)
     async with over(PROVIDER, server) as contracted:
-        page = await paged(contracted.adapter, after=None, limit=4, fields=NAMES)
+        page = await paged(contracted.adapter, limit=4, fields=NAMES)
     wanted = {
         c.source.id for c in page.connections if c.source and c.source.type in ("wdata_query", "wdata_shared_query")
     }
@@ -257,7 +284,7 @@ async def test_a_lookup_that_fails_leaves_the_rows_and_says_so():
     server = workiva()
     server.knobs = Knobs(status=500, only="/api/v1/query")
     async with over(PROVIDER, server, retries=0) as contracted:
-        page = await paged(contracted.adapter, after=None, limit=50, fields=NAMES)
+        page = await paged(contracted.adapter, limit=50, fields=NAMES)
         assert len(page.connections) == 50
         assert [type(failure) for failure in page.failures] == [errors.UpstreamFault]
         assert any(c.source and c.source.name for c in page.connections), "the tables have theirs"
@@ -267,7 +294,7 @@ async def test_a_list_of_tables_whose_cursor_leads_nowhere_ends():
     server = workiva()
     server.app = Rewritten(server.app, "/api/v1/table", lambda body: body | {"cursor": "0.1"})
     async with over(PROVIDER, server) as contracted:
-        page = await paged(contracted.adapter, after=None, limit=50, fields=NAMES)
+        page = await paged(contracted.adapter, limit=50, fields=NAMES)
         assert page.failures == ()
         assert calls(contracted)["GET /api/v1/table"] <= 3
 
@@ -277,7 +304,7 @@ async def test_a_list_of_tables_whose_cursor_leads_nowhere_ends():
 
 async def test_the_only_run_is_the_last_one_and_costs_nothing():
     async with over(PROVIDER, workiva()) as contracted:
-        connections = await walked(contracted.adapter, 100)
+        connections = await listed(contracted.adapter)
         calls(contracted)
         for connection in connections:
             page = await contracted.adapter.runs(connection, after=None, limit=10)
@@ -297,7 +324,7 @@ def _bare(body: Any) -> Any:
 
 async def test_a_run_that_the_row_holds_costs_nothing_more():
     async with over(PROVIDER, workiva()) as contracted:
-        first = (await contracted.adapter.page(after=None, limit=1)).connections[0]
+        first = (await paged(contracted.adapter, limit=1)).connections[0]
         contracted.imitation.journal.clear()
         page = await contracted.adapter.runs(first, after=None, limit=10)
         assert page.runs == (first.last_run,)
@@ -309,7 +336,7 @@ async def test_a_run_that_the_row_only_names_is_asked_for_by_its_id():
     whole = server.row(0)["lastRun"]
     server.app = Rewritten(server.app, "/api/v1/connections", _bare)
     async with over(PROVIDER, server) as contracted:
-        first = (await contracted.adapter.page(after=None, limit=1)).connections[0]
+        first = (await paged(contracted.adapter, limit=1)).connections[0]
         assert first.last_run is not None
         assert (first.last_run.id, first.last_run.status) == (whole["jobId"], RunStatus.UNKNOWN)
         contracted.imitation.journal.clear()
@@ -322,7 +349,7 @@ async def test_a_run_that_is_gone_is_what_the_row_says_of_it():
     server = workiva()
     server.app = Rewritten(server.app, "/api/v1/connections", _bare)
     async with over(PROVIDER, server) as contracted:
-        first = (await contracted.adapter.page(after=None, limit=1)).connections[0]
+        first = (await paged(contracted.adapter, limit=1)).connections[0]
         server.knobs = Knobs(status=404, only="/status")
         assert (await contracted.adapter.runs(first, after=None, limit=10)).runs == (first.last_run,)
         server.knobs = Knobs(status=500, only="/status")

@@ -1,7 +1,8 @@
 """Toy: pipes between two tanks, a provider in one file, for those who write one of their own."""
 
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -14,12 +15,30 @@ from starlette.routing import Route
 from adapters import decode, ids, transport, walk
 from adapters.auth import bearer
 from adapters.errors import ConfigurationError, Unsupported
-from adapters.imitation import ImitationServer
+from adapters.imitation import ListImitation
 from adapters.model import Connection, ConnectionStatus, Endpoint, ReasonCode, Record, StatusReason
-from adapters.port import Capability, Completed, Fields, Found, Page, Provider, RunPage, Workshop
+from adapters.port import (
+    Capability,
+    Completed,
+    Fields,
+    Filter,
+    Found,
+    List,
+    Narrowing,
+    Order,
+    Page,
+    Planned,
+    Provider,
+    RunPage,
+    Work,
+    Workshop,
+)
 from adapters.transport import Request, Transport
 
 TOKEN = "toy-token"
+PAGE_LIMIT = 100
+LIST = Request("list_pipes", "GET", "/pipes")
+GET = Request("get_pipe", "GET", "/pipes/{id}")
 
 
 class Settings(transport.Settings, frozen=True, kw_only=True, tag="toy"):
@@ -57,28 +76,49 @@ class ToyAdapter:
     def transport(self) -> Transport:
         return self._transport
 
-    async def page(self, *, after: str | None, limit: int) -> Page:
-        return await walk.through(("",), after, limit, self._read)
+    async def parts(self) -> Sequence[str]:
+        return ("",)
+
+    def narrow(self, where: Filter) -> Narrowing:
+        """Toy filters nothing itself."""
+        return Narrowing()
+
+    def sorts(self, order: Order) -> bool:
+        return False
+
+    async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
+        start = walk.token(after)
+        query = [("offset", str(start.position)), ("limit", str(PAGE_LIMIT))]
+        body = await self._transport.send(LIST._replace(query=query))
+        sent = walk.Sent(len(body), decode.digest(body))
+        if last is not None and last.digest == sent.digest:
+            return last
+        pipes = decode.rows(body, Pipe)
+        rows = [self._unified(pipe) for pipe in pipes.rows]
+        count = len(pipes.places)
+        follows = walk.Token(start.position + count) if count >= PAGE_LIMIT else None
+        return walk.page(rows, start, follows=follows, dropped=pipes.dropped, sent=sent)
+
+    def ahead(self, token: str, pages: int) -> str | None:
+        return None  # read one page after the other: there are never many
 
     async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
         """The list holds all that there is."""
         return Completed(tuple(connections))
 
     async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
-        return Found(await walk.find(list(wanted), parts=("",), limit=100, read=self._read, get=self._get))
+        return Found(await walk.find(list(wanted), parts=await self.parts(), read=self.read, get=self._get))
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
         raise Unsupported("pipes do not run, they flow", instance=self._instance, provider="toy", operation="runs")
 
-    async def _read(self, _: str, start: walk.Token, limit: int) -> walk.Part:
-        query = [("offset", str(start.position)), ("limit", str(limit))]
-        rows = decode.rows(await self._transport.send(Request("list", "GET", "/pipes", query=query)), Pipe)
-        places = [row and self._unified(row) for row in rows.places]
-        return walk.page(places, start, more=len(places) >= limit, dropped=rows.dropped)
+    def plan(self, work: Work) -> Sequence[Planned]:
+        one = [Planned(GET)] if len(work.wanted) == 1 else []
+        many = work.lists is not None or len(work.wanted) > 1
+        return [*one, Planned(LIST, 1, "more for more than a hundred pipes")] if many else one
 
     async def _get(self, id: str) -> Connection:
-        body = await self._transport.send(Request("get", "GET", "/pipes/{id}", ids={"id": id}))
-        return self._unified(decode.whole(body, Pipe))
+        return self._unified(decode.whole(await self._transport.send(GET._replace(ids={"id": id})), Pipe))
 
     def _unified(self, pipe: Pipe) -> Connection:
         flows = {"open": ConnectionStatus.HEALTHY, "shut": ConnectionStatus.PAUSED}
@@ -102,41 +142,40 @@ class ToyAdapter:
         )
 
 
-class ToyImitation(ImitationServer):
+class ToyImitation(ListImitation):
     """Pipes over HTTP."""
 
-    def __init__(self, *, size: int = 12) -> None:
-        super().__init__()
-        self.size = size
+    def __init__(self, *, size: int = 12, clock: Callable[[], float] = time.time, **unruliness: Any) -> None:
+        super().__init__(size, clock, **unruliness)
         self.app = Starlette(routes=[Route("/pipes", self._list), Route("/pipes/{id}", self._get)])
 
     def settings(self, base_url: str) -> dict[str, Any]:
         return {"provider": "toy", "base_url": base_url, "auth": {"token": TOKEN}}
 
-    def rows(self) -> list[dict[str, Any]]:
-        states = ("open", "shut", "dripping")
-        return [
-            {
-                "id": f"pipe-{number}",
-                "name": f"Pipe {number}",
-                "state": states[number % 3],
-                "diameter": 10 * number,
-                "source": f"tank-{number % 4}",
-            }
-            for number in range(self.size)
-        ]
+    def id_of(self, number: int) -> str:
+        return f"pipe-{number}"
+
+    def row(self, number: int) -> dict[str, Any]:
+        return {
+            "id": self.id_of(number),
+            "name": f"Pipe {number}",
+            "state": ("open", "shut", "dripping")[number % 3],
+            "diameter": 10 * number,
+            "source": f"tank-{number % 4}",
+        }
 
     async def _list(self, request: HttpRequest) -> Response:
         if not _is_let_in(request):
             return self.error_response(401)
         start, limit = int(request.query_params["offset"]), int(request.query_params["limit"])
-        return JSONResponse(self.rows()[start : start + limit])
+        page = self.page(self.ordered("number", iter), start, limit)
+        return JSONResponse([self.row(number) for number in page.numbers])
 
     async def _get(self, request: HttpRequest) -> Response:
         if not _is_let_in(request):
             return self.error_response(401)
-        row = next((row for row in self.rows() if row["id"] == request.path_params["id"]), None)
-        return self.error_response(404) if row is None else JSONResponse(row)
+        number = self.number(request.path_params["id"], self.size)
+        return self.error_response(404) if number is None else JSONResponse(self.row(number))
 
 
 def _is_let_in(request: HttpRequest) -> bool:

@@ -1,0 +1,1 @@
+"""How long pages take and how much memory rows take, over fleets of growing size: see README.md."""

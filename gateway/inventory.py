@@ -1,0 +1,398 @@
+"""Snapshots: what each list of each instance held when it was last read, how old that is, and when to read it anew.
+
+An instance is asked with the one credential of its configuration, so what is kept of it is that credential's, and
+nobody else's. A list is read by one caller at a time, whoever waits for it; in between, everybody is answered from
+memory. What failed is kept as long as what succeeded: asking a sick upstream again for every request helps nobody.
+"""
+
+import datetime as dt
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from adapters import deadline, walk
+from adapters.errors import AdapterError, Rejected
+from adapters.flight import Shared
+from adapters.model import Connection
+from adapters.port import LIST_FIELDS, Fields, List, Narrowing, Order, Page
+from adapters.walk import NOTHING_READ, Bounds, Walked
+from gateway.instances import Instance
+from gateway.tables import Table
+
+T = TypeVar("T")
+
+DISTRUSTED_S = 600.0
+PAGES_KEPT = 32
+"""Pages that are kept of a list that is not read whole."""
+SHELVES_KEPT = 256
+"""Lists that are remembered at all: narrowed ones come and go with the filters of the queries."""
+
+
+class Ages(NamedTuple):
+    """How old what is kept may be, in seconds: fresh up to ``max_age``, shown up to ``max_stale`` where its upstream
+    fails. ``walk_timeout`` bounds the reading of one list."""
+
+    max_age: float
+    max_stale: float
+    walk_timeout: float
+
+
+class Ask(NamedTuple):
+    """One request's demands: nothing older than ``max_age`` seconds, unless its reading began after ``since``, which is
+    when the request did. Without a demand of its own, it also takes what is being refreshed at the moment."""
+
+    max_age: float
+    since: float
+    takes_refreshing: bool = True
+
+
+class Span(NamedTuple):
+    """When a reading began and ended, by the monotonic clock; when it began by everybody's; and after how many changes
+    made through the gateway."""
+
+    began: float
+    ended: float
+    began_at: dt.datetime
+    version: int
+
+
+class Snapshot:
+    """A list as it was read, and when."""
+
+    def __init__(
+        self, instance: Instance, walked: Walked, order: Order | None, span: Span, before: Table | None = None
+    ) -> None:
+        self.walked = walked
+        self.order = order
+        self.span = span
+        self._instance = instance
+        self._table = Table(instance.name, walked.rows, before)
+        self._joined: Fields = LIST_FIELDS
+        self._before = before
+
+    def renewed(self, walked: Walked, order: Order | None, span: Span) -> "Snapshot":
+        """What was read after this one. Where no row has changed it is this one, with all that was derived of it."""
+        same = len(walked.rows) == len(self.walked.rows) and all(map(_is_same, walked.rows, self.walked.rows))
+        if same:
+            self.walked, self.order, self.span = walked, order, span
+            self._joined, self._before = LIST_FIELDS, self._table  # what was joined may have changed all the same
+            return self
+        return Snapshot(self._instance, walked, order, span, self._table)
+
+    @property
+    def joined(self) -> Fields:
+        """The field paths that have been looked up for the rows."""
+        return self._joined
+
+    async def table(self, joins: Fields) -> tuple[Table, Sequence[AdapterError]]:
+        """The rows with what they lack of these field paths, and what failed of looking that up."""
+        if joins <= self._joined or not self.walked.rows:
+            return self._table, ()
+        joins |= self._joined
+        walked = self.walked
+        completed = await self._instance.ask(self._instance.adapter.complete(walked.rows, joins))
+        if isinstance(completed, AdapterError):
+            return self._table, (completed,)
+        if self.walked is walked and not self._joined <= joins:
+            return await self.table(joins)  # somebody else has looked up something else meanwhile: both are wanted
+        if self.walked is walked and not joins <= self._joined:  # somebody else may have been quicker
+            self._take(completed.connections)
+            self._joined |= LIST_FIELDS if completed.failures else joins
+        return self._table, tuple(map(self._instance.named, completed.failures))
+
+    def _take(self, rows: Sequence[Connection]) -> None:
+        """Completed rows in place of the listed ones; those that are as they were in the snapshot before are those."""
+        before = {row.native_id: row for row in self._before.rows} if self._before is not None else {}
+        kept = ((before.get(row.native_id), row) for row in rows)
+        found = tuple(old if old is not None and old == row else row for old, row in kept)
+        if not all(map(_is_same, found, self._table.rows)):
+            self._table = Table(self._table.instance, found, self._before)
+        self._before = self._table
+
+
+def _is_same(one: object, other: object) -> bool:
+    return one is other
+
+
+class _Failure(NamedTuple):
+    error: AdapterError
+    span: Span
+    until: float
+
+
+class _KeptPage(NamedTuple):
+    page: Page
+    span: Span
+
+
+class _Reading(Generic[T]):
+    """Reading that goes on, for all whom it suits."""
+
+    def __init__(self) -> None:
+        self._shared: Shared[T] = Shared()
+        self._begun: Span | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._shared.is_running
+
+    async def __call__(
+        self, work: Callable[[], Coroutine[Any, Any, T]], begin: Callable[[], Span], suits: Callable[[Span], bool]
+    ) -> T:
+        """The outcome of what goes on. Where that began too early for the caller, it is waited for, and what is read
+        then is shared again. Raises as `Shared`."""
+        while self.is_running and self._begun is not None and not suits(self._begun):
+            try:
+                await self._shared(work)
+            except AdapterError:
+                if self.is_running:  # it is the caller's own time that is over
+                    raise
+        if not self.is_running:
+            self._begun = begin()
+        return await self._shared(work)
+
+    def end(self) -> None:
+        """End it."""
+        self._shared.end()
+
+
+class Shelf:
+    """What is kept of one list."""
+
+    def __init__(self, instance: Instance, of: List, ages: Ages, bounds: Bounds, on_kept: Callable[[], None]) -> None:
+        self.of = of
+        self.snapshot: Snapshot | None = None
+        self.is_long = False
+        """Whether it takes more than one page, as far as is known."""
+        self._instance = instance
+        self._ages = ages
+        self._bounds = bounds
+        self._on_kept = on_kept
+        self._version = 0
+        self._failure: _Failure | None = None
+        self._pages: OrderedDict[tuple[Order | None, str | None], _KeptPage] = OrderedDict()
+        self._distrusted: dict[Order, float] = {}
+        self._opening: _Reading[Snapshot | None] = _Reading()
+        self._walking: _Reading[Snapshot] = _Reading()
+        self._reading: dict[tuple[Order | None, str | None], _Reading[Page]] = {}
+
+    def fresh(self, ask: Ask) -> Snapshot | None:
+        """What was read lately enough. Raises what reading it raised, where that was as lately."""
+        found = self.snapshot
+        if found is not None and self._is_fresh(found.span, ask):
+            return found
+        failed = self._failure
+        if failed is not None and (self._is_recent(failed, ask) or failed.span.began >= ask.since):
+            raise failed.error.with_traceback(None)  # it is raised again and again, and would keep every caller's
+        is_refreshing = self._opening.is_running or self._walking.is_running
+        if found is not None and ask.takes_refreshing and is_refreshing:
+            # Nobody waits for the one who refreshes it, as long as what there is is not much too old.
+            return found if self._is_fresh(found.span, ask._replace(max_age=2 * ask.max_age)) else None
+        return None
+
+    def is_fresh(self, ask: Ask) -> bool:
+        """Whether there is something that was read lately enough."""
+        return self.snapshot is not None and self._is_fresh(self.snapshot.span, ask)
+
+    def stale(self) -> Snapshot | None:
+        """What was read last, if it may still be shown in place of what cannot be read."""
+        found = self.snapshot
+        is_shown = found is not None and time.monotonic() - found.span.ended <= self._ages.max_stale
+        return found if is_shown else None
+
+    def trusts(self, order: Order) -> bool:
+        """Whether the upstream has lately shown no other idea of this order than ours."""
+        return time.monotonic() >= self._distrusted.get(order, 0.0)
+
+    def distrust(self, order: Order) -> None:
+        """Do not take the upstream's pages for being in this order, for a while: rows that move do look like that."""
+        self._distrusted[order] = time.monotonic() + DISTRUSTED_S
+
+    def invalidate(self) -> None:
+        """Something was changed: whatever was read before, or is being read now, is not fresh."""
+        self._version += 1
+        self._pages.clear()
+
+    async def open(self, ask: Ask, order: Order | None) -> Snapshot | None:
+        """The whole list, where a single page tells that this is all of it; else None, and its first page is kept."""
+        found = self.fresh(ask)
+        if found is not None or self.is_long:
+            return found
+        return await self._opening(
+            lambda: self._timed(self._open(order)), self._begin, lambda span: self._suits(span, ask)
+        )
+
+    async def whole(self, ask: Ask) -> Snapshot:
+        """The whole list, in as many pages as it has."""
+        opened = await self.open(ask, None)
+        if opened is not None:
+            return opened
+        return await self._walking(
+            lambda: self._timed(self._walk(ask)), lambda: self._set_out(ask)[0], lambda span: self._suits(span, ask)
+        )
+
+    async def page(self, ask: Ask, order: Order | None, token: str | None) -> Page:
+        """One page of the list in an order."""
+        kept = self._pages.get((order, token))
+        if kept is not None and self._is_fresh(kept.span, ask):
+            return kept.page
+        reading = self._reading.setdefault((order, token), _Reading())
+        try:
+            return await reading(
+                lambda: self._timed(self._read(order, token)), self._begin, lambda span: self._suits(span, ask)
+            )
+        finally:
+            if not reading.is_running:
+                self._reading.pop((order, token), None)
+
+    def end(self) -> None:
+        """End what is being read."""
+        self._opening.end()
+        self._walking.end()
+
+    def _is_fresh(self, span: Span, ask: Ask) -> bool:
+        is_young = time.monotonic() - span.ended <= ask.max_age or span.began >= ask.since
+        return is_young and span.version == self._version
+
+    def _suits(self, span: Span, ask: Ask) -> bool:
+        """Whether what is being read since then will be fresh for whoever asks."""
+        return span.version == self._version and (ask.max_age > 0 or span.began >= ask.since)
+
+    def _is_recent(self, failed: _Failure, ask: Ask) -> bool:
+        return ask.max_age > 0 and time.monotonic() < failed.until and failed.span.version == self._version
+
+    async def _timed(self, work: Awaitable[T]) -> T:
+        """The outcome of reading, which is everybody's and so under no one's deadline. Raises AdapterError."""
+        began, version = time.monotonic(), self._version
+        with deadline.afresh(self._ages.walk_timeout):
+            outcome = await self._instance.ask(work)
+        if isinstance(outcome, Rejected):  # of a token that some client made up: nobody else's business
+            raise outcome
+        if isinstance(outcome, AdapterError):
+            waits_s = min(outcome.retry_after_s or 0.0, self._ages.max_stale)
+            ended = time.monotonic()
+            span = Span(began, ended, dt.datetime.now(dt.UTC), version)
+            self._failure = _Failure(outcome, span, ended + max(self._ages.max_age, waits_s))
+            raise outcome
+        self._failure = None
+        return outcome
+
+    async def _read(self, order: Order | None, token: str | None) -> Page:
+        begun = self._begin()
+        last = self._pages.get((order, token))
+        of = self.of._replace(order=order)
+        page = await self._instance.adapter.read(of, after=token, last=last and last.page)
+        self._pages[order, token] = _KeptPage(page, begun._replace(ended=time.monotonic()))
+        self._pages.move_to_end((order, token))
+        if len(self._pages) > PAGES_KEPT:
+            self._pages.popitem(last=False)
+        return page
+
+    async def _open(self, order: Order | None) -> Snapshot | None:
+        begun, before = self._begin(), self.snapshot
+        # In the order of the last time, where there was one, so that an unchanged list has an unchanged body.
+        order = before.order if before is not None else order
+        page = await self._read(order, None)
+        if page.next is not None:
+            self.is_long = True
+            return None
+        last = before.walked if before is not None else NOTHING_READ
+        walked = walk.gathered((page,), last=last, bounds=self._bounds)
+        self._pages[order, None] = _KeptPage(walked.pages[0], begun)
+        return self._keep(walked, order, begun)
+
+    async def _walk(self, ask: Ask) -> Snapshot:
+        begun, first = self._set_out(ask)
+        last = self.snapshot.walked if self.snapshot is not None and self.snapshot.order is None else NOTHING_READ
+        walked = await walk.whole(self._instance.adapter, self.of, first=first, last=last, bounds=self._bounds)
+        self.is_long = len(walked.pages) > 1
+        return self._keep(walked, None, begun)
+
+    def _set_out(self, ask: Ask) -> tuple[Span, Page | None]:
+        """When a walk begins, and its first page: with the one that was just read, where there is one, and then."""
+        opened = self._pages.get((None, None))
+        if opened is not None and self._is_fresh(opened.span, ask):
+            return opened.span, opened.page
+        return self._begin(), None
+
+    def _begin(self) -> Span:
+        now = time.monotonic()
+        return Span(now, now, dt.datetime.now(dt.UTC), self._version)
+
+    def _keep(self, walked: Walked, order: Order | None, begun: Span) -> Snapshot:
+        span = begun._replace(ended=time.monotonic())
+        before = self.snapshot
+        if before is None:
+            self.snapshot = Snapshot(self._instance, walked, order, span)
+        else:
+            self.snapshot = before.renewed(walked, order, span)
+        self._on_kept()
+        return self.snapshot
+
+
+class Inventory:
+    """The shelves of all instances."""
+
+    def __init__(self, ages: Ages, bounds: Bounds) -> None:
+        self.ages = ages
+        self._bounds = bounds
+        self._shelves: OrderedDict[tuple[str, List], Shelf] = OrderedDict()
+        self._parts: dict[str, Sequence[str]] = {}
+
+    async def parts(self, instance: Instance) -> tuple[Sequence[str], AdapterError | None]:
+        """The parts of an instance; those it had, and the error, where it cannot tell."""
+        found = await instance.ask(instance.adapter.parts())
+        if isinstance(found, AdapterError):
+            return self._parts.get(instance.name, ()), found
+        self._parts[instance.name] = found
+        return found, None
+
+    def shelf(self, instance: Instance, of: List) -> Shelf:
+        """The shelf of a list."""
+        key = instance.name, of
+        if key not in self._shelves:
+            self._shelves[key] = Shelf(instance, of, self.ages, self._bounds, self._tidy)
+        self._shelves.move_to_end(key)
+        return self._shelves[key]
+
+    def unread(self, instance: Instance, narrowing: Narrowing, ask: Ask) -> Narrowing | None:
+        """The lists of an instance that memory could not answer; None where there are none of them."""
+        parts = self._parts.get(instance.name)
+        if parts is None:
+            return Narrowing(narrowing.parts)
+        read = (part for part in parts if narrowing.parts is None or part in narrowing.parts)
+        left = frozenset(part for part in read if not self.shelf(instance, List(part)).is_fresh(ask))
+        return Narrowing(left) if left else None
+
+    def joined(self, instance: Instance, narrowing: Narrowing) -> Fields:
+        """The field paths that have been looked up for all rows in memory."""
+        parts = self._parts.get(instance.name, ())
+        shelves = [self.shelf(instance, List(p)) for p in parts if narrowing.parts is None or p in narrowing.parts]
+        looked_up = [shelf.snapshot.joined for shelf in shelves if shelf.snapshot is not None]
+        return looked_up[0].intersection(*looked_up[1:]) if looked_up else LIST_FIELDS
+
+    def as_of(self, instance: str) -> dt.datetime | None:
+        """When the oldest of what is kept of an instance was read."""
+        kept = (shelf.snapshot for (name, of), shelf in self._shelves.items() if name == instance and not of.narrowed)
+        return min((snapshot.span.began_at for snapshot in kept if snapshot is not None), default=None)
+
+    def invalidate(self, instance: str) -> None:
+        """Something was changed in an instance through the gateway: what was read of it before is not fresh."""
+        for (name, _), shelf in self._shelves.items():
+            if name == instance:
+                shelf.invalidate()
+
+    def close(self) -> None:
+        """End what is being read."""
+        for shelf in self._shelves.values():
+            shelf.end()
+
+    def _tidy(self) -> None:
+        """Forget what was not asked for the longest where all of it together is more than may be kept."""
+        rows = size_bytes = 0
+        for number, key in enumerate(reversed(list(self._shelves))):
+            walked = kept.walked if (kept := self._shelves[key].snapshot) else NOTHING_READ
+            rows, size_bytes = rows + len(walked.rows), size_bytes + walked.size_bytes
+            if number and (number >= SHELVES_KEPT or rows > self._bounds.rows or size_bytes > self._bounds.size_bytes):
+                del self._shelves[key]

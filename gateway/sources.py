@@ -1,0 +1,313 @@
+"""What each instance contributes to a list: its rows from memory, or its pages in an order that its upstream keeps,
+and what went wrong on the way to them.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from adapters import deadline, walk
+from adapters.errors import AdapterError, Rejected
+from adapters.model import Connection, Word
+from adapters.port import LIST_FIELDS, Fields, Filter, List, Narrowing, Order, Page
+from gateway import filters, orders, tables
+from gateway.cursors import Cursor
+from gateway.explain import How, ListRead, Note
+from gateway.instances import Instance, Instances
+from gateway.inventory import Ask, Inventory, Shelf, Snapshot
+from gateway.orders import Key, OrderBy
+from gateway.tables import Mask, Table
+
+LISTING_SHARE = 0.8
+"""The part of the request's time in which lists are read: an instance that hangs must leave some of it to what the
+rows of the others still lack."""
+JOINED_WHOLE = 1000
+"""Rows up to which what was selected, and a list lacks, is looked up for all of them: as many calls as for the few
+that are shown, and none for the next page."""
+JOINED = frozenset(
+    {
+        "name",
+        "source.name",
+        "source.type",
+        "source.icon",
+        "destination.name",
+        "destination.type",
+        "destination.icon",
+        "workspace_name",
+    }
+)
+"""Field paths that are looked up for many rows at once; others cost a call for each row."""
+
+
+class SourceState(Word):
+    """How an instance contributed."""
+
+    OK = "OK", "All that it has to contribute is there."
+    PARTIAL = "PARTIAL", "Its rows are there, but some could not be read, or something that was selected is missing."
+    STALE = "STALE", "It failed: what is there is what it had when it was last read."
+    FAILED = "FAILED", "It failed: none of its rows are there."
+    SKIPPED = "SKIPPED", "It was not asked: none of its rows can meet the filter."
+
+
+class Need(NamedTuple):
+    """What a field needs of each instance. ``order`` is the one that pages may come in; None where all rows are needed.
+    ``joins`` are the field paths by which rows are sorted or filtered, ``fields`` those that are shown."""
+
+    where: Filter
+    order_by: OrderBy
+    ask: Ask
+    joins: Fields
+    fields: Fields
+    now: dt.datetime
+    order: Order | None = None
+    after: Cursor | None = None
+    note: Note | None = None
+
+    def resumes(self, instance: str) -> Mapping[str, str | None]:
+        """By part, where the lists of an instance go on that were read page by page."""
+        return _NOWHERE if self.after is None else self.after.places.get(instance, _NOWHERE)
+
+
+_NOWHERE: Mapping[str, str | None] = {}
+
+
+class Disordered(Exception):
+    """An upstream's pages are not in the order they were asked for in."""
+
+
+class Pages:
+    """A list read page by page, in an order that the upstream keeps and that is checked here."""
+
+    def __init__(self, source: "Source", shelf: Shelf, need: Need, order: Order) -> None:
+        self.part = shelf.of.part
+        self._source = source
+        self._shelf = shelf
+        self._need = need
+        self._order = order
+        self.token: str | None = need.resumes(source.instance.name).get(self.part)
+        self._rows: list[tuple[Key, Connection]] = []
+        self._at = 0
+        self._next: str | None = None
+        self._last: Key | None = None
+        self._idle = 0
+        """Pages one after the other that brought nothing new."""
+
+    async def begin(self) -> None:
+        """Read the page on which the list goes on. Raises AdapterError, Disordered."""
+        await self._turn(self.token)
+        await self._settle()
+
+    def head(self) -> tuple[Key, Connection] | None:
+        """The next row and its key; None at the end."""
+        return self._rows[self._at] if self._at < len(self._rows) else None
+
+    async def advance(self) -> None:
+        """Go to the row after that."""
+        self._at += 1
+        await self._settle()
+
+    def end(self) -> None:
+        """Give up on what has not been read."""
+        self._rows, self._at, self._next = [], 0, None
+
+    async def _settle(self) -> None:
+        after = None if self._need.after is None else self._need.after.key
+        while True:
+            while self._at < len(self._rows) and after is not None and self._rows[self._at][0] <= after:
+                self._at += 1
+            if self._at < len(self._rows) or self._next is None:
+                return
+            await self._turn(self._next)
+
+    async def _turn(self, token: str | None) -> None:
+        page = await self._shelf.page(self._need.ask, self._order, token)
+        completed = await self._completed(page)
+        self._rows = [(orders.key(self._need.order_by, row), row) for row in completed]
+        self._at, self._next, self.token = 0, page.next, token
+        self._source.dropped += page.dropped
+        self._source.note(self._shelf.of._replace(order=self._order), How.PAGE, len(page.connections))
+        self._check()
+
+    async def _completed(self, page: Page) -> Sequence[Connection]:
+        if not self._need.joins:
+            return page.connections
+        instance = self._source.instance
+        completed = await instance.ask(instance.adapter.complete(page.connections, self._need.joins))
+        if isinstance(completed, AdapterError):
+            raise completed
+        self._source.failures += map(instance.named, completed.failures)
+        return completed.connections
+
+    def _check(self) -> None:
+        keys = [key for key, _ in self._rows]
+        if self._last is not None:
+            keys.insert(0, self._last)
+        is_idle = not keys or keys[-1] == self._last
+        self._idle = self._idle + 1 if is_idle else 0
+        is_disordered = any(before > after for before, after in itertools.pairwise(keys))
+        if self.token is None and self._next is not None:  # rows without a key come first nowhere but upstream
+            is_disordered |= any(key[0] == orders.LAST for key in keys[:1])
+        if is_disordered or self._idle > walk.EMPTY_PAGES:
+            self._shelf.distrust(self._order)
+            raise Disordered
+        self._last = keys[-1] if keys else self._last
+
+
+class Source:
+    """One instance's part in an answer, as far as it has come."""
+
+    def __init__(self, instance: Instance, need: Need) -> None:
+        self.instance = instance
+        self.is_skipped = False
+        self.row_count = 0
+        self.dropped = 0
+        self.as_of: dt.datetime | None = None
+        self.is_stale = False
+        self.errors: list[AdapterError] = []
+        """Of lists that could not be read."""
+        self.failures: list[AdapterError] = []
+        """Of what would have added something to rows."""
+        self.tables: dict[Table, Mask] = {}
+        """The rows in memory, and which of them meet the filter."""
+        self.pages: list[Pages] = []
+        self._need = need
+        self._snapshots: list[Snapshot] = []
+
+    @property
+    def state(self) -> SourceState:
+        if self.is_skipped:
+            return SourceState.SKIPPED
+        if self.is_stale:
+            return SourceState.STALE
+        if self.errors and not (self.tables or self.pages):
+            return SourceState.FAILED
+        return SourceState.PARTIAL if self.errors or self.failures or self.dropped else SourceState.OK
+
+    @property
+    def error(self) -> AdapterError | None:
+        """What went wrong first."""
+        return next(iter((*self.errors, *self.failures)), None)
+
+    @property
+    def told(self) -> Sequence[AdapterError]:
+        """What is told beside the data: one error where lists failed, however many of them, else each failed lookup."""
+        return self.errors[:1] or self.failures
+
+    def note(self, of: List, how: How, rows: int, as_of: dt.datetime | None = None) -> None:
+        """Tell the explanation, where one was asked for, how a list was come by."""
+        where = self._need.where
+        if self._need.note is not None:
+            narrowing = self.instance.adapter.narrow(where)
+            self._need.note(ListRead(self.instance.name, of, how, rows, as_of, where, narrowing))
+
+    async def gather(self, inventory: Inventory) -> None:
+        """Come by the rows of all lists of the instance; what fails is noted here and raised nowhere."""
+        if not filters.may_match(self._need.where, self.instance):
+            self.is_skipped = True
+            return
+        narrowing = self.instance.adapter.narrow(self._need.where)
+        parts, failed = await inventory.parts(self.instance)
+        self.errors += [failed] if failed else []
+        read = [part for part in parts if narrowing.parts is None or part in narrowing.parts]
+        self.is_skipped = bool(parts) and not read
+        await asyncio.gather(*(self._list(inventory, part, narrowing) for part in read))
+        await self._fill()
+
+    async def _list(self, inventory: Inventory, part: str, narrowing: Narrowing) -> None:
+        """Come by the rows of one list."""
+        shelf = inventory.shelf(self.instance, List(part))
+        order = self._pageable(shelf, narrowing)
+        try:
+            found = None if order is None else await self._in_order(shelf, order)
+            if found is None:
+                shelf, found = await self._whole(inventory, shelf, narrowing)
+            if isinstance(found, Pages):
+                self.pages.append(found)
+                self.as_of = _older(self.as_of, dt.datetime.now(dt.UTC))
+            else:
+                self._take(shelf, found)
+        except AdapterError as error:
+            self.errors.append(self.instance.named(error))
+            shelves = (inventory.shelf(self.instance, List(part, asked)) for asked in (narrowing.asked, ()))
+            shelf, last = next(((shelf, last) for shelf in shelves if (last := shelf.stale())), (shelf, None))
+            if last is not None:
+                self.is_stale = True
+                self._take(shelf, last, How.STALE)
+
+    async def _in_order(self, shelf: Shelf, order: Order) -> Snapshot | Pages | None:
+        """The list in an order that its upstream keeps: whole, where one page tells that this is all of it, else page
+        by page; None where the upstream will not hear of that order."""
+        try:
+            opened = await shelf.open(self._need.ask, order)
+            if opened is not None:
+                return opened
+            pages = Pages(self, shelf, self._need, order)
+            await pages.begin()
+        except Rejected:
+            if self._need.after is not None:  # it may be a token that the client made up
+                raise
+            shelf.distrust(order)
+            return None
+        return pages
+
+    async def _whole(self, inventory: Inventory, shelf: Shelf, narrowing: Narrowing) -> tuple[Shelf, Snapshot]:
+        """All of the list, or what its upstream narrows a long one to; and where that is kept."""
+        try:
+            opened = await shelf.open(self._need.ask, None)
+        except Rejected:  # perhaps of an order that another field asked for, and this one joined
+            opened = await shelf.open(self._need.ask, None)
+        if opened is None and narrowing.asked:
+            narrowed = inventory.shelf(self.instance, List(shelf.of.part, narrowing.asked))
+            with contextlib.suppress(Rejected):  # a value that the upstream will not hear of
+                return narrowed, await narrowed.whole(self._need.ask)
+        return shelf, opened if opened is not None else await shelf.whole(self._need.ask)
+
+    def _pageable(self, shelf: Shelf, narrowing: Narrowing) -> Order | None:
+        """The order in which pages of the list do, without reading the rest of it: where nothing is filtered here, and
+        the cursor says where this list goes on."""
+        need = self._need
+        order = need.order
+        if order is None or not self.instance.adapter.sorts(order) or not shelf.trusts(order):
+            return None
+        knows_where = need.after is None or shelf.of.part in need.resumes(self.instance.name)
+        return order if knows_where and not filters.left(need.where, narrowing) else None
+
+    def _take(self, shelf: Shelf, snapshot: Snapshot, how: How | None = None) -> None:
+        self._snapshots.append(snapshot)
+        self.dropped += snapshot.walked.dropped
+        self.as_of = _older(self.as_of, snapshot.span.began_at)
+        if how is None:
+            how = How.READ if snapshot.span.began >= self._need.ask.since else How.SNAPSHOT
+        self.note(shelf.of._replace(order=snapshot.order), how, len(snapshot.walked.rows), snapshot.span.began_at)
+
+    async def _fill(self) -> None:
+        """The tables of the snapshots, and which of their rows meet the filter."""
+        joins = self._need.joins
+        shown = self._need.fields & JOINED
+        found = await asyncio.gather(
+            *(
+                snapshot.table(joins | (shown if len(snapshot.walked.rows) <= JOINED_WHOLE else LIST_FIELDS))
+                for snapshot in self._snapshots
+            )
+        )
+        self.failures += [failure for _, failures in found for failure in failures]
+        where, now = self._need.where, self._need.now
+        for table, own in tables.without([table for table, _ in found]).items():
+            self.tables[table] = filters.joined(filters.masks(where, table, self.instance, now), own)
+            await asyncio.sleep(0)  # what this makes of a large table takes long: let others have their turn
+
+
+def _older(one: dt.datetime | None, other: dt.datetime) -> dt.datetime:
+    return other if one is None or other < one else one
+
+
+async def gathered(instances: Instances, inventory: Inventory, need: Need) -> Sequence[Source]:
+    """What each instance contributes, all asked at once, in the order of the configuration."""
+    sources = [Source(instance, need) for instance in instances.values()]
+    left_s = deadline.remaining()
+    with contextlib.nullcontext() if left_s is None else deadline.within(left_s * LISTING_SHARE):
+        await asyncio.gather(*(source.gather(inventory) for source in sources))
+    return sources

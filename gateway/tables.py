@@ -1,0 +1,203 @@
+"""Rows of one list in memory, and what is asked of them: in which order, which of them, how many of each.
+
+What is derived from the rows is made when it is first asked for and kept with them: columns of one attribute, orders,
+and masks. Where the list was read before, columns and orders are taken on from there, and only rows that are new or
+have changed are looked at: most rows of a large list are the same every time.
+
+A mask says which rows meet a condition: a number with a byte for each row, 1 or 0, so that AND, OR, NOT and counting
+are single operations however many rows there are.
+"""
+
+import bisect
+import functools
+from array import array
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import compress
+from typing import Any, TypeVar, cast
+
+from adapters.model import Connection
+from gateway.orders import Key, OrderBy, key, ranked
+
+T = TypeVar("T")
+Mask = int
+
+_KEPT = 64
+"""Masks and counts that are kept with a table."""
+_FEW = 1 / 8
+"""Up to this share of new rows they are put into an order one by one; beyond it, sorting all anew is quicker."""
+
+
+class Table:
+    """Some rows of one instance, each once. Immutable, as its rows are. ``before`` is what they were the last time."""
+
+    def __init__(self, instance: str, rows: Sequence[Connection], before: "Table | None" = None) -> None:
+        self.instance = instance
+        self.rows = rows
+        self._columns: dict[str, list[Any]] = {}
+        self._orders: OrderedDict[OrderBy, array[int]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._former = None if before is None else _Former(before, rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def all(self) -> Mask:
+        """The mask of every row."""
+        return _mask(b"\x01" * len(self.rows))
+
+    @cached_property
+    def native_ids(self) -> frozenset[str]:
+        """The native ids of the rows."""
+        return frozenset(row.native_id for row in self.rows)
+
+    @property
+    def derived(self) -> tuple[dict[str, list[Any]], dict[OrderBy, "array[int]"]]:
+        """The columns and the orders that are known so far."""
+        return dict(self._columns), dict(self._orders)
+
+    def column(self, name: str, read: Callable[[Connection], T]) -> list[T]:
+        """What ``read`` gives for each row; kept under ``name``."""
+        found = self._columns.get(name)
+        if found is None:
+            known = self._former and self._former.column(name, read, self.rows)
+            found = self._columns[name] = known or [read(row) for row in self.rows]
+        return cast("list[T]", found)
+
+    def mask(self, hits: Iterable[object]) -> Mask:
+        """The mask of the rows at whose place there is something true."""
+        return _mask(bytes(map(bool, hits)))
+
+    def kept(self, of: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` gave for this the last time, or gives now."""
+        if of not in self._kept:
+            self._kept[of] = make()
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(of)
+        return self._kept[of]
+
+    def counts(self, column: Sequence[Any], mask: Mask) -> Counter[Any]:
+        """How many rows of a mask have each value; rows with None have none."""
+        counted: Counter[Any] = Counter(column if mask == self.all else compress(column, self._flags(mask)))
+        del counted[None]
+        return counted
+
+    def walk(
+        self,
+        order_by: OrderBy,
+        mask: Mask,
+        *,
+        after: Key | None = None,
+        since: Key | None = None,
+        before: Key | None = None,
+        backward: bool = False,
+    ) -> Iterator[tuple[Key, Connection]]:
+        """The rows of a mask after a key, or at it and after (``since``), and before another, each with its key; in
+        order or in the reverse of it."""
+        order = self.sort(order_by)
+        low, high = 0, len(order)
+
+        def compared(at: int) -> Key:
+            return key(order_by, self.rows[at])
+
+        if after is not None:
+            low = bisect.bisect_right(order, after, key=compared)
+        if since is not None:
+            low = bisect.bisect_left(order, since, key=compared)
+        if before is not None:
+            high = bisect.bisect_left(order, before, low, key=compared)
+        flags = None if mask == self.all else self._flags(mask)
+        for place in range(high - 1, low - 1, -1) if backward else range(low, high):
+            at = order[place]
+            if flags is None or flags[at]:
+                yield key(order_by, self.rows[at]), self.rows[at]
+
+    def is_sorted(self, order_by: OrderBy) -> bool:
+        """Whether the places of the rows in this order are kept."""
+        return order_by in self._orders
+
+    def sort(self, order_by: OrderBy) -> "array[int]":
+        """The places of the rows in this order; kept."""
+        found = self._orders.get(order_by)
+        if found is None:
+            found = self._orders[order_by] = self._sorted(order_by)
+            if len(self._orders) > _KEPT:
+                self._orders.popitem(last=False)
+        return found
+
+    def _sorted(self, order_by: OrderBy) -> "array[int]":
+        known = self._former and self._former.order(order_by, lambda at: key(order_by, self.rows[at]))
+        return known or ranked(order_by, self.rows, self._by_native_id)
+
+    @cached_property
+    def _by_native_id(self) -> "array[int]":
+        return ranked((), self.rows)
+
+    def _flags(self, mask: Mask) -> bytes:
+        return mask.to_bytes(len(self.rows), "little")
+
+
+class _Former:
+    """What was derived of the rows of a table before, for those of them that are still there. Each is taken on once."""
+
+    def __init__(self, before: Table, rows: Sequence[Connection]) -> None:
+        places = {id(row): place for place, row in enumerate(before.rows)}
+        self._places = [places.get(id(row)) for row in rows]
+        """For each row its place in the table before; None for one that is new or has changed."""
+        self._count = len(before)
+        self._columns, self._orders = before.derived
+
+    def column(self, name: str, read: Callable[[Connection], T], rows: Sequence[Connection]) -> list[T] | None:
+        """What ``read`` gives for each row; None where it was not read before."""
+        known = self._columns.pop(name, None)
+        if known is None:
+            return None
+        return [read(row) if place is None else known[place] for place, row in zip(self._places, rows, strict=True)]
+
+    def order(self, order_by: OrderBy, by: Callable[[int], Key]) -> "array[int] | None":
+        """The places of the rows in this order; None where that was not known, or holds for too few of them."""
+        known = self._orders.pop(order_by, None)
+        new = [at for at, place in enumerate(self._places) if place is None]
+        if known is None or len(new) > _FEW * len(self._places):
+            return None
+        now: list[int | None] = [None] * self._count
+        for at, place in enumerate(self._places):
+            if place is not None:
+                now[place] = at
+        return _merged([at for place in known if (at := now[place]) is not None], new, functools.cache(by))
+
+
+def _merged(ordered: Sequence[int], new: Iterable[int], by: Callable[[int], Key]) -> "array[int]":
+    """Places that are in order already, and new ones among them: few keys are needed for that."""
+    merged, begin = array("I"), 0
+    for at in sorted(new, key=by):
+        end = bisect.bisect_left(ordered, by(at), begin, key=by)
+        merged.extend(ordered[begin:end])
+        merged.append(at)
+        begin = end
+    merged.extend(ordered[begin:])
+    return merged
+
+
+def _mask(flags: bytes) -> Mask:
+    return int.from_bytes(flags, "little")
+
+
+def count(mask: Mask) -> int:
+    """How many rows a mask holds."""
+    return mask.bit_count()
+
+
+def without(tables: Sequence[Table]) -> Mapping[Table, Mask]:
+    """For tables of one instance, the mask of the rows that none before it has: an upstream that ignores which of its
+    lists it was asked for gives the same rows in each."""
+    masks: dict[Table, Mask] = {}
+    for number, table in enumerate(tables):
+        others = [other.native_ids for other in tables[:number]]
+        seen = [other for other in others if not other.isdisjoint(table.native_ids)]
+        unseen = (not any(row.native_id in ids for ids in seen) for row in table.rows)
+        masks[table] = table.mask(unseen) if seen else table.all
+    return masks

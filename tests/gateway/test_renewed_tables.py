@@ -1,0 +1,81 @@
+"""A list that is read again: what was derived of it is taken on, and answers as if it were made anew."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.model import Connection
+from adapters.port import Order, OrderField
+from gateway.filters import COLUMNS
+from gateway.orders import DEFAULT, OrderBy
+from gateway.tables import Table
+from tests.gateway.listed import connection, drawn, some
+
+ORDERS: tuple[OrderBy, ...] = (
+    DEFAULT,
+    (Order(OrderField.SOURCE, True), Order(OrderField.NAME, True)),
+    (Order(OrderField.STATUS), Order(OrderField.LAST_RUN_AT, True)),
+    (Order(OrderField.OVERDUE, True),),
+)
+
+
+def later(rng: random.Random, rows: list[Connection], share: float, time: int) -> list[Connection]:
+    """The rows some time after: up to this share of them gone, as many changed, as many new, and some elsewhere."""
+    count = round(share * len(rows))
+    left = rng.sample(rows, len(rows) - rng.randint(0, count))
+    if rng.random() < 0.5:
+        left.sort(key=rows.index)
+    for at in rng.sample(range(len(left)), min(count, len(left))):
+        left[at] = some(rng, "a", left[at].native_id)
+    for number in range(rng.randint(0, count)):
+        left.insert(rng.randint(0, len(left)), some(rng, "a", f"new-{time}-{number}"))
+    return left
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.1, 0.5, 1.0])
+@given(seed=st.integers(0, 2**32))
+def test_a_list_that_was_read_again_answers_as_one_that_was_never_read_before(share: float, seed: int):
+    rng = drawn(seed)
+    rows = [some(rng, "a", f"{number:x}") for number in rng.sample(range(1000), rng.randint(0, 120))]
+    table = Table("a", rows)
+    for time in range(2):  # what was taken on is taken on again
+        for order_by in rng.sample(ORDERS, 3):
+            list(table.walk(order_by, table.all))
+        for name in rng.sample(sorted(COLUMNS), 8):
+            table.column(name, COLUMNS[name])
+        rows = later(rng, rows, share, time)
+        table, anew = Table("a", rows, table), Table("a", rows)
+        for order_by in ORDERS:
+            assert list(table.walk(order_by, table.all)) == list(anew.walk(order_by, anew.all))
+        for name, read in COLUMNS.items():
+            assert table.column(name, read) == anew.column(name, read)
+
+
+def test_only_rows_that_are_new_or_have_changed_are_looked_at_again():
+    rows = [connection(native_id=str(number), name=f"{number}") for number in range(20)]
+    read: list[str] = []
+
+    def name(row: Connection) -> str | None:
+        read.append(row.native_id)
+        return row.name
+
+    before = Table("a", rows)
+    before.column("text", name)
+    read.clear()
+    changed, new = connection(native_id="3", name="three"), connection(native_id="20", name="20")
+    table = Table("a", [new, *rows[:3], changed, *rows[5:]], before)
+    assert table.column("text", name) == ["20", "0", "1", "2", "three", *map(str, range(5, 20))]
+    assert read == ["20", "3"]
+
+
+def test_the_table_before_is_left_as_it_was():
+    rows = [connection(native_id=str(number), name=f"{number}") for number in range(9)]
+    before = Table("a", rows)
+    column, walked = before.column("name", lambda row: row.name), list(before.walk(DEFAULT, before.all))
+    after = Table("a", rows[1:], before)
+    after.column("name", lambda row: row.name)
+    assert [row for _, row in after.walk(DEFAULT, after.all)] == rows[1:]
+    assert before.column("name", lambda row: row.name) is column
+    assert list(before.walk(DEFAULT, before.all)) == walked
