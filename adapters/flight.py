@@ -11,6 +11,10 @@ from adapters.errors import AdapterError, TimedOut
 T = TypeVar("T")
 
 
+LOOKUP_S = 30.0
+"""What asking for something that is kept may take, retries included."""
+
+
 class SingleFlight:
     """Joins equal calls that are in flight at once. Nothing is kept after the answer."""
 
@@ -81,7 +85,7 @@ class Shared(Generic[T]):
         finally:
             self._waiting -= self._task is task
         if not task.done() or task.cancelled():
-            raise TimedOut("the list was not read in time; reading it goes on")
+            raise TimedOut("it was not read in time; reading it goes on")
         return task.result()
 
     def end(self) -> None:
@@ -107,7 +111,7 @@ class Kept:
     def __init__(self, ttl_s: float, retry_s: float = 10.0) -> None:
         self._ttl_s = ttl_s
         self._retry_s = retry_s
-        self._flight = SingleFlight()
+        self._running: dict[Hashable, Shared[Any]] = {}
         self._answers: dict[Hashable, tuple[float, Any]] = {}
         self._failures: dict[Hashable, tuple[float, AdapterError]] = {}
 
@@ -134,14 +138,22 @@ class Kept:
         failed_until, failure = self._failures.get(key, (0.0, None))
         if failure is None or failed_until <= now:
             try:
-                answer = await self._flight(key, call)
+                return await self._running.setdefault(key, Shared())(lambda: self._asked(key, call))
             except AdapterError as error:
                 failure = error
-                self._failures[key] = (time.monotonic() + self._retry_s, error)
-            else:
-                self._failures.pop(key, None)
-                self._answers[key] = (time.monotonic() + self._ttl_s, answer)
-                return answer
         if key not in self._answers:
             raise failure.with_traceback(None)
+        return answer
+
+    async def _asked(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
+        """The answer of ``call``, which is everybody's: whoever began it and has no time left does not end it. It is
+        kept before the run ends, or who asks between the two would call again."""
+        try:
+            with deadline.afresh(LOOKUP_S):
+                answer = await call()
+        except AdapterError as error:
+            self._failures[key] = (time.monotonic() + self._retry_s, error)
+            raise
+        self._failures.pop(key, None)
+        self._answers[key] = (time.monotonic() + self._ttl_s, answer)
         return answer

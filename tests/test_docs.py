@@ -92,6 +92,8 @@ def test_every_command_shown_exists_and_takes_its_arguments(where: str, command:
             pass  # without arguments, it stands for the command as such
         case ["gateway", *arguments] | [".venv/bin/python", "-m", "gateway", *arguments]:
             command_line._parser().parse_args(arguments)
+        case [".venv/bin/python", "-m", module, *_] if module.startswith("benchmarks."):
+            assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
         case [".venv/bin/python", script, *_] if script.endswith(".py"):
             assert (ROOT / script).is_file()
         case [script, *_] if script.startswith("scripts/"):

@@ -1,0 +1,48 @@
+"""An answer that has just come is kept before anybody can ask for it again."""
+
+import asyncio
+
+import pytest
+
+from adapters import deadline
+from adapters.errors import TimedOut, UpstreamFault
+from adapters.flight import Kept
+
+
+@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("fails", [False, True])
+async def test_who_asks_in_the_moment_in_which_the_answer_comes_makes_no_second_call(turns: int, fails: bool):
+    kept, gate, calls = Kept(60, retry_s=60), asyncio.Event(), 0
+
+    async def call() -> str:
+        nonlocal calls
+        calls += 1
+        await gate.wait()
+        if fails:
+            raise UpstreamFault("it is broken")
+        return "answer"
+
+    first = asyncio.create_task(kept.get("all", call))
+    await asyncio.sleep(0.01)
+    gate.set()
+    for _ in range(turns):  # of the loop: the answer is on its way to whoever waits for it
+        await asyncio.sleep(0)
+    outcomes = await asyncio.gather(first, kept.get("all", call), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [UpstreamFault if fails else str] * 2
+    assert calls == 1
+
+
+async def test_who_has_no_time_left_neither_ends_an_asking_nor_spoils_it_for_others():
+    kept = Kept(ttl_s=60)
+    may_end = asyncio.Event()
+
+    async def answer() -> str:
+        await may_end.wait()
+        return "answer"
+
+    with deadline.within(0.01), pytest.raises(TimedOut):
+        await kept.get("key", answer)
+    waiting = asyncio.create_task(kept.get("key", answer))
+    await asyncio.sleep(0)
+    may_end.set()
+    assert await waiting == "answer"
