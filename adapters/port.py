@@ -6,6 +6,7 @@ the paths that were selected and spends calls on those alone; what was not selec
 """
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -312,6 +313,7 @@ class Imitation(Protocol):
         ...
 
 
+@functools.lru_cache(maxsize=4096)
 def wants(fields: Fields, *paths: str) -> bool:
     """Whether any of ``paths``, or something inside one of them, was selected."""
     return any(field == path or field.startswith(path + ".") for field in fields for path in paths)

@@ -14,12 +14,14 @@ from adapters.walk import Bounds
 from gateway import observability
 from gateway.config import Settings
 from gateway.context import Context
+from gateway.execution.compiled import Plans, compiled
 from gateway.execution.engine import Engine
 from gateway.instances import Instance, Instances
 from gateway.inventory import Ages, Inventory
 from gateway.protection.identity import Keys
 from gateway.routes import Endpoint
 from gateway.schema.providers import PROVIDERS
+from gateway.schema.scalars import AS_ENCODED
 from gateway.schema.schema import Subgraph, build
 
 
@@ -59,7 +61,9 @@ def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)
     kept = settings.inventory
     ages = Ages(kept.max_age, kept.max_stale, kept.walk_timeout)
     inventory = Inventory(ages, Bounds(kept.max_rows, kept.max_bytes))
-    engine = Engine(schema(), limits, functools.partial(Context, instances, inventory, max_first=limits.first))
+    executor = compiled(Plans(AS_ENCODED)) if settings.execution.compiled else None
+    new_context = functools.partial(Context, instances, inventory, max_first=limits.first)
+    engine = Engine(schema(), limits, new_context, executor)
     keys = Keys(settings.auth.keys)
     endpoint = Endpoint(engine, limits, keys, explains=settings.auth.explain, show_graphiql=settings.graphiql)
 

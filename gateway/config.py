@@ -72,6 +72,15 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = 2 * 1024**3
 
 
+class Execution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How operations are executed."""
+
+    compiled: Annotated[
+        bool,
+        Meta(description="Whether selections of plain fields are read by generated code; the answers are the same."),
+    ] = True
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was configured. ``instances`` keeps the order of the file."""
 
@@ -79,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     auth: Auth
     inventory: Inventory
     limits: Limits
+    execution: Execution
     graphiql: bool
     instances: Mapping[str, transport.Settings]
 
@@ -88,6 +98,7 @@ SECTIONS: Mapping[str, tuple[Any, str]] = {
     "auth": (Auth, "Who may ask."),
     "inventory": (Inventory, "How old an answer may be."),
     "limits": (Limits, "What one request may ask for."),
+    "execution": (Execution, "How operations are executed."),
     "graphiql": (bool, "Whether a browser is shown GraphiQL; true by default."),
 }
 """The sections beside ``instances``: their type and what they are for."""

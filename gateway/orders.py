@@ -46,8 +46,18 @@ def folded(text: str) -> str:
     """The text without case and accents: what people compare by."""
     if text.isascii():
         return text.lower()
-    bare = (letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
-    return "".join(bare).casefold()
+    return unicodedata.normalize("NFKD", text).translate(_BARE).casefold()
+
+
+class _Bare(dict[int, int | None]):
+    """What becomes of each letter of a decomposed text: accents vanish. Found out once for each that is met."""
+
+    def __missing__(self, letter: int) -> int | None:
+        self[letter] = None if unicodedata.combining(chr(letter)) else letter
+        return self[letter]
+
+
+_BARE = _Bare()
 
 
 def label(end: Endpoint | None) -> str | None:

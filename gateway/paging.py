@@ -7,8 +7,9 @@ sorted by, so every page goes on where the one before it ended, forward or backw
 import asyncio
 import contextlib
 import heapq
+import itertools
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from adapters.errors import AdapterError
@@ -155,6 +156,10 @@ async def _sorted(found: Sequence[Source], order_by: OrderBy) -> None:
 
 async def _merged(found: Sequence[Source], need: Need, window: Window) -> tuple[list[Edge], bool]:
     """The rows of the window in order, and whether there were more."""
+    if not any(source.pages for source in found):
+        listed = _once(_listed(found, need.order_by, window))
+        taken = [Edge(row, row, key, need.order_by, {}) for key, row in itertools.islice(listed, window.size + 1)]
+        return taken[: window.size][:: -1 if window.is_backward else 1], len(taken) > window.size
     edges: list[Edge] = []
     is_cut = False
     async with contextlib.aclosing(_rows(found, need, window)) as rows:
@@ -164,6 +169,15 @@ async def _merged(found: Sequence[Source], need: Need, window: Window) -> tuple[
                 break
             edges.append(edge)
     return (edges[::-1] if window.is_backward else edges), is_cut
+
+
+def _once(rows: Iterable[tuple[Key, Connection]]) -> Iterator[tuple[Key, Connection]]:
+    """Each row once: the lists of an instance that ignores which of them it was asked for hold the same ones."""
+    last: Key | None = None
+    for key, row in rows:
+        if key != last:
+            last = key
+            yield key, row
 
 
 async def _rows(found: Sequence[Source], need: Need, window: Window) -> AsyncGenerator[Edge]:
@@ -229,13 +243,15 @@ async def _completed(edges: Sequence[Edge], found: Sequence[Source], fields: Fie
         rows[edge.node.instance].append(edge.node)
     answers = await asyncio.gather(*(_complete(own[name], of_one, fields) for name, of_one in rows.items()))
     following = {name: iter(completed) for name, completed in zip(rows, answers, strict=True)}
-    return [edge._replace(node=next(following[edge.node.instance])) for edge in edges]
+    nodes = (next(following[edge.node.instance]) for edge in edges)
+    return [edge if node is edge.node else edge._replace(node=node) for edge, node in zip(edges, nodes, strict=True)]
 
 
 async def _complete(source: Source, rows: Sequence[Connection], fields: Fields) -> Sequence[Connection]:
     source.row_count = len(rows)
     instance = source.instance
-    answer = await instance.ask(instance.adapter.complete(rows, fields))
+    lacking = fields if source.pages else fields - source.joined
+    answer = await instance.ask(instance.adapter.complete(rows, lacking))
     if isinstance(answer, AdapterError):
         source.failures.append(answer)
         return rows

@@ -173,6 +173,8 @@ class Source:
         self.tables: dict[Table, Mask] = {}
         """The rows in memory, and which of them meet the filter."""
         self.pages: list[Pages] = []
+        self.joined: Fields = LIST_FIELDS
+        """The field paths that have been looked up for all rows in memory."""
         self._need = need
         self._snapshots: list[Snapshot] = []
 
@@ -294,6 +296,8 @@ class Source:
             )
         )
         self.failures += [failure for _, failures in found for failure in failures]
+        if not self.failures:
+            self.joined = JOINED.intersection(*(snapshot.joined for snapshot in self._snapshots))
         where, now = self._need.where, self._need.now
         for table, own in tables.without([table for table, _ in found]).items():
             self.tables[table] = filters.joined(filters.masks(where, table, self.instance, now), own)

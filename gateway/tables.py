@@ -25,6 +25,8 @@ Mask = int
 
 _KEPT = 64
 """Masks and counts that are kept with a table."""
+_KEPT_KEYS = 8
+"""Orders whose keys are kept."""
 _FEW = 1 / 8
 """Up to this share of new rows they are put into an order one by one; beyond it, sorting all anew is quicker."""
 
@@ -37,6 +39,7 @@ class Table:
         self.rows = rows
         self._columns: dict[str, list[Any]] = {}
         self._orders: OrderedDict[OrderBy, array[int]] = OrderedDict()
+        self._keys: OrderedDict[OrderBy, dict[int, Key]] = OrderedDict()
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._former = None if before is None else _Former(before, rows)
 
@@ -99,10 +102,7 @@ class Table:
         order or in the reverse of it."""
         order = self.sort(order_by)
         low, high = 0, len(order)
-
-        def compared(at: int) -> Key:
-            return key(order_by, self.rows[at])
-
+        compared = self._key_of(order_by)
         if after is not None:
             low = bisect.bisect_right(order, after, key=compared)
         if since is not None:
@@ -113,7 +113,21 @@ class Table:
         for place in range(high - 1, low - 1, -1) if backward else range(low, high):
             at = order[place]
             if flags is None or flags[at]:
-                yield key(order_by, self.rows[at]), self.rows[at]
+                yield compared(at), self.rows[at]
+
+    def _key_of(self, order_by: OrderBy) -> Callable[[int], Key]:
+        """The key of the row at a place; kept for rows that were asked for before, as those of the first pages are."""
+        known = self._keys.setdefault(order_by, {})
+        if len(self._keys) > _KEPT_KEYS:
+            self._keys.popitem(last=False)
+
+        def key_of(at: int) -> Key:
+            found = known.get(at)
+            if found is None:
+                found = known[at] = key(order_by, self.rows[at])
+            return found
+
+        return key_of
 
     def is_sorted(self, order_by: OrderBy) -> bool:
         """Whether the places of the rows in this order are kept."""

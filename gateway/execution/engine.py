@@ -37,8 +37,11 @@ class Outcome(NamedTuple):
 class Engine:
     """Executes operations against the schema."""
 
-    def __init__(self, schema: Schema, limits: Limits, new_context: Callable[..., Context]) -> None:
-        self._schema = schema
+    def __init__(
+        self, schema: Schema, limits: Limits, new_context: Callable[..., Context], executor: type[Any] | None = None
+    ) -> None:
+        # Strawberry's own or one that builds on it: its resolvers count on what it hands them.
+        self._executor = executor or cast("Any", schema).execution_context_class
         self._graphql = schema._schema  # pyright: ignore[reportPrivateUsage]
         self._limits = limits
         self._new_context = new_context
@@ -73,7 +76,7 @@ class Engine:
             context_value=context,
             variable_values=operation.variables,
             operation_name=operation.operation_name,
-            executor_class=cast("Any", self._schema).execution_context_class,  # its resolvers count on it
+            executor_class=self._executor,
         )
         return cast("ExecutionResult", await result if asyncio.iscoroutine(result) else result)
 

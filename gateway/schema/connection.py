@@ -4,10 +4,9 @@ Fields without a resolver read the record's attribute of the same name.
 """
 
 import datetime as dt
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import strawberry
-from graphql import GraphQLResolveInfo
 from strawberry.federation.schema_directives import Key
 from strawberry.types import Info
 
@@ -20,7 +19,7 @@ from gateway.schema import runs as run_pages
 from gateway.schema.fields import argument, checked_size, described, given
 from gateway.schema.instance import Instance
 from gateway.schema.providers import Details, Provider
-from gateway.schema.records import object_type, word
+from gateway.schema.records import is_record, object_type, word
 
 ConnectionStatus = word(model.ConnectionStatus)
 SchemaChange = word(model.SchemaChange)
@@ -115,6 +114,4 @@ class Connection(Node):
             raise got
         return run_pages.page(got, limit, is_start=after is None)
 
-    @staticmethod
-    def is_type_of(value: Any, _: GraphQLResolveInfo[Any]) -> bool:
-        return isinstance(value, model.Connection)
+    is_type_of = staticmethod(is_record(model.Connection))

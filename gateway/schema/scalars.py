@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Callable, Mapping
 from typing import Any, NewType
 
 import strawberry
@@ -63,6 +64,14 @@ SCALARS: dict[object, ScalarDefinition] = {
         parse_value=_moment,
     ),
 }
+
+
+def _is_utc(value: Any) -> bool:
+    return value.__class__ is dt.datetime and value.tzinfo is dt.UTC
+
+
+AS_ENCODED: Mapping[str, Callable[[Any], bool]] = {"DateTime": _is_utc}
+"""By the name of a scalar, the values that orjson writes just as the scalar serializes them."""
 
 CONFIG = StrawberryConfig(scalar_map=SCALARS)  # pyright: ignore[reportArgumentType]
 """How Strawberry is to build the schema."""

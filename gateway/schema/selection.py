@@ -1,5 +1,6 @@
 """Looking ahead: which fields of the unified record a query selects, as the field paths that adapters are asked for."""
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -30,22 +31,38 @@ DETAILS = "ConnectionDetails"
 
 def connection_fields(info: Info[Any, Any]) -> Fields:
     """The field paths selected of every `Connection` below the present field, at whatever depth."""
-    engine = raw(info)
-    walk = _Walk(engine)
-    named = cast("GraphQLNamedType", get_named_type(cast("Any", engine).return_type))
-    for node in engine.field_nodes:
-        walk.into(node.selection_set, named, None)
-    return frozenset(walk.paths)
+    return _walked(raw(info), None)
 
 
 def child_fields(info: Info[Any, Any]) -> Fields:
     """The fields selected below the present one, those inside of others with dots."""
-    engine = raw(info)
+    return _walked(raw(info), "")
+
+
+_KEPT = 600
+"""Selections that are remembered, a few for each document that is."""
+_walks: OrderedDict[tuple[int, str | None], tuple[list[FieldNode], Fields]] = OrderedDict()
+"""What was selected, by the id of the first node, which is held so that no other node can have it."""
+
+
+def _walked(engine: GraphQLResolveInfo[Any], path: str | None) -> Fields:
+    """The paths below the present field. Documents are executed again and again, so they are remembered, unless it
+    takes the variables to know them."""
+    nodes = engine.field_nodes
+    key = id(nodes[0]), path
+    found = _walks.get(key)
+    if found is not None and found[0] == nodes:
+        return found[1]
     walk = _Walk(engine)
     named = cast("GraphQLNamedType", get_named_type(cast("Any", engine).return_type))
-    for node in engine.field_nodes:
-        walk.into(node.selection_set, named, "")
-    return frozenset(walk.paths)
+    for node in nodes:
+        walk.into(node.selection_set, named, path)
+    fields = frozenset(walk.paths)
+    if not walk.is_conditional:
+        _walks[key] = nodes, fields
+        if len(_walks) > _KEPT:
+            _walks.popitem(last=False)
+    return fields
 
 
 class _Walk:
@@ -53,6 +70,8 @@ class _Walk:
 
     def __init__(self, info: GraphQLResolveInfo[Any]) -> None:
         self.paths: set[str] = set()
+        self.is_conditional = False
+        """Whether a directive had a say in it."""
         self._info = info
         self._schema: GraphQLSchema = info.schema
         self._seen: set[tuple[str, str | None]] = set()
@@ -102,6 +121,7 @@ class _Walk:
 
     def _decided(self, node: SelectionNode) -> Iterator[bool]:
         if node.directives:
+            self.is_conditional = True
             # Strawberry hands resolvers the bare values; the engine's own functions want what they came in.
             variables = VariableValues({}, cast("dict[str, Any]", self._info.variable_values))
             skip = get_directive_values(GraphQLSkipDirective, node, variables)

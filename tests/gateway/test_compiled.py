@@ -1,0 +1,527 @@
+"""Compiled execution answers as the engine does: for generated schemas, data and documents, and case by case."""
+
+import asyncio
+import functools
+import gc
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NamedTuple, cast
+
+import graphql
+import orjson
+import pytest
+import strawberry
+from graphql import ExecutionResult, parse, validate
+from graphql.pyutils import Undefined
+from strawberry.extensions import FieldExtension
+from strawberry.permission import BasePermission
+
+from gateway import app
+from gateway.examples import EXAMPLES
+from gateway.execution.compiled import KEPT, WAYS, CompiledExecutor, Plan, Plans, compiled
+from gateway.schema.scalars import AS_ENCODED
+from tests.conftest import Upstreams, fleet_over
+from tests.gateway.generated_schemas import READ_BY_PLANS, Data, Generated, Later, Obliging, Writer, variables
+
+EXECUTIONS = int(os.environ.get("COMPILED_EXECUTIONS", "5000"))
+FIRST_SEED = int(os.environ.get("COMPILED_SEED", "1"))
+DOCUMENTS, TIMES = 6, 8
+"""Documents for each schema, and how often each is executed."""
+
+
+MOVING = re.compile(r'"(asOf|overdueBySeconds)": ("[^"]*"|[0-9.]+)')
+_graphql = cast("Any", graphql)  # whose generics say nothing here
+_ADDRESS = re.compile("0x[0-9a-f]+")
+
+
+OFTEN = (
+    *("whole plan", "partial plan", "abstract plan", "no plan"),
+    *("whole projection", "partial projection", "abstract projection", "surprise", "with errors", "awaited"),
+)
+"""What has to be among the executions, each at least once in a hundred."""
+
+
+class Told(NamedTuple):
+    """All that a client can see of a result, and whether it had to be awaited."""
+
+    data: str
+    errors: tuple[Any, ...]
+    was_awaited: bool
+
+
+async def told(result: Any) -> Told:
+    was_awaited = asyncio.iscoroutine(result)
+    got: ExecutionResult = await result if was_awaited else result
+    errors = tuple(
+        (
+            _ADDRESS.sub("", each.message),
+            each.path,
+            each.locations,
+            each.extensions,
+            type(each.original_error),
+            _ADDRESS.sub("", str(each.original_error)),
+        )
+        for each in got.errors or ()
+    )
+    data = _ADDRESS.sub("", orjson.dumps(got.data, default=repr).decode())
+    for _ in range(6 if was_awaited else 0):  # what was abandoned settles before anything else is executed
+        await asyncio.sleep(0)
+    return Told(data, errors, was_awaited)
+
+
+def counting(counts: Counter[str], base: type[CompiledExecutor]) -> type[CompiledExecutor]:
+    """An executor that counts its plans, and what they come to."""
+
+    class Counting(base):
+        def _made(self, kind: Any, details: Any) -> Plan | None:
+            plan = super()._made(kind, details)
+            counts["no plan" if plan is None else "partial plan" if plan.others else "whole plan"] += 1
+            if plan is None:
+                return None
+            is_abstract = not isinstance(kind, graphql.GraphQLObjectType)
+            counts["abstract plan"] += is_abstract
+            word = "partial" if plan.others else "abstract" if is_abstract else "whole"
+            return plan._replace(project=counted(plan.project, word))
+
+    def counted(project: Any, word: str) -> Any:
+        def read(value: Any) -> Any:
+            counts["surprise"] += 1
+            answer = project(value)
+            counts["surprise"] -= 1
+            counts[f"{word} projection"] += 1
+            return answer
+
+        return read
+
+    return Counting
+
+
+async def both(
+    schema: Generated, executor: type[Any], document: Any, given: Mapping[str, Any], new_data: Callable[[], Data]
+) -> tuple[Told, Told]:
+    """What the engine answers, and what an executor does, of the same data made twice."""
+    answers: list[Told] = []
+    for each in (cast("Any", schema.schema).execution_context_class, executor):
+        data = new_data()
+        result = _graphql.execute(schema.graphql, document, data.root, variable_values=dict(given), executor_class=each)
+        answers.append(await told(result))
+        data.close()
+    return answers[0], answers[1]
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_generated_documents_are_answered_as_by_the_engine() -> None:
+    counts: Counter[str] = Counter()
+    READ_BY_PLANS.clear()
+    seed = FIRST_SEED
+    while counts["executions"] < EXECUTIONS:
+        await compare(seed, counts)
+        seed += 1
+    assert not READ_BY_PLANS
+    for often in OFTEN:
+        assert counts[often] > counts["executions"] / 100, f"{often}: {counts}"
+    gc.collect()  # the engine leaves coroutines behind that it never awaits, and they are not to trouble other tests
+
+
+async def compare(seed: int, counts: Counter[str]) -> None:
+    """All executions of one seed."""
+    schema = Generated(seed)
+    executor = counting(counts, compiled(Plans(AS_ENCODED)))
+    draw = schema.random
+    for number in range(DOCUMENTS):
+        text, used = Writer(schema.graphql, draw).document()
+        document = parse(text)
+        if not number:  # that they are valid is seen by samples: it takes longer than to execute them
+            assert not validate(schema.graphql, document), f"COMPILED_SEED={seed}"
+        for time in range(TIMES):
+            given = variables(used, draw)
+            new_data = functools.partial(Data, schema, draw.randrange(2**32), draw.choice([0, 0.02, 0.1]))
+            expected, got = await both(schema, executor, document, given, new_data)
+            counts["executions"] += 1
+            counts["with errors"] += bool(got.errors)
+            counts["awaited"] += got.was_awaited
+            assert got == expected, f"COMPILED_SEED={seed}, execution {time + 1}, {given}, of\n{text}"
+
+
+# Case by case
+
+
+class Kept:
+    """A plain object with attributes."""
+
+    def __init__(self, **attributes: Any) -> None:
+        self.__dict__.update(attributes)
+
+
+class Asked:
+    """One document against one schema, as often as a test says, by the engine and by plans."""
+
+    def __init__(self, schema: strawberry.Schema, root: Any, text: Any, given: Mapping[str, Any] | None = None) -> None:
+        self.counts: Counter[str] = Counter()
+        self.plans = Plans(AS_ENCODED)
+        self.own = cast("Any", schema).execution_context_class
+        self.executor = counting(self.counts, compiled(self.plans))
+        self.graphql = cast("Any", schema)._schema
+        self.document = parse(text) if isinstance(text, str) else text
+        self.root, self.given = root, given
+
+    async def again(self, given: Mapping[str, Any] | None = None, document: Any = None, **more: Any) -> Told:
+        """The answer, which is the engine's too."""
+        values = dict(given or self.given or {})
+        answers = [
+            await told(
+                _graphql.execute(
+                    self.graphql,
+                    document or self.document,
+                    self.root,
+                    variable_values=values,
+                    executor_class=each,
+                    **more,
+                )
+            )
+            for each in (self.own, self.executor)
+        ]
+        assert answers[0] == answers[1]
+        return answers[1]
+
+    @property
+    def projections(self) -> int:
+        return sum(count for name, count in self.counts.items() if name.endswith("projection"))
+
+
+@strawberry.type
+class Leaf:
+    a: int
+    b: str
+
+
+@strawberry.type
+class LeafQuery:
+    leaf: Leaf
+    leaves: list[Leaf]
+
+
+LEAF_ROOT = LeafQuery(leaf=Leaf(a=1, b="x"), leaves=[Leaf(a=1, b="x"), Leaf(a=2, b="y")])
+
+
+def leaves(text: Any) -> Asked:
+    return Asked(strawberry.Schema(LeafQuery), LEAF_ROOT, text)
+
+
+async def test_plans_are_made_the_second_time_that_a_document_is_executed() -> None:
+    asking = leaves("{ leaf { a } leaves { b } }")
+    await asking.again()
+    assert (asking.counts.total(), asking.projections) == (0, 0)
+    await asking.again()
+    assert (asking.counts["whole plan"], asking.projections) == (2, 3)
+    await asking.again()
+    assert (asking.counts["whole plan"], asking.projections) == (2, 6)
+
+
+async def test_plans_of_documents_not_lately_used_are_forgotten() -> None:
+    asking = leaves("{ leaf { a } }")
+    await asking.again()
+    await asking.again()
+    assert asking.projections == 1
+    for _ in range(KEPT):
+        await asking.again(document=parse("{ leaf { b } }"))
+    await asking.again()
+    assert asking.projections == 1
+    await asking.again()
+    assert asking.projections == 2
+
+
+async def test_a_document_has_plans_for_a_bounded_number_of_ways_to_be_different() -> None:
+    fields = " ".join(f"a{number}: a @skip(if: $v{number})" for number in range(5))
+    declared = ", ".join(f"$v{number}: Boolean!" for number in range(5))
+    asking = leaves(f"query Q({declared}) {{ leaf {{ b {fields} }} }}")
+    for _ in range(2):
+        for way in range(32):
+            await asking.again({f"v{number}": bool(way >> number & 1) for number in range(5)})
+    assert asking.counts["whole plan"] == WAYS
+
+
+async def test_the_plan_of_some_variables_is_not_used_for_others() -> None:
+    asking = leaves("query Q($all: Boolean = false) { leaf { a b @include(if: $all) } }")
+    for given in ({"all": True}, {"all": False}, {"all": None}, {}) * 3:
+        await asking.again(given)
+    assert json.loads((await asking.again({"all": True})).data) == {"leaf": {"a": 1, "b": "x"}}
+    assert json.loads((await asking.again({})).data) == {"leaf": {"a": 1}}
+    assert (await asking.again({"all": None})).errors
+
+
+class Refused(BasePermission):
+    message = "not for you"
+
+    def has_permission(self, source: Any, info: Any, **kwargs: Any) -> bool:
+        return False
+
+
+class Shouted(FieldExtension):
+    def resolve(self, next_: Any, source: Any, info: Any, **kwargs: Any) -> Any:
+        return next_(source, info, **kwargs).upper()
+
+
+@strawberry.type
+class Guarded:
+    open: str
+    secret: str | None = strawberry.field(permission_classes=[Refused])
+    loud: str = strawberry.field(extensions=[Shouted()])
+
+
+@strawberry.type
+class GuardedQuery:
+    one: Guarded
+    many: list[Guarded]
+
+
+async def test_guarded_fields_are_left_to_the_engine_beside_plain_ones() -> None:
+    one = Kept(open="o", secret="s", loud="l")
+    root = Kept(one=one, many=[one, one])
+    asking = Asked(strawberry.Schema(GuardedQuery), root, "{ one { open secret loud } many { loud secret open } }")
+    got = [await asking.again() for _ in range(3)][-1]
+    assert json.loads(got.data)["one"] == {"open": "o", "secret": None, "loud": "L"}
+    assert [error[1] for error in got.errors] == [["one", "secret"], ["many", 0, "secret"], ["many", 1, "secret"]]
+    assert (asking.counts["partial plan"], asking.projections) == (2, 6)
+
+
+@strawberry.type
+class Renamed:
+    here: str = strawberry.field(name="there")
+    word: str
+
+
+@strawberry.type
+class RenamedQuery:
+    one: Renamed
+
+
+async def test_an_attribute_is_read_by_the_name_it_has_in_python() -> None:
+    asking = Asked(strawberry.Schema(RenamedQuery), Kept(one=Kept(here="h", word="w")), "{ one { there word } }")
+    got = [await asking.again() for _ in range(2)][-1]
+    assert (got.data, asking.projections) == ('{"one":{"there":"h","word":"w"}}', 1)
+
+
+async def test_attributes_that_generated_code_cannot_spell_are_left_to_the_engine() -> None:
+    @strawberry.type
+    class Spelt:
+        word: str
+        other: str
+
+    @strawberry.type
+    class Query:
+        one: Spelt
+
+    spelt = cast("Any", Spelt).__strawberry_definition__.fields[0]
+    spelt.graphql_name, spelt.python_name = "word", "class"
+    asking = Asked(strawberry.Schema(Query), Kept(one=Kept(**{"class": "c", "other": "o"})), "{ one { word other } }")
+    for _ in range(2):
+        assert (await asking.again()).data == '{"one":{"word":"c","other":"o"}}'
+    assert asking.counts["partial plan"] == 1
+
+
+@strawberry.type
+class Recursive:
+    word: str
+    again: "Recursive"
+
+
+async def test_the_schema_can_be_asked_for_inside_a_query_type() -> None:
+    root = Kept(word="w")
+    root.__dict__["again"] = root
+    text = '{ again { word __schema { queryType { name } } __type(name: "Recursive") { __typename name } } }'
+    asking = Asked(strawberry.Schema(Recursive), root, text)
+    for _ in range(3):
+        assert not (await asking.again()).errors
+    assert asking.projections
+
+
+async def test_what_was_not_validated_is_left_out_as_the_engine_does() -> None:
+    asking = leaves("{ leaf { a unknown b } }")
+    for _ in range(3):
+        assert (await asking.again()).data == '{"leaf":{"a":1,"b":"x"}}'
+    assert not asking.projections
+
+
+async def test_null_among_required_objects_is_an_error_even_where_nothing_of_them_is_read() -> None:
+    root = Kept(leaf=Undefined, leaves=[Kept(a=1), None])
+    asking = Asked(strawberry.Schema(LeafQuery), root, "{ leaves { __typename } }")
+    for _ in range(3):
+        assert [error[1] for error in (await asking.again()).errors] == [["leaves", 1]]
+
+
+@pytest.mark.parametrize("value", [Obliging(), Undefined, ValueError("as a value"), Later(Leaf(a=1, b="x"))])
+async def test_what_is_no_object_to_the_engine_is_none_to_a_plan(value: Any) -> None:
+    for text in ("{ leaf { __typename } }", "{ leaf { a } leaves { __typename } }"):
+        asking = Asked(strawberry.Schema(LeafQuery), Kept(leaf=value, leaves=[value]), text)
+        for _ in range(3):
+            await asking.again()
+
+
+async def test_null_where_it_may_be_is_no_surprise() -> None:
+    @strawberry.type
+    class Void:
+        nothing: str | None
+        nowhere: list[int | None] | None
+
+    @strawberry.type
+    class Query:
+        voids: list[Void | None]
+
+    root = Kept(voids=[None, Kept(nothing=None, nowhere=None), Kept(nothing="n", nowhere=(None, 1))])
+    asking = Asked(strawberry.Schema(Query), root, "{ voids { nothing nowhere } }")
+    for _ in range(2):
+        await asking.again()
+    assert (asking.projections, asking.counts["surprise"]) == (2, 0)
+
+
+def judged(*records: type) -> Asked:
+    """A union of two types, whose values are of these classes and are judged by nothing else."""
+
+    @strawberry.type
+    class A:
+        a: str
+
+    @strawberry.type
+    class B:
+        a: str
+
+    for of, record in zip((A, B), records, strict=True):
+
+        def is_type_of(value: Any, _: Any, record: type = record) -> bool:
+            return isinstance(value, record)
+
+        cast("Any", is_type_of).only_class = record
+        cast("Any", of).__strawberry_definition__.is_type_of = is_type_of
+
+    @strawberry.type
+    class Query:
+        items: list[Annotated[A | B, strawberry.union("Either")] | None]
+
+    text = "{ items { __typename ... on A { a } ... on B { a } } }"
+    return Asked(strawberry.Schema(Query), Kept(items=[record() for record in records]), text)
+
+
+class Base:
+    a = "base"
+
+
+class Derived(Base):
+    a = "derived"
+
+
+class Other:
+    a = "other"
+
+
+class Failed(Exception):
+    a = "failed"
+
+
+async def test_unions_are_read_by_class() -> None:
+    asking = judged(Base, Other)
+    for _ in range(2):
+        assert [item["__typename"] for item in json.loads((await asking.again()).data)["items"]] == ["A", "B"]
+    assert asking.counts["abstract projection"] == 2
+
+
+@pytest.mark.parametrize("records", [(Base, Derived), (Derived, Base), (Base, Base), (Base, Failed)])
+async def test_classes_that_do_not_tell_types_apart_are_left_to_the_engine(records: tuple[type, ...]) -> None:
+    asking = judged(*records)
+    for _ in range(3):
+        await asking.again()
+    assert not asking.counts["abstract projection"]
+
+
+async def test_middleware_sees_every_field() -> None:
+    seen: list[str] = []
+
+    def middleware(next_: Any, source: Any, info: Any, **kwargs: Any) -> Any:
+        seen.append(info.field_name)
+        return next_(source, info, **kwargs)
+
+    asking = leaves("{ leaf { a b } }")
+    for _ in range(3):
+        await asking.again(middleware=[middleware])
+    assert seen == ["leaf", "a", "b"] * 6
+    assert not asking.counts
+
+
+async def test_variables_of_fragments_are_left_to_the_engine() -> None:
+    text = "query Q($v: Boolean!) { leaf { ...F(x: $v) } } fragment F($x: Boolean!) on Leaf { b a @include(if: $x) }"
+    asking = leaves(parse(text, experimental_fragment_arguments=True))
+    for value in (True, True, False, True):
+        got = await asking.again({"v": value})
+        assert ("a" in json.loads(got.data)["leaf"]) is value
+    assert not asking.counts
+
+
+DEFERRED = (
+    "{ leaf { a ... @defer { b } } }",
+    "{ leaf { a } ... @defer { leaf { b } } }",
+    "{ ... @defer { leaf { a b } } }",
+    "{ leaves @stream(initialCount: 1) { a } }",
+    "{ leaf { a } leaves @stream { a b } }",
+)
+
+
+@pytest.mark.parametrize("text", DEFERRED)
+async def test_what_is_deferred_or_streamed_is_left_to_the_engine(text: str) -> None:
+    schema = cast("Any", strawberry.Schema(LeafQuery))
+    incremental = graphql.GraphQLSchema(
+        schema._schema.query_type,
+        directives=[*graphql.specified_directives, graphql.GraphQLDeferDirective, graphql.GraphQLStreamDirective],
+    )
+    counts: Counter[str] = Counter()
+    executor = counting(counts, compiled(Plans()))
+    document = parse(text)
+    for _ in range(3):
+        parts = [await parts_of(incremental, document, each) for each in (schema.execution_context_class, executor)]
+        assert parts[0] == parts[1]
+        assert len(parts[0]) > 1
+    assert not counts
+
+
+async def parts_of(schema: Any, document: Any, executor: Any) -> list[Any]:
+    """All parts of an answer that comes in several."""
+    begun = _graphql.experimental_execute_incrementally(schema, document, LEAF_ROOT, executor_class=executor)
+    result: Any = await begun if asyncio.iscoroutine(begun) else begun
+    return [result.initial_result.formatted, *[part.formatted async for part in result.subsequent_results]]
+
+
+# Over HTTP
+
+
+def every_field(kind: Any, depth: int) -> str:
+    """A selection of all that a type has, as deep as that. Objects have aliases, so that those of a union merge."""
+    if isinstance(kind, graphql.GraphQLUnionType):
+        members = [f"... on {of.name} {every_field(of, depth)}" for of in cast("Any", kind).types]
+        return f"{{ __typename {' '.join(members)} }}"
+    parts = ["__typename"]
+    for name, field in kind.fields.items():
+        inner = _graphql.get_named_type(field.type)
+        if graphql.is_leaf_type(inner):
+            parts.append(name)
+        elif depth:
+            parts.append(f"x{inner.name}{name}: {name} {every_field(inner, depth - 1)}")
+    return "{ " + " ".join(parts) + " }"
+
+
+async def test_switched_off_it_answers_the_same_over_http(upstreams: Upstreams) -> None:
+    connection = cast("Any", app.schema())._schema.type_map["Connection"]
+    queries = [example.query for example in EXAMPLES]
+    queries.append(f"{{ connections(first: 5) {{ nodes {every_field(connection, 1)} }} }}")
+    answers: list[list[str]] = []
+    for is_compiled in (True, False):
+        async with fleet_over(upstreams, inventory={"max_age": 600}, execution={"compiled": is_compiled}) as fleet:
+            answers.append([standing(await fleet.ask(query)) for _ in range(3) for query in queries])
+    assert answers[0] == answers[1]
+    assert all('"errors"' not in answer for answer in answers[0]), answers[0]
+
+
+def standing(answer: Any) -> str:
+    """An answer without the moments that move from one request to the next."""
+    return MOVING.sub("", json.dumps(answer))
