@@ -436,6 +436,40 @@ async def test_classes_that_do_not_tell_types_apart_are_left_to_the_engine(recor
     assert not asking.counts["abstract projection"]
 
 
+@strawberry.interface
+class Named:
+    a: str
+
+    @classmethod
+    def resolve_type(cls, value: Any, info: Any, abstract: Any) -> str | None:
+        return "Known" if value.a == "base" else None
+
+
+@strawberry.type
+class Known(Named):
+    @staticmethod
+    def is_type_of(value: Any, info: Any) -> bool:
+        return isinstance(value, Base)
+
+
+cast("Any", Known.is_type_of).only_class = Base
+
+
+@strawberry.type
+class NamedQuery:
+    items: list[Named | None]
+
+
+async def test_an_interface_that_tells_types_in_its_own_way_is_left_to_the_engine() -> None:
+    asking = Asked(strawberry.Schema(NamedQuery, types=[Known]), Kept(items=[Base(), Derived()]), "{ items { a } }")
+    changed = asking.root.items[0].__class__()
+    changed.a = "changed"  # of the class, and yet not of the type
+    asking.root.items.append(changed)
+    for _ in range(3):
+        assert [error[1] for error in (await asking.again()).errors] == [["items", 1], ["items", 2]]
+    assert not asking.counts["abstract projection"]
+
+
 async def test_middleware_sees_every_field() -> None:
     seen: list[str] = []
 

@@ -1,0 +1,247 @@
+"""``python -m benchmarks.micro``: the rooms of the gateway one by one, in processor time of this process.
+
+The upstream is another process, as in `benchmarks.speed`; all else is here, without HTTP in front of it.
+"""
+
+import asyncio
+import datetime as dt
+import functools
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import httpx
+import uvloop
+
+from adapters import decode, model
+from adapters.airbyte import convert as airbyte_convert
+from adapters.airbyte import wire as airbyte_wire
+from adapters.port import LIST_FIELDS, Fields, Filter, Found, Order, OrderField
+from adapters.transport import Request
+from adapters.unified_to import convert as unified_convert
+from adapters.unified_to import wire as unified_wire
+from adapters.walk import Bounds
+from adapters.workiva import convert as workiva_convert
+from adapters.workiva import wire as workiva_wire
+from benchmarks.cases import CASES, Known
+from benchmarks.servers import SECTIONS, cores
+from benchmarks.speed import as_table
+from benchmarks.talk import talking
+from gateway import app, config, paging
+from gateway.context import Context
+from gateway.execution.compiled import Plans, compiled
+from gateway.execution.engine import Engine
+from gateway.instances import Instance, Instances
+from gateway.inventory import Ages, Inventory
+from gateway.loaders import Loaders
+from gateway.paging import Window
+from gateway.protection.body import Operation
+from gateway.schema.providers import PROVIDERS
+from gateway.schema.scalars import AS_ENCODED
+from gateway.sources import Need
+
+ENOUGH_S = 0.6
+"""How long each is repeated, in processor time."""
+KEPT_S = 3600.0
+Lines = list[list[str]]
+
+
+async def timed(work: Callable[[], Awaitable[object]]) -> float:
+    """Processor time of one repetition, in milliseconds."""
+    for _ in range(3):
+        await work()
+    began, times = time.process_time(), 0
+    while (used := time.process_time() - began) < ENOUGH_S:
+        await work()
+        times += 1
+    return 1000 * used / times
+
+
+async def timed_plainly(work: Callable[[], object]) -> float:
+    """The same of what does not wait."""
+
+    async def once() -> object:
+        return work()
+
+    return await timed(once)
+
+
+class Rooms:
+    """A gateway without its front, over the fast upstream."""
+
+    def __init__(self, instances: Instances, known: Known) -> None:
+        self.instances = instances
+        self.known = known
+        self.inventory = Inventory(Ages(KEPT_S, KEPT_S, 60), Bounds(500_000, 2**31))
+        self.limits = config.settings({"instances": {"x": _ANY}, **SECTIONS}, PROVIDERS).limits
+        self._new_context = functools.partial(Context, instances, self.inventory, max_first=self.limits.first)
+
+    def engine(self, *, is_compiled: bool) -> Engine:
+        """An engine that executes in one way or the other."""
+        executor = compiled(Plans(AS_ENCODED)) if is_compiled else None
+        return Engine(app.schema(), self.limits, self._new_context, executor)
+
+
+_ANY: Mapping[str, Any] = {"provider": "unified_to"}
+
+
+async def executor(rooms: Rooms) -> Lines:
+    """Each query over what is in memory, as far as lists are: all but its decoding, its encoding and HTTP."""
+    lines: Lines = []
+    for case in CASES:
+        if case.fleet != "hundred" or case.name in ("by_id", "twenty_ids"):
+            continue
+        body = case.bodies(rooms.known)[0]
+        operation = Operation(body["query"], body.get("variables"))
+        for is_compiled in (False, True):
+            engine = rooms.engine(is_compiled=is_compiled)
+            taken = await timed(functools.partial(engine.run, operation))
+            how = "compiled" if is_compiled else "by graphql-core"
+            lines.append([f"executor: {case.title}, warm, {how}", f"{taken:.3f} ms"])
+    return lines
+
+
+async def decoder(rooms: Rooms) -> Lines:
+    """A body of a hundred of each, decoded, and decoded and converted."""
+    bodies = await _bodies(rooms)
+    now = dt.datetime.now(dt.UTC)
+
+    def airbyte() -> Sequence[airbyte_wire.ListItem]:
+        listed = decode.whole(bodies["airbyte"], airbyte_wire.ListReply).connections
+        return decode.rows(listed, airbyte_wire.ListItem).rows
+
+    def workiva() -> Sequence[workiva_wire.Connection]:
+        return decode.rows(decode.whole(bodies["workiva"], workiva_wire.Paged).body, workiva_wire.Connection).rows
+
+    def unified() -> Sequence[unified_wire.Connection]:
+        return decode.rows(bodies["unified"], unified_wire.Connection).rows
+
+    def airbyte_rows() -> list[model.Connection]:
+        shared: Any = {"instance": "airbyte", "workspace_id": "w", "web_url": "https://airbyte.example.com"}
+        return [airbyte_convert.connection(row, **shared) for row in airbyte()]
+
+    def workiva_rows() -> list[model.Connection]:
+        return [workiva_convert.connection(row, instance="workiva") for row in workiva()]
+
+    def unified_rows() -> list[model.Connection]:
+        return [unified_convert.connection(row, instance="unified", now=now) for row in unified()]
+
+    lines: Lines = []
+    each = (("airbyte", airbyte, airbyte_rows), ("workiva", workiva, workiva_rows), ("unified", unified, unified_rows))
+    for name, decoding, both in each:
+        lines.append([f"decode: {name}, {len(decoding())} rows", f"{await timed_plainly(decoding):.3f} ms"])
+        lines.append([f"decode and convert: {name}", f"{await timed_plainly(both):.3f} ms"])
+        digesting = functools.partial(decode.digest, bodies[name])
+        lines.append([f"digest: {name}, {len(bodies[name]):,} bytes", f"{await timed_plainly(digesting):.3f} ms"])
+    return lines
+
+
+async def _bodies(rooms: Rooms) -> dict[str, bytes]:
+    """What a list of each instance is answered."""
+    workspace = (await rooms.instances["airbyte"].adapter.parts())[0]
+    asked = {
+        "airbyte": Request("list", "POST", "/v1/web_backend/connections/list", json={"workspaceId": workspace}),
+        "workiva": Request("list", "GET", "/api/v1/connections"),
+        "unified": Request("list", "GET", "/unified/connection", query=[("env", "Production")]),
+    }
+    return {name: await rooms.instances[name].adapter.transport.send(request) for name, request in asked.items()}
+
+
+class Remembering:
+    """An adapter that has read everything already."""
+
+    def __init__(self, connections: Mapping[str, model.Connection]) -> None:
+        self._connections = connections
+
+    async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
+        """As the port has it."""
+        return Found({id: self._connections[id] for id in wanted})
+
+
+async def loader(rooms: Rooms) -> Lines:
+    """Twenty ids in one batch, of an adapter that costs nothing."""
+    whole = await paging.page(rooms.instances, rooms.inventory, _need(), Window(1000))
+    rows = {row.native_id: row for row in whole.nodes if row.instance == "workiva"}
+    adapter: Any = Remembering(rows)
+    alone = {"workiva": Instance("workiva", rooms.instances["workiva"].provider, adapter)}
+    ids = list(rows)[:20]
+
+    async def load() -> object:
+        loaders = Loaders(alone)
+        return await asyncio.gather(*(loaders.connection("workiva", id, LIST_FIELDS) for id in ids))
+
+    return [["loader: 20 ids in a batch", f"{await timed(load):.3f} ms"]]
+
+
+def _need() -> Need:
+    by = (Order(OrderField.NAME),)
+    ask = Context({}, _NO_INVENTORY, max_first=1).ask(None)
+    now = dt.datetime.now(dt.UTC)
+    return Need(Filter(), by, ask._replace(max_age=KEPT_S), frozenset(), frozenset(), now, order=by[0])
+
+
+_NO_INVENTORY = Inventory(Ages(KEPT_S, KEPT_S, 60), Bounds(1, 1024))
+
+
+async def transport(rooms: Rooms, ids: Sequence[str]) -> Lines:
+    """Calls by id, so many in flight; beside them httpx alone."""
+    to = rooms.instances["workiva"].adapter.transport
+    requests = [Request("get", "GET", "/api/v1/connections/{id}", ids={"id": id}) for id in ids]
+    lines: Lines = []
+    for in_flight in (1, 32, 256):
+        # Equal calls in flight are one, so each has a number of its own, which the upstream has met before.
+        sent = [requests[0]._replace(query=[("n", str(number))]) for number in range(in_flight)]
+
+        async def send(these: Sequence[Request] = sent) -> object:
+            return await asyncio.gather(*map(to.send, these))
+
+        lines.append([f"transport: one call, {in_flight} in flight", f"{await timed(send) / in_flight:.3f} ms"])
+    return lines
+
+
+async def bare(client: httpx.AsyncClient, url: str, headers: Mapping[str, str]) -> Lines:
+    """The same calls by httpx alone."""
+    lines: Lines = []
+    for in_flight in (1, 32, 256):
+
+        async def get(count: int = in_flight) -> object:
+            urls = (f"{url}?n={number}" for number in range(count))
+            return await asyncio.gather(*(client.get(each, headers=headers) for each in urls))
+
+        lines.append([f"httpx alone: one call, {in_flight} in flight", f"{await timed(get) / in_flight:.3f} ms"])
+    return lines
+
+
+async def merge(rooms: Rooms) -> Lines:
+    """Pages of three lists in memory."""
+    lines: Lines = []
+    for size in (25, 100, 300):
+        page = functools.partial(paging.page, rooms.instances, rooms.inventory, _need(), Window(size))
+        lines.append([f"merge: a page of {size} of three lists in memory", f"{await timed(page):.3f} ms"])
+    return lines
+
+
+async def main() -> None:
+    """Measure and tell."""
+    at = cores()
+    os.sched_setaffinity(0, {at.others})
+    async with talking("fast") as upstream, app.http_client() as client:
+        told = await upstream.heard()
+        os.sched_setaffinity(0, {at.measured})
+        instances = {name: {**of, "max_in_flight": 256} for name, of in told["instances"]["hundred"].items()}
+        settings = config.settings({"instances": instances, **SECTIONS}, PROVIDERS)
+        rooms = Rooms(app.connect(settings, client, PROVIDERS), told["ids"]["hundred"])
+        lines = [["", "CPU"], *await executor(rooms), *await decoder(rooms), *await loader(rooms)]
+        lines += await merge(rooms)
+        ids = told["ids"]["hundred"]["workiva"]
+        lines += await transport(rooms, ids)
+        unified = told["instances"]["hundred"]["unified"]
+        url = f"{unified['base_url']}/unified/connection/{told['ids']['hundred']['unified'][0]}"
+        lines += await bare(client, url, {"Authorization": f"Bearer {unified['auth']['token']}"})
+        rooms.inventory.close()
+    print(as_table(lines))
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
