@@ -72,7 +72,7 @@ class Shared(Generic[T]):
         own deadline comes first."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(work())
-            self._task.add_done_callback(_look_at)
+            self._task.add_done_callback(look_at)
             self._waiting = 0
         task = self._task
         self._waiting += 1
@@ -95,10 +95,10 @@ class Shared(Generic[T]):
             self._task = None
 
 
-def _look_at(task: "asyncio.Task[Any]") -> None:
-    """Look at the outcome, so that asyncio does not warn of one that nobody waited for."""
-    if not task.cancelled():
-        task.exception()
+def look_at(outcome: "asyncio.Future[Any]") -> None:
+    """Look at an outcome, so that asyncio does not warn of one that nobody waits for any more."""
+    if not outcome.cancelled():
+        outcome.exception()
 
 
 class Kept:

@@ -78,8 +78,8 @@ class Explanation:
                 "rows": read.rows,
                 "asOf": read.as_of and read.as_of.isoformat(),
                 "orderedUpstream": read.how is How.PAGE,
-                "filteredUpstream": sorted(map(_camel, used)),
-                "filteredHere": sorted(map(_camel, filters.left(read.where, narrowing))),
+                "filteredUpstream": sorted(map(filters.spelled, used)),
+                "filteredHere": sorted(map(filters.spelled, filters.left(read.where, narrowing))),
             }
         )
 
@@ -130,8 +130,3 @@ def _call(call: Call) -> Mapping[str, Any]:
         "batchSize": call.batch,
         "correlationId": call.correlation_id,
     }
-
-
-def _camel(name: str) -> str:
-    first, *words = name.rstrip("_").split("_")
-    return first + "".join(map(str.capitalize, words))

@@ -87,7 +87,7 @@ class Facets:
     @property
     def failures(self) -> Sequence[AdapterError]:
         """Whatever failed, to be told beside the data."""
-        return [error for source in self.sources for error in source.told]
+        return sources.failures(self.sources)
 
     @property
     def total_count(self) -> int:

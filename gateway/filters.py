@@ -56,8 +56,13 @@ def _check_period(name: str, period: Period | None) -> None:
     if period is None or period.since is None or period.before is None:
         return
     if period.since >= period.before:
-        first, *words = name.split("_")
-        raise bad_input(f"filter.{first}{''.join(map(str.capitalize, words))}: before must be later than since.")
+        raise bad_input(f"filter.{spelled(name)}: before must be later than since.")
+
+
+def spelled(name: str) -> str:
+    """The name of a condition as clients spell it."""
+    first, *words = name.rstrip("_").split("_")
+    return first + "".join(map(str.capitalize, words))
 
 
 def joins(where: Filter) -> Fields:
@@ -124,7 +129,8 @@ def _one_of(table: Table, name: str, wanted: Any) -> Mask:
 def _alike(table: Table, name: str, wanted: Any) -> Mask:
     """One of some texts, whatever its case and accents."""
     column = table.column(name, COLUMNS[name])
-    texts = {text for text in set(column) if text is not None and folded(text) in set(map(folded, wanted))}
+    sought = frozenset(map(folded, wanted))
+    texts = {text for text in set(column) if text is not None and folded(text) in sought}
     return table.mask(map(texts.__contains__, column))
 
 

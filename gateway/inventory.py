@@ -6,6 +6,7 @@ memory. What failed is kept as long as what succeeded: asking a sick upstream ag
 """
 
 import datetime as dt
+import operator
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -73,7 +74,7 @@ class Snapshot:
 
     def renewed(self, walked: Walked, order: Order | None, span: Span) -> "Snapshot":
         """What was read after this one. Where no row has changed it is this one, with all that was derived of it."""
-        same = len(walked.rows) == len(self.walked.rows) and all(map(_is_same, walked.rows, self.walked.rows))
+        same = len(walked.rows) == len(self.walked.rows) and all(map(operator.is_, walked.rows, self.walked.rows))
         if same:
             self.walked, self.order, self.span = walked, order, span
             self._joined, self._before = LIST_FIELDS, self._table  # what was joined may have changed all the same
@@ -106,13 +107,9 @@ class Snapshot:
         before = {row.native_id: row for row in self._before.rows} if self._before is not None else {}
         kept = ((before.get(row.native_id), row) for row in rows)
         found = tuple(old if old is not None and old == row else row for old, row in kept)
-        if not all(map(_is_same, found, self._table.rows)):
+        if not all(map(operator.is_, found, self._table.rows)):
             self._table = Table(self._table.instance, found, self._before)
         self._before = self._table
-
-
-def _is_same(one: object, other: object) -> bool:
-    return one is other
 
 
 class _Failure(NamedTuple):

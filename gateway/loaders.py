@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 from aiodataloader import DataLoader
 
 from adapters.errors import AdapterError
+from adapters.flight import look_at
 from adapters.model import Connection
 from adapters.port import LIST_FIELDS, Fields
 from gateway.instances import Instances
@@ -47,7 +48,7 @@ class Loaders:
     async def connection(self, instance: str, native_id: str, fields: Fields) -> Answer:
         """A connection of a configured instance. Raises AdapterError where its instance failed."""
         future = self._by_key.load(Key(instance, native_id, fields))
-        future.add_done_callback(_retrieve)
+        future.add_done_callback(look_at)
         return cast("Answer", await asyncio.shield(future))  # an error is raised, never given
 
     def close(self) -> None:
@@ -91,9 +92,3 @@ class Loaders:
             else:
                 self._known[name, id] = fields, Answer(answer, failures)
         return errors
-
-
-def _retrieve(future: "asyncio.Future[Answer | AdapterError]") -> None:
-    """Look at the outcome, so that asyncio does not warn of one that only a cancelled field had waited for."""
-    if not future.cancelled():
-        future.exception()

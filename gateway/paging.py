@@ -86,7 +86,7 @@ class Merged:
     @property
     def failures(self) -> Sequence[AdapterError]:
         """Whatever failed, to be told beside the data."""
-        return [error for source in self.sources for error in source.told]
+        return sources.failures(self.sources)
 
     @property
     def total_count(self) -> int:
@@ -128,8 +128,8 @@ class Merged:
 async def page(instances: Instances, inventory: Inventory, need: Need, window: Window) -> Merged:
     """A page of the list. An instance that fails costs its own rows only."""
     while True:
-        found = await _found(instances, inventory, need)
         try:
+            found = await sources.gathered(instances, inventory, need)
             await _sorted(found, need.order_by)
             taken, is_cut = await _merged(found, need, window)
         except Disordered:
@@ -137,14 +137,6 @@ async def page(instances: Instances, inventory: Inventory, need: Need, window: W
         break
     edges = await _completed(taken, found, need.fields)
     return Merged(edges, is_cut, window, found, need.order_by)
-
-
-async def _found(instances: Instances, inventory: Inventory, need: Need) -> Sequence[Source]:
-    while True:
-        try:
-            return await sources.gathered(instances, inventory, need)
-        except Disordered:
-            continue
 
 
 async def _sorted(found: Sequence[Source], order_by: OrderBy) -> None:

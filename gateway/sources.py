@@ -315,3 +315,8 @@ async def gathered(instances: Instances, inventory: Inventory, need: Need) -> Se
     with contextlib.nullcontext() if left_s is None else deadline.within(left_s * LISTING_SHARE):
         await asyncio.gather(*(source.gather(inventory) for source in sources))
     return sources
+
+
+def failures(found: Sequence[Source]) -> Sequence[AdapterError]:
+    """Whatever failed of what the instances contributed, to be told beside the data."""
+    return [error for source in found for error in source.told]
