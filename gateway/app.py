@@ -8,6 +8,7 @@ import httpx
 from starlette.applications import Starlette
 
 from adapters.errors import ConfigurationError
+from adapters.model import Connection
 from adapters.port import Provider, Workshop
 from adapters.transport import Hook
 from adapters.walk import Bounds
@@ -61,7 +62,7 @@ def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)
     kept = settings.inventory
     ages = Ages(kept.max_age, kept.max_stale, kept.walk_timeout)
     inventory = Inventory(ages, Bounds(kept.max_rows, kept.max_bytes))
-    executor = compiled(Plans(AS_ENCODED)) if settings.execution.compiled else None
+    executor = compiled(Plans(AS_ENCODED, constant=(Connection,))) if settings.execution.compiled else None
     new_context = functools.partial(Context, instances, inventory, max_first=limits.first)
     engine = Engine(schema(), limits, new_context, executor)
     keys = Keys(settings.auth.keys)

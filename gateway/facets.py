@@ -92,7 +92,7 @@ class Facets:
     @property
     def total_count(self) -> int:
         """How many connections meet the whole filter."""
-        return sum(tables.count(mask) for _, _, mask in self._masks(""))
+        return sum(tables.counted(mask) for _, _, mask in self._masks(""))
 
     def counted(self, name: str) -> Sequence[Facet]:
         """The counts of one kind under the filter without its own condition: the most first, then by name."""
@@ -132,7 +132,7 @@ NO_LOOK = Look()
 def _counted(name: str, kind: Kind, instance: Instance, table: Table, mask: Mask) -> Mapping[str, int]:
     if kind.read is None:
         value = instance.provider.key if name == "provider" else instance.name
-        return {value: tables.count(mask)} if mask else {}
+        return {value: tables.counted(mask)} if mask else {}
     column = table.column(kind.condition, kind.read)
     return table.kept(("counts", name, mask), lambda: _counts_of_each(table.counts(column, mask)))
 

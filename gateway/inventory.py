@@ -5,7 +5,9 @@ nobody else's. A list is read by one caller at a time, whoever waits for it; in 
 memory. What failed is kept as long as what succeeded: asking a sick upstream again for every request helps nobody.
 """
 
+import contextlib
 import datetime as dt
+import math
 import operator
 import time
 from collections import OrderedDict
@@ -80,6 +82,11 @@ class Snapshot:
             self._joined, self._before = LIST_FIELDS, self._table  # what was joined may have changed all the same
             return self
         return Snapshot(self._instance, walked, order, span, self._table)
+
+    @property
+    def listed(self) -> Table:
+        """The rows with what has been looked up for them."""
+        return self._table
 
     @property
     def joined(self) -> Fields:
@@ -243,6 +250,16 @@ class Shelf:
             if not reading.is_running:
                 self._reading.pop((order, token), None)
 
+    def read_through(self, ask: Ask, order: Order, pages: Sequence[Page]) -> None:
+        """Keep the whole list, where these are all of its pages, and were all read for who asks: no others need be
+        read for who wants them all."""
+        kept = [self._pages.get((order, token)) for token in (None, *(page.next for page in pages[:-1]))]
+        spans = [each.span for each, page in zip(kept, pages, strict=True) if each is not None and each.page is page]
+        if len(spans) == len(pages) and all(span.began >= ask.since for span in spans):
+            last = self.snapshot.walked if self.snapshot is not None else NOTHING_READ
+            with contextlib.suppress(AdapterError):  # of more rows than may be kept
+                self._keep(walk.gathered(pages, last=last, bounds=self._bounds), order, spans[0])
+
     def end(self) -> None:
         """End what is being read."""
         self._opening.end()
@@ -297,14 +314,14 @@ class Shelf:
         last = before.walked if before is not None else NOTHING_READ
         walked = walk.gathered((page,), last=last, bounds=self._bounds)
         self._pages[order, None] = _KeptPage(walked.pages[0], begun)
-        return self._keep(walked, order, begun)
+        return self._keep(walked, order, begun._replace(ended=time.monotonic()))
 
     async def _walk(self, ask: Ask) -> Snapshot:
         begun, first = self._set_out(ask)
         last = self.snapshot.walked if self.snapshot is not None and self.snapshot.order is None else NOTHING_READ
         walked = await walk.whole(self._instance.adapter, self.of, first=first, last=last, bounds=self._bounds)
         self.is_long = len(walked.pages) > 1
-        return self._keep(walked, None, begun)
+        return self._keep(walked, None, begun._replace(ended=time.monotonic()))
 
     def _set_out(self, ask: Ask) -> tuple[Span, Page | None]:
         """When a walk begins, and its first page: with the one that was just read, where there is one, and then."""
@@ -317,8 +334,7 @@ class Shelf:
         now = time.monotonic()
         return Span(now, now, dt.datetime.now(dt.UTC), self._version)
 
-    def _keep(self, walked: Walked, order: Order | None, begun: Span) -> Snapshot:
-        span = begun._replace(ended=time.monotonic())
+    def _keep(self, walked: Walked, order: Order | None, span: Span) -> Snapshot:
         before = self.snapshot
         if before is None:
             self.snapshot = Snapshot(self._instance, walked, order, span)
@@ -328,6 +344,9 @@ class Shelf:
         return self.snapshot
 
 
+_NO_PARTS: tuple[Sequence[str], float] = (), -math.inf
+
+
 class Inventory:
     """The shelves of all instances."""
 
@@ -335,15 +354,23 @@ class Inventory:
         self.ages = ages
         self._bounds = bounds
         self._shelves: OrderedDict[tuple[str, List], Shelf] = OrderedDict()
-        self._parts: dict[str, Sequence[str]] = {}
+        self._parts: dict[str, tuple[Sequence[str], float]] = {}
 
     async def parts(self, instance: Instance) -> tuple[Sequence[str], AdapterError | None]:
         """The parts of an instance; those it had, and the error, where it cannot tell."""
         found = await instance.ask(instance.adapter.parts())
         if isinstance(found, AdapterError):
-            return self._parts.get(instance.name, ()), found
-        self._parts[instance.name] = found
+            return self._parts_of(instance), found
+        self._parts[instance.name] = found, time.monotonic()
         return found, None
+
+    def known_parts(self, instance: Instance, ask: Ask) -> Sequence[str] | None:
+        """The parts of an instance, as far as they were told lately enough."""
+        parts, told = self._parts.get(instance.name, _NO_PARTS)
+        return parts if told >= ask.since or time.monotonic() - told <= ask.max_age else None
+
+    def _parts_of(self, instance: Instance) -> Sequence[str]:
+        return self._parts.get(instance.name, _NO_PARTS)[0]
 
     def shelf(self, instance: Instance, of: List) -> Shelf:
         """The shelf of a list."""
@@ -355,16 +382,16 @@ class Inventory:
 
     def unread(self, instance: Instance, narrowing: Narrowing, ask: Ask) -> Narrowing | None:
         """The lists of an instance that memory could not answer; None where there are none of them."""
-        parts = self._parts.get(instance.name)
-        if parts is None:
+        if instance.name not in self._parts:
             return Narrowing(narrowing.parts)
+        parts = self._parts_of(instance)
         read = (part for part in parts if narrowing.parts is None or part in narrowing.parts)
         left = frozenset(part for part in read if not self.shelf(instance, List(part)).is_fresh(ask))
         return Narrowing(left) if left else None
 
     def joined(self, instance: Instance, narrowing: Narrowing) -> Fields:
         """The field paths that have been looked up for all rows in memory."""
-        parts = self._parts.get(instance.name, ())
+        parts = self._parts_of(instance)
         shelves = [self.shelf(instance, List(p)) for p in parts if narrowing.parts is None or p in narrowing.parts]
         looked_up = [shelf.snapshot.joined for shelf in shelves if shelf.snapshot is not None]
         return looked_up[0].intersection(*looked_up[1:]) if looked_up else LIST_FIELDS

@@ -152,7 +152,8 @@ class _Reversed:
     def __lt__(self, other: "_Reversed") -> bool:
         return other.text < self.text
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        return hash(self.text)
 
 
 def ranked(order_by: OrderBy, rows: Sequence[Connection], by_native_id: Sequence[int] | None = None) -> "array[int]":

@@ -6,11 +6,13 @@ sorted by, so every page goes on where the one before it ended, forward or backw
 
 import asyncio
 import contextlib
-import heapq
 import itertools
+import operator
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import cached_property
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 from adapters.errors import AdapterError
 from adapters.model import Connection
@@ -20,7 +22,8 @@ from gateway.cursors import Cursor, Places
 from gateway.instances import Instances
 from gateway.inventory import Inventory
 from gateway.orders import Key, OrderBy
-from gateway.sources import Disordered, Need, Pages, Source
+from gateway.sources import LARGE, Disordered, Need, Pages, Source, together
+from gateway.tables import Table
 
 
 class Window(NamedTuple):
@@ -32,15 +35,29 @@ class Window(NamedTuple):
     before: Cursor | None = None
 
 
+class Rows(NamedTuple):
+    """The rows of a window as they were listed, in order, and whether there were more. ``places`` are those of each row
+    where pages were read; ``by_instance`` are the rows of each instance."""
+
+    listed: tuple[Connection, ...]
+    is_cut: bool
+    by_instance: Mapping[str, tuple[Connection, ...]]
+    places: Sequence[Places] | None = None
+
+
 class Edge(NamedTuple):
     """A connection, and where the list goes on after it, or before it."""
 
     node: Connection
     listed: Connection
     """The row as it was listed, which is what it was sorted by: a full record may know more."""
-    key: Key
     order_by: OrderBy
     places: Places
+
+    @property
+    def key(self) -> Key:
+        """What compares as the rows do."""
+        return orders.key(self.order_by, self.listed)
 
     @property
     def cursor(self) -> str:
@@ -55,18 +72,23 @@ class Merged:
     """A page. What takes work is worked out when it is asked for."""
 
     def __init__(
-        self, edges: Sequence[Edge], is_cut: bool, window: Window, found: Sequence[Source], by: OrderBy
+        self, rows: Rows, nodes: Sequence[Connection], window: Window, found: Sequence[Source], by: OrderBy
     ) -> None:
-        self.edges = edges
+        self.nodes = nodes
+        """The connections of the page. The same object where nothing has changed since it was asked for before."""
         self.sources = found
-        self._is_cut = is_cut
+        self._rows = rows
         self._window = window
         self._order_by = by
 
-    @property
-    def nodes(self) -> Sequence[Connection]:
-        """The connections of the page."""
-        return [edge.node for edge in self.edges]
+    @cached_property
+    def edges(self) -> Sequence[Edge]:
+        """The connections with their cursors."""
+        places = self._rows.places or itertools.repeat(_NOWHERE)
+        return [
+            Edge(node, row, self._order_by, at)
+            for node, row, at in zip(self.nodes, self._rows.listed, places, strict=False)
+        ]
 
     @property
     def page_info(self) -> "Merged":
@@ -91,12 +113,12 @@ class Merged:
     @property
     def total_count(self) -> int:
         """How many rows meet the filter, on all pages."""
-        return sum(tables.count(mask) for source in self.sources for mask in source.tables.values())
+        return sum(tables.counted(mask) for source in self.sources for mask in source.tables.values())
 
     @property
     def has_next_page(self) -> bool:
         """Whether there is more after the page."""
-        if not self._window.is_backward and self._is_cut:
+        if not self._window.is_backward and self._rows.is_cut:
             return True
         if self.edges:
             return self._exists(after=self.edges[-1].key)
@@ -106,7 +128,7 @@ class Merged:
     @property
     def has_previous_page(self) -> bool:
         """Whether there is more before the page."""
-        if self._window.is_backward and self._is_cut:
+        if self._window.is_backward and self._rows.is_cut:
             return True
         after = self._window.after
         if any(source.pages for source in self.sources):
@@ -116,13 +138,15 @@ class Merged:
         return after is not None and self._exists(before=(*after.key, ""))
 
     def _exists(self, *, after: Key | None = None, since: Key | None = None, before: Key | None = None) -> bool:
-        rows = (
-            row
+        return any(
+            table.span(self._order_by, mask, after=after, since=since, before=before, limit=1)
             for source in self.sources
             for table, mask in source.tables.items()
-            for row in table.walk(self._order_by, mask, after=after, since=since, before=before)
         )
-        return next(rows, None) is not None
+
+
+_NOWHERE: Places = {}
+NO_ROWS: Final = Rows((), is_cut=False, by_instance={})
 
 
 async def page(instances: Instances, inventory: Inventory, need: Need, window: Window) -> Merged:
@@ -131,56 +155,76 @@ async def page(instances: Instances, inventory: Inventory, need: Need, window: W
         try:
             found = await sources.gathered(instances, inventory, need)
             await _sorted(found, need.order_by)
-            taken, is_cut = await _merged(found, need, window)
+            rows = await _merged(found, need, window)
         except Disordered:
             continue  # the list that was not in order is read whole the next time
         break
-    edges = await _completed(taken, found, need.fields)
-    return Merged(edges, is_cut, window, found, need.order_by)
+    return Merged(rows, await _completed(rows, found, need.fields), window, found, need.order_by)
 
 
 async def _sorted(found: Sequence[Source], order_by: OrderBy) -> None:
     """Sort each table by itself, so that others have their turn between two large ones."""
     for table in (table for source in found for table in source.tables if not table.is_sorted(order_by)):
         table.sort(order_by)
-        await asyncio.sleep(0)
+        if len(table) > LARGE:
+            await asyncio.sleep(0)
 
 
-async def _merged(found: Sequence[Source], need: Need, window: Window) -> tuple[list[Edge], bool]:
-    """The rows of the window in order, and whether there were more."""
+async def _merged(found: Sequence[Source], need: Need, window: Window) -> Rows:
+    """The rows of the window."""
     if not any(source.pages for source in found):
-        listed = _once(_listed(found, need.order_by, window))
-        taken = [Edge(row, row, key, need.order_by, {}) for key, row in itertools.islice(listed, window.size + 1)]
-        return taken[: window.size][:: -1 if window.is_backward else 1], len(taken) > window.size
-    edges: list[Edge] = []
-    is_cut = False
-    async with contextlib.aclosing(_rows(found, need, window)) as rows:
-        async for edge in rows:
-            is_cut = len(edges) == window.size
-            if is_cut:
-                break
-            edges.append(edge)
-    return (edges[::-1] if window.is_backward else edges), is_cut
+        return _kept(found, need.order_by, window)
+    rows: list[Connection] = []
+    places: list[Places] = []
+    async with contextlib.aclosing(_rows(found, need, window)) as following:
+        async for row, at in following:
+            if len(rows) == window.size:
+                return _as_rows(rows, window, is_cut=True, places=places)
+            rows.append(row)
+            places.append(at)
+    return _as_rows(rows, window, is_cut=False, places=places)
 
 
-def _once(rows: Iterable[tuple[Key, Connection]]) -> Iterator[tuple[Key, Connection]]:
-    """Each row once: the lists of an instance that ignores which of them it was asked for hold the same ones."""
-    last: Key | None = None
-    for key, row in rows:
-        if key != last:
-            last = key
-            yield key, row
+def _kept(found: Sequence[Source], order_by: OrderBy, window: Window) -> Rows:
+    """The rows of the window, all of which are in memory. Pages are asked for again and again while nothing changes, so
+    they are kept with the first of their tables."""
+    masked = [(table, mask) for source in found for table, mask in source.tables.items()]
+    if not masked:
+        return NO_ROWS
+    bounds = window.after and window.after.key, window.before and window.before.key
+    numbers = tuple((table.number, None if mask == table.all else mask) for table, mask in masked)
+    asked = "page", order_by, window.size, window.is_backward, bounds, numbers
+
+    def make() -> Rows:
+        spans = _spans(found, order_by, window)
+        # The rows of one table come in order, and without the keys that nothing but merging needs.
+        rows = spans[0][1] if len(spans) == 1 else [row for _, row in _sorted_together(spans, order_by, window)]
+        return _as_rows(rows[: window.size], window, is_cut=len(rows) > window.size)
+
+    return masked[0][0].kept(asked, make)
 
 
-async def _rows(found: Sequence[Source], need: Need, window: Window) -> AsyncGenerator[Edge]:
-    """The rows after one cursor and before another in order, or in the reverse of it. Each comes once: pages may send
-    one twice, and so may the lists of an instance that ignores which of them it was asked for."""
+def _as_rows(
+    rows: Sequence[Connection], window: Window, *, is_cut: bool, places: Sequence[Places] | None = None
+) -> Rows:
+    step = -1 if window.is_backward else 1
+    listed = tuple(rows[::step])
+    by_instance: defaultdict[str, list[Connection]] = defaultdict(list)
+    for row in listed:
+        by_instance[row.instance].append(row)
+    of_each = {name: tuple(of_one) for name, of_one in by_instance.items()}
+    return Rows(listed, is_cut, of_each, places and places[::step])
+
+
+async def _rows(found: Sequence[Source], need: Need, window: Window) -> AsyncGenerator[tuple[Connection, Places]]:
+    """The rows after one cursor and before another in order, or in the reverse of it, each with its places. Each comes
+    once: pages may send one twice, and so may the lists of an instance that ignores which of them it was asked for."""
     paged = [(source, pages) for source in found for pages in source.pages]
-    listed = _listed(found, need.order_by, window)
+    listed = iter(_sorted_together(_spans(found, need.order_by, window), need.order_by, window))
     head = next(listed, None)
     last: Key | None = None
     while True:
-        ahead = min(_heads(paged), key=lambda each: each[0], default=None)
+        ahead = min(_heads(paged), key=itemgetter(0), default=None)
         is_ahead = ahead is not None and (head is None or ahead[0] < head[0])
         following = ahead[:2] if ahead is not None and is_ahead else head
         if following is None:
@@ -188,7 +232,7 @@ async def _rows(found: Sequence[Source], need: Need, window: Window) -> AsyncGen
         key, row = following
         if key != last:
             last = key
-            yield Edge(row, row, key, need.order_by, _places(paged))
+            yield row, _places(paged)
         if ahead is not None and is_ahead:
             await _advance(*ahead[2:])
         else:
@@ -214,29 +258,42 @@ def _places(paged: Sequence[tuple[Source, Pages]]) -> Places:
     return places
 
 
-def _listed(found: Sequence[Source], order_by: OrderBy, window: Window) -> Iterator[tuple[Key, Connection]]:
-    """The rows in memory between the cursors, in order, or in the reverse of it."""
-    after = window.after and window.after.key
-    before = window.before and window.before.key
-    walks = (
-        table.walk(order_by, mask, after=after, before=before, backward=window.is_backward)
-        for source in found
-        for table, mask in source.tables.items()
-    )
-    return heapq.merge(*walks, key=lambda each: each[0], reverse=window.is_backward)
+def _spans(found: Sequence[Source], order_by: OrderBy, window: Window) -> list[tuple[Table, list[Connection]]]:
+    """Of each table the rows between the cursors, in order, or in the reverse of it: what fills the window, and one row
+    more, which tells whether there are any."""
+    bounds: dict[str, Any] = {
+        "after": window.after and window.after.key,
+        "before": window.before and window.before.key,
+        "backward": window.is_backward,
+        "limit": window.size + 1,
+    }
+    masked = (each for source in found for each in source.tables.items())
+    return [(table, table.span(order_by, mask, **bounds)) for table, mask in masked]
 
 
-async def _completed(edges: Sequence[Edge], found: Sequence[Source], fields: Fields) -> list[Edge]:
-    """The edges with what was selected of their connections and lists do not hold. Only rows of the page are completed:
-    a list gives more of them than a page takes."""
+def _sorted_together(
+    spans: Sequence[tuple[Table, Sequence[Connection]]], order_by: OrderBy, window: Window
+) -> list[tuple[Key, Connection]]:
+    """The rows of all tables in order, or in the reverse of it, as far as the window goes, each with its key."""
+    keyed = (pair for table, rows in spans for pair in table.keyed(order_by, rows))
+    # What comes sorted already, one after the other, is what Python sorts fastest.
+    return sorted(keyed, key=itemgetter(0), reverse=window.is_backward)[: window.size + 1]
+
+
+async def _completed(rows: Rows, found: Sequence[Source], fields: Fields) -> Sequence[Connection]:
+    """The rows with what was selected of them and lists do not hold. Only rows of the page are completed: a list gives
+    more of them than a page takes. Where nothing is added, they are the very rows."""
     own = {source.instance.name: source for source in found}
-    rows: defaultdict[str, list[Connection]] = defaultdict(list)
-    for edge in edges:
-        rows[edge.node.instance].append(edge.node)
-    answers = await asyncio.gather(*(_complete(own[name], of_one, fields) for name, of_one in rows.items()))
-    following = {name: iter(completed) for name, completed in zip(rows, answers, strict=True)}
-    nodes = (next(following[edge.node.instance]) for edge in edges)
-    return [edge if node is edge.node else edge._replace(node=node) for edge, node in zip(edges, nodes, strict=True)]
+    asked = [_complete(own[name], of_one, fields) for name, of_one in rows.by_instance.items()]
+    answers = await together(asked)
+    if all(map(_is_same, rows.by_instance.values(), answers)):
+        return rows.listed
+    following = {name: iter(completed) for name, completed in zip(rows.by_instance, answers, strict=True)}
+    return tuple(next(following[row.instance]) for row in rows.listed)
+
+
+def _is_same(rows: Sequence[Connection], completed: Sequence[Connection]) -> bool:
+    return rows is completed or all(map(operator.is_, rows, completed))
 
 
 async def _complete(source: Source, rows: Sequence[Connection], fields: Fields) -> Sequence[Connection]:

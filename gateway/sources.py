@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import datetime as dt
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from adapters import deadline, walk
 from adapters.errors import AdapterError, Rejected
@@ -21,12 +21,18 @@ from gateway.inventory import Ask, Inventory, Shelf, Snapshot
 from gateway.orders import Key, OrderBy
 from gateway.tables import Mask, Table
 
+T = TypeVar("T")
+
 LISTING_SHARE = 0.8
 """The part of the request's time in which lists are read: an instance that hangs must leave some of it to what the
 rows of the others still lack."""
+LARGE = 5_000
+"""Rows of which nothing takes long; more are worked on while others wait."""
 JOINED_WHOLE = 1000
 """Rows up to which what was selected, and a list lacks, is looked up for all of them: as many calls as for the few
 that are shown, and none for the next page."""
+MOST_OF_IT = 1 / 2
+"""The part of a list that is not worth reading page by page, where so much of it is shown."""
 JOINED = frozenset(
     {
         "name",
@@ -64,6 +70,8 @@ class Need(NamedTuple):
     now: dt.datetime
     order: Order | None = None
     after: Cursor | None = None
+    size: int = 0
+    """How many rows are shown at the most."""
     note: Note | None = None
 
     def resumes(self, instance: str) -> Mapping[str, str | None]:
@@ -92,6 +100,7 @@ class Pages:
         self._at = 0
         self._next: str | None = None
         self._last: Key | None = None
+        self._read: list[Page] = []
         self._idle = 0
         """Pages one after the other that brought nothing new."""
 
@@ -130,6 +139,9 @@ class Pages:
         self._source.dropped += page.dropped
         self._source.note(self._shelf.of._replace(order=self._order), How.PAGE, len(page.connections))
         self._check()
+        self._read.append(page)
+        if page.next is None:  # where it began at the start, this was all of it
+            self._shelf.read_through(self._need.ask, self._order, self._read)
 
     async def _completed(self, page: Page) -> Sequence[Connection]:
         if not self._need.joins:
@@ -205,18 +217,44 @@ class Source:
             narrowing = self.instance.adapter.narrow(where)
             self._need.note(ListRead(self.instance.name, of, how, rows, as_of, where, narrowing))
 
+    def take_fresh(self, inventory: Inventory) -> bool:
+        """Come by the rows without waiting, where all of them are in memory with all that is needed of them; tells
+        whether they were."""
+        need = self._need
+        if not filters.may_match(need.where, self.instance):
+            self.is_skipped = True
+            return True
+        parts = inventory.known_parts(self.instance, need.ask)
+        if parts is None:
+            return False
+        read = self._read_of(parts, self.instance.adapter.narrow(need.where))
+        shelves = [inventory.shelf(self.instance, List(part)) for part in read]
+        snapshots = [shelf.snapshot for shelf in shelves if shelf.is_fresh(need.ask)]
+        held = [snapshot for snapshot in snapshots if snapshot is not None]
+        if len(held) < len(read) or not all(self._has_all(snapshot) for snapshot in held):
+            return False
+        self.is_skipped = bool(parts) and not read
+        for shelf, snapshot in zip(shelves, held, strict=True):
+            self._take(shelf, snapshot, How.SNAPSHOT)
+        self._fill([snapshot.listed for snapshot in held])
+        return True
+
     async def gather(self, inventory: Inventory) -> None:
         """Come by the rows of all lists of the instance; what fails is noted here and raised nowhere."""
-        if not filters.may_match(self._need.where, self.instance):
-            self.is_skipped = True
-            return
         narrowing = self.instance.adapter.narrow(self._need.where)
         parts, failed = await inventory.parts(self.instance)
         self.errors += [failed] if failed else []
-        read = [part for part in parts if narrowing.parts is None or part in narrowing.parts]
+        read = self._read_of(parts, narrowing)
         self.is_skipped = bool(parts) and not read
-        await asyncio.gather(*(self._list(inventory, part, narrowing) for part in read))
-        await self._fill()
+        await together([self._list(inventory, part, narrowing) for part in read])
+        found = await together([snapshot.table(self._shown(snapshot)) for snapshot in self._snapshots])
+        self.failures += [failure for _, failures in found for failure in failures]
+        self._fill([table for table, _ in found])
+        if any(len(table) > LARGE for table in self.tables):
+            await asyncio.sleep(0)  # what was made of a large table took long: let others have their turn
+
+    def _read_of(self, parts: Sequence[str], narrowing: Narrowing) -> Sequence[str]:
+        return parts if narrowing.parts is None else [part for part in parts if part in narrowing.parts]
 
     async def _list(self, inventory: Inventory, part: str, narrowing: Narrowing) -> None:
         """Come by the rows of one list."""
@@ -274,6 +312,9 @@ class Source:
         order = need.order
         if order is None or not self.instance.adapter.sorts(order) or not shelf.trusts(order):
             return None
+        known = shelf.snapshot
+        if known is not None and MOST_OF_IT * len(known.walked.rows) <= need.size:
+            return None  # nearly all of it is to be shown: it is quicker read whole, several pages at a time
         knows_where = need.after is None or shelf.of.part in need.resumes(self.instance.name)
         return order if knows_where and not filters.left(need.where, narrowing) else None
 
@@ -285,23 +326,22 @@ class Source:
             how = How.READ if snapshot.span.began >= self._need.ask.since else How.SNAPSHOT
         self.note(shelf.of._replace(order=snapshot.order), how, len(snapshot.walked.rows), snapshot.span.began_at)
 
-    async def _fill(self) -> None:
+    def _has_all(self, snapshot: Snapshot) -> bool:
+        return not snapshot.walked.rows or self._shown(snapshot) <= snapshot.joined
+
+    def _shown(self, snapshot: Snapshot) -> Fields:
+        """What is to be looked up for all rows of a list: what they are sorted and filtered by, and what is shown of
+        them, unless there are too many for that."""
+        is_short = len(snapshot.walked.rows) <= JOINED_WHOLE
+        return self._need.joins | (self._need.fields & JOINED) if is_short else self._need.joins
+
+    def _fill(self, found: Sequence[Table]) -> None:
         """The tables of the snapshots, and which of their rows meet the filter."""
-        joins = self._need.joins
-        shown = self._need.fields & JOINED
-        found = await asyncio.gather(
-            *(
-                snapshot.table(joins | (shown if len(snapshot.walked.rows) <= JOINED_WHOLE else LIST_FIELDS))
-                for snapshot in self._snapshots
-            )
-        )
-        self.failures += [failure for _, failures in found for failure in failures]
         if not self.failures:
             self.joined = JOINED.intersection(*(snapshot.joined for snapshot in self._snapshots))
         where, now = self._need.where, self._need.now
-        for table, own in tables.without([table for table, _ in found]).items():
+        for table, own in tables.without(found).items():
             self.tables[table] = filters.joined(filters.masks(where, table, self.instance, now), own)
-            await asyncio.sleep(0)  # what this makes of a large table takes long: let others have their turn
 
 
 def _older(one: dt.datetime | None, other: dt.datetime) -> dt.datetime:
@@ -311,10 +351,17 @@ def _older(one: dt.datetime | None, other: dt.datetime) -> dt.datetime:
 async def gathered(instances: Instances, inventory: Inventory, need: Need) -> Sequence[Source]:
     """What each instance contributes, all asked at once, in the order of the configuration."""
     sources = [Source(instance, need) for instance in instances.values()]
-    left_s = deadline.remaining()
-    with contextlib.nullcontext() if left_s is None else deadline.within(left_s * LISTING_SHARE):
-        await asyncio.gather(*(source.gather(inventory) for source in sources))
+    asked = [source for source in sources if not source.take_fresh(inventory)]
+    if asked:
+        left_s = deadline.remaining()
+        with contextlib.nullcontext() if left_s is None else deadline.within(left_s * LISTING_SHARE):
+            await together([source.gather(inventory) for source in asked])
     return sources
+
+
+async def together(work: Sequence[Awaitable[T]]) -> Sequence[T]:
+    """The outcomes of all, done at the same time; of one alone, without a task for it."""
+    return [await work[0]] if len(work) == 1 else await asyncio.gather(*work)
 
 
 def failures(found: Sequence[Source]) -> Sequence[AdapterError]:

@@ -10,18 +10,21 @@ are single operations however many rows there are.
 
 import bisect
 import functools
+import operator
 from array import array
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import compress
-from typing import Any, TypeVar, cast
+from itertools import compress, count, islice
+from typing import Any, TypeAlias, TypeVar, cast
 
 from adapters.model import Connection
 from gateway.orders import Key, OrderBy, key, ranked
 
 T = TypeVar("T")
 Mask = int
+_numbers = count()
+_Keys: TypeAlias = "OrderedDict[OrderBy, dict[int, tuple[Key, Connection]]]"
 
 _KEPT = 64
 """Masks and counts that are kept with a table."""
@@ -37,9 +40,11 @@ class Table:
     def __init__(self, instance: str, rows: Sequence[Connection], before: "Table | None" = None) -> None:
         self.instance = instance
         self.rows = rows
+        self.number = next(_numbers)
+        """What tells it from all other tables there ever were."""
         self._columns: dict[str, list[Any]] = {}
         self._orders: OrderedDict[OrderBy, array[int]] = OrderedDict()
-        self._keys: OrderedDict[OrderBy, dict[int, Key]] = OrderedDict()
+        self._keys: _Keys = OrderedDict() if before is None else before.keys
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._former = None if before is None else _Former(before, rows)
 
@@ -60,6 +65,11 @@ class Table:
     def derived(self) -> tuple[dict[str, list[Any]], dict[OrderBy, "array[int]"]]:
         """The columns and the orders that are known so far."""
         return dict(self._columns), dict(self._orders)
+
+    @property
+    def keys(self) -> _Keys:
+        """The keys that are known so far."""
+        return self._keys
 
     def column(self, name: str, read: Callable[[Connection], T]) -> list[T]:
         """What ``read`` gives for each row; kept under ``name``."""
@@ -88,7 +98,7 @@ class Table:
         del counted[None]
         return counted
 
-    def walk(
+    def span(
         self,
         order_by: OrderBy,
         mask: Mask,
@@ -97,37 +107,51 @@ class Table:
         since: Key | None = None,
         before: Key | None = None,
         backward: bool = False,
-    ) -> Iterator[tuple[Key, Connection]]:
-        """The rows of a mask after a key, or at it and after (``since``), and before another, each with its key; in
-        order or in the reverse of it."""
+        limit: int | None = None,
+    ) -> list[Connection]:
+        """The first ``limit`` rows of a mask after a key, or at it and after (``since``), and before another; in order
+        or in the reverse of it."""
         order = self.sort(order_by)
         low, high = 0, len(order)
-        compared = self._key_of(order_by)
+        compared = self._key_at(order_by)
         if after is not None:
             low = bisect.bisect_right(order, after, key=compared)
         if since is not None:
             low = bisect.bisect_left(order, since, key=compared)
         if before is not None:
             high = bisect.bisect_left(order, before, low, key=compared)
-        flags = None if mask == self.all else self._flags(mask)
-        for place in range(high - 1, low - 1, -1) if backward else range(low, high):
-            at = order[place]
-            if flags is None or flags[at]:
-                yield compared(at), self.rows[at]
+        if mask != self.all:
+            places = order[low:high][:: -1 if backward else 1]
+            flags = self._flags(mask)
+            return [self.rows[at] for at in islice(compress(places, map(flags.__getitem__, places)), limit)]
+        if limit is not None:
+            low, high = (max(low, high - limit), high) if backward else (low, min(high, low + limit))
+        return [self.rows[at] for at in order[low:high][:: -1 if backward else 1]]
 
-    def _key_of(self, order_by: OrderBy) -> Callable[[int], Key]:
-        """The key of the row at a place; kept for rows that were asked for before, as those of the first pages are."""
+    def keyed(self, order_by: OrderBy, rows: Iterable[Connection]) -> list[tuple[Key, Connection]]:
+        """Rows of this table, each with its key, which is kept."""
+        known = self._known(order_by)
+        pairs: list[tuple[Key, Connection]] = []
+        for row in rows:
+            pair = known.get(id(row))
+            if pair is None or pair[1] is not row:
+                pair = known[id(row)] = key(order_by, row), row
+            pairs.append(pair)
+        return pairs
+
+    def _known(self, order_by: OrderBy) -> dict[int, tuple[Key, Connection]]:
+        """The keys that are known, by the id of their row, which is held beside it so that no other can have that id.
+        They are those of the table before as well, and of rows that it had."""
         known = self._keys.setdefault(order_by, {})
+        self._keys.move_to_end(order_by)
         if len(self._keys) > _KEPT_KEYS:
             self._keys.popitem(last=False)
+        if len(known) > 2 * len(self.rows):
+            known.clear()
+        return known
 
-        def key_of(at: int) -> Key:
-            found = known.get(at)
-            if found is None:
-                found = known[at] = key(order_by, self.rows[at])
-            return found
-
-        return key_of
+    def _key_at(self, order_by: OrderBy) -> Callable[[int], Key]:
+        return lambda at: self.keyed(order_by, (self.rows[at],))[0][0]
 
     def is_sorted(self, order_by: OrderBy) -> bool:
         """Whether the places of the rows in this order are kept."""
@@ -143,7 +167,7 @@ class Table:
         return found
 
     def _sorted(self, order_by: OrderBy) -> "array[int]":
-        known = self._former and self._former.order(order_by, lambda at: key(order_by, self.rows[at]))
+        known = self._former and self._former.order(order_by, self._key_at(order_by))
         return known or ranked(order_by, self.rows, self._by_native_id)
 
     @cached_property
@@ -158,30 +182,53 @@ class _Former:
     """What was derived of the rows of a table before, for those of them that are still there. Each is taken on once."""
 
     def __init__(self, before: Table, rows: Sequence[Connection]) -> None:
-        places = {id(row): place for place, row in enumerate(before.rows)}
-        self._places = [places.get(id(row)) for row in rows]
-        """For each row its place in the table before; None for one that is new or has changed."""
-        self._count = len(before)
+        self._count = len(rows)
         self._columns, self._orders = before.derived
+        new = _differing(rows, before.rows)
+        self._places: list[int | None] | None = None
+        """For each row its place in the table before, None for one that is new or has changed; None altogether where
+        each has the place that it had, but for the new ones."""
+        if new is None or len(new) > _FEW * len(rows):
+            places = {id(row): place for place, row in enumerate(before.rows)}
+            self._places = [places.get(id(row)) for row in rows]
+            new = [at for at, place in enumerate(self._places) if place is None]
+        self._new: Sequence[int] = new
 
     def column(self, name: str, read: Callable[[Connection], T], rows: Sequence[Connection]) -> list[T] | None:
         """What ``read`` gives for each row; None where it was not read before."""
         known = self._columns.pop(name, None)
         if known is None:
             return None
-        return [read(row) if place is None else known[place] for place, row in zip(self._places, rows, strict=True)]
+        if self._places is not None:
+            return [read(row) if place is None else known[place] for place, row in zip(self._places, rows, strict=True)]
+        column = known.copy()
+        for at in self._new:
+            column[at] = read(rows[at])
+        return column
 
     def order(self, order_by: OrderBy, by: Callable[[int], Key]) -> "array[int] | None":
         """The places of the rows in this order; None where that was not known, or holds for too few of them."""
         known = self._orders.pop(order_by, None)
-        new = [at for at, place in enumerate(self._places) if place is None]
-        if known is None or len(new) > _FEW * len(self._places):
+        if known is None or len(self._new) > _FEW * self._count:
             return None
-        now: list[int | None] = [None] * self._count
-        for at, place in enumerate(self._places):
-            if place is not None:
-                now[place] = at
-        return _merged([at for place in known if (at := now[place]) is not None], new, functools.cache(by))
+        if self._places is None:
+            new = frozenset(self._new)
+            return _merged([at for at in known if at not in new], self._new, functools.cache(by))
+        now: dict[int, int] = {place: at for at, place in enumerate(self._places) if place is not None}
+        return _merged([now[place] for place in known if place in now], self._new, functools.cache(by))
+
+
+def _differing(rows: Sequence[Connection], before: Sequence[Connection]) -> list[int] | None:
+    """The places at which rows are not those of before; None where there are more or fewer of them."""
+    if len(rows) != len(before):
+        return None
+    same = bytes(map(operator.is_, rows, before))
+    found: list[int] = []
+    at = same.find(0)
+    while at >= 0:
+        found.append(at)
+        at = same.find(0, at + 1)
+    return found
 
 
 def _merged(ordered: Sequence[int], new: Iterable[int], by: Callable[[int], Key]) -> "array[int]":
@@ -200,7 +247,7 @@ def _mask(flags: bytes) -> Mask:
     return int.from_bytes(flags, "little")
 
 
-def count(mask: Mask) -> int:
+def counted(mask: Mask) -> int:
     """How many rows a mask holds."""
     return mask.bit_count()
 

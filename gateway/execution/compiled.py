@@ -15,6 +15,7 @@ time that a document is executed, and kept as long as the document is among thos
 directive, such as `@defer`, or with variables of fragments are left to the engine.
 """
 
+import functools
 import keyword
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -44,14 +45,18 @@ from graphql.pyutils import Undefined
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.field import StrawberryField
 
+from gateway.execution.kept import Memo, Room
+
 Kind: TypeAlias = Any
 """An output type of the engine's, whose generics say nothing that is needed here."""
-Project: TypeAlias = Callable[[Any], dict[str, Any]]
+Project: TypeAlias = Callable[[Any], Any]
 
 KEPT: Final = 300
 """Documents whose plans are kept."""
 WORTH: Final = 2
 """The execution of a document for which plans are made."""
+KEPT_BYTES: Final = 64 * 1024 * 1024
+"""What may be held of the JSON of objects that never change."""
 WAYS: Final = 16
 """Ways in which `@skip` and `@include` may leave a document different and still have plans."""
 
@@ -78,7 +83,9 @@ class _Writer:
         self._executor = executor
         self._lines: list[str] = []
         self._names: dict[str, Any] = {"Surprise": Surprise, "harmless": _HARMLESS, "is_harmless": _is_harmless}
+        self._names["memo"] = functools.partial(Memo, executor.plans.room)
         self._written: dict[tuple[str, tuple[int, ...]], tuple[str, tuple[str, ...]]] = {}
+        self._memos: set[str] = set()
 
     def plan(self, kind: Kind, details: Sequence[Any]) -> Plan:
         """The plan for values of an object type, or of an abstract one. Raises _Unplain."""
@@ -125,7 +132,16 @@ class _Writer:
             raise _Unplain
         name = self._refer(None)
         self._lines += [f"def {name}(v):", *(f"    {line}" for line in body), f"    return {{{', '.join(entries)}}}"]
+        if not others and getattr(kind.is_type_of, "only_class", None) in self._executor.plans.constant:
+            name = self._memo(name)
         return name, tuple(others)
+
+    def _memo(self, function: str) -> str:
+        """The function that reads each object once."""
+        name = self._refer(None)
+        self._lines.append(f"{name} = memo({function})")
+        self._memos.add(name)
+        return name
 
     def _guard(self, kind: GraphQLObjectType) -> str:
         """What a value must be to be read at all."""
@@ -158,10 +174,16 @@ class _Writer:
         return [f"{name} = {function}({name})"]
 
     def _list(self, kind: Kind, details: Sequence[Any], name: str) -> list[str]:
+        is_list = f"if {name}.__class__ is not list and {name}.__class__ is not tuple: raise Surprise"
+        is_required = isinstance(kind, GraphQLNonNull)
+        item = cast("Any", kind).of_type if is_required else kind
+        if isinstance(item, GraphQLObjectType):
+            memo, others = self._object(item, details)
+            if memo in self._memos and not others:
+                return [is_list, f"{name} = {memo}.all({name}, is_required={is_required})"]
         function = self._refer(None)
         lines = self._checked(kind, details, "v")
         self._lines += [f"def {function}(v):", *(f"    {line}" for line in lines), "    return v"]
-        is_list = f"if {name}.__class__ is not list and {name}.__class__ is not tuple: raise Surprise"
         return [is_list, f"{name} = [{function}(item) for item in {name}]"]
 
     def _leaf(self, kind: GraphQLScalarType | GraphQLEnumType, name: str) -> list[str]:
@@ -308,10 +330,19 @@ def _conditions(operation: Node, fragments: Iterable[FragmentDefinitionNode]) ->
 
 class Plans:
     """The plans of the documents lately used. ``passed`` says, by the name of a scalar, which of its values the encoder
-    of answers writes as its serializer would."""
+    of answers, which is orjson, writes as its serializer would. ``constant`` are classes whose objects never change,
+    nor anything inside: they are read once, and stand in answers as `orjson.Fragment`; ``kept_bytes`` bounds what is
+    held of their JSON."""
 
-    def __init__(self, passed: Mapping[str, Callable[[Any], bool]] = {}) -> None:
+    def __init__(
+        self,
+        passed: Mapping[str, Callable[[Any], bool]] = {},
+        constant: Iterable[type] = (),
+        kept_bytes: int = KEPT_BYTES,
+    ) -> None:
         self.passed = passed
+        self.constant = frozenset(constant)
+        self.room = Room(kept_bytes)
         self._documents: OrderedDict[int, _Document] = OrderedDict()
 
     def of(self, executor: "CompiledExecutor") -> dict[Any, Plan | None] | None:
@@ -363,7 +394,7 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
         kind = cast("Any", item_type).of_type if is_required else item_type
         plan = self._plan(kind, field_details_list) if items.__class__ in (list, tuple) else None
         if plan is not None and not plan.others:
-            read = _read_all(plan.project, items, is_required=is_required)
+            read: Any = _read_all(plan.project, items, is_required=is_required)
             if read is not None:
                 return read
         own = cast("Any", super())
@@ -395,8 +426,10 @@ def _read(plan: Plan, value: Any) -> dict[str, Any] | None:
         return None
 
 
-def _read_all(project: Project, items: Sequence[Any], *, is_required: bool) -> list[Any] | None:
+def _read_all(project: Project, items: Sequence[Any], *, is_required: bool) -> Any:
     try:
+        if isinstance(project, Memo):
+            return project.all(items, is_required=is_required)
         if is_required:
             return [project(item) for item in items]
         return [None if item is None else project(item) for item in items]

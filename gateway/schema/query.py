@@ -134,11 +134,12 @@ class Query:
             now=context.now,
             order=by[0] if len(by) == 1 and not needs_all else None,
             after=window.after,
+            size=window.size,
             note=context.noting(info),
         )
         if context.is_planning:
             context.plan_lists(need)
-            return paging.Merged((), False, window, (), by)
+            return paging.Merged(paging.NO_ROWS, (), window, (), by)
         merged = await paging.page(context.instances, context.inventory, need, window)
         context.report(merged.failures, info)
         return merged

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple, cast
 
 import graphql
@@ -22,6 +22,7 @@ from strawberry.permission import BasePermission
 from gateway import app
 from gateway.examples import EXAMPLES
 from gateway.execution.compiled import KEPT, WAYS, CompiledExecutor, Plan, Plans, compiled
+from gateway.execution.kept import ENTRY_BYTES, Memo, Room
 from gateway.schema.scalars import AS_ENCODED
 from tests.conftest import Upstreams, fleet_over
 from tests.gateway.generated_schemas import READ_BY_PLANS, Data, Generated, Later, Obliging, Writer, variables
@@ -129,8 +130,10 @@ async def test_generated_documents_are_answered_as_by_the_engine() -> None:
 async def compare(seed: int, counts: Counter[str]) -> None:
     """All executions of one seed."""
     schema = Generated(seed)
-    executor = counting(counts, compiled(Plans(AS_ENCODED)))
     draw = schema.random
+    constant = [of for of in schema.values.values() if draw.random() < 0.5]
+    # So little is held of their JSON that it is forgotten again and again.
+    executor = counting(counts, compiled(Plans(AS_ENCODED, constant, kept_bytes=draw.choice([1_000, 100_000]))))
     for number in range(DOCUMENTS):
         text, used = Writer(schema.graphql, draw).document()
         document = parse(text)
@@ -159,9 +162,16 @@ class Kept:
 class Asked:
     """One document against one schema, as often as a test says, by the engine and by plans."""
 
-    def __init__(self, schema: strawberry.Schema, root: Any, text: Any, given: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        root: Any,
+        text: Any,
+        given: Mapping[str, Any] | None = None,
+        constant: Iterable[type] = (),
+    ) -> None:
         self.counts: Counter[str] = Counter()
-        self.plans = Plans(AS_ENCODED)
+        self.plans = Plans(AS_ENCODED, constant)
         self.own = cast("Any", schema).execution_context_class
         self.executor = counting(self.counts, compiled(self.plans))
         self.graphql = cast("Any", schema)._schema
@@ -376,6 +386,115 @@ async def test_null_where_it_may_be_is_no_surprise() -> None:
     for _ in range(2):
         await asking.again()
     assert (asking.projections, asking.counts["surprise"]) == (2, 0)
+
+
+class Row:
+    """An object that never changes, and counts how often it is read."""
+
+    def __init__(self, text: str | None, more: Any = None) -> None:
+        self._text = text
+        self.more = more
+        self.reads = 0
+
+    @property
+    def text(self) -> str | None:
+        self.reads += 1
+        return self._text
+
+
+def rows_of(items: Sequence[Row | None], selected: str, *, is_required: bool = True) -> Asked:
+    """A list of objects that never change, and one of them alone, all inside an object that is read by a plan."""
+
+    @strawberry.type(name="Row")
+    class Type:
+        text: str
+        more: strawberry.scalars.JSON | None  # pyright: ignore[reportInvalidTypeForm]
+
+        @strawberry.field
+        @staticmethod
+        def length(parent: strawberry.Parent[Row]) -> int:
+            return len(parent.text or "")
+
+    def is_type_of(value: Any, _: Any) -> bool:
+        return isinstance(value, Row)
+
+    cast("Any", is_type_of).only_class = Row
+    cast("Any", Type).__strawberry_definition__.is_type_of = is_type_of
+    item = Type if is_required else Type | None
+
+    @strawberry.type
+    class Page:
+        rows: list[item]  # pyright: ignore[reportInvalidTypeForm]
+        first: Type | None
+
+    @strawberry.type
+    class Query:
+        page: Page | None
+        rows: list[item]  # pyright: ignore[reportInvalidTypeForm]
+
+    page = Kept(rows=items, first=items[0] if items else None)
+    text = f"{{ page {{ rows {{ {selected} }} first {{ {selected} }} }} rows {{ {selected} }} }}"
+    asked = Asked(strawberry.Schema(Query), Kept(page=page, rows=items), text, constant=[Row])
+    asked.executor = compiled(asked.plans)  # without the counts that stand between a list and its items
+    return asked
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+async def test_what_never_changes_is_read_once(kind: Any) -> None:
+    items = kind(Row(text) for text in "abc")
+    asking = rows_of(items, "text more")
+    by_the_engine = [3, 2, 2]  # the first stands in three places
+    for expected in (by_the_engine, by_the_engine, [0, 0, 0], [0, 0, 0], [0, 0, 0]):  # plans are made the second time
+        before = [row.reads for row in items]
+        await asking.again()
+        read = [now.reads - then - own for now, then, own in zip(items, before, by_the_engine, strict=True)]
+        assert read == expected
+
+
+async def test_a_list_that_has_changed_is_another_list() -> None:
+    items = [Row(text) for text in "abc"]
+    asking = rows_of(items, "text")
+    for text in "defg":
+        await asking.again()
+        items.append(Row(text))
+    assert json.loads((await asking.again()).data)["rows"][-1] == {"text": "g"}
+
+
+async def test_null_among_what_never_changes_is_judged_by_the_engine() -> None:
+    for is_required in (True, False):
+        asking = rows_of([Row("a"), None, Row("b")], "text", is_required=is_required)
+        for _ in range(3):
+            assert bool((await asking.again()).errors) is is_required
+
+
+async def test_one_surprise_among_what_never_changes_costs_the_others_nothing() -> None:
+    asking = rows_of([Row("a"), Row(None), Row("b")], "text")
+    for _ in range(3):
+        assert (await asking.again()).errors
+    asking = rows_of([Row("a", more={1, 2}), Row("b", more={})], "text more")  # no JSON for an encoder without help
+    for _ in range(3):
+        await asking.again()
+
+
+async def test_what_has_fields_of_its_own_to_resolve_is_read_again() -> None:
+    items = [Row(text) for text in "abc"]
+    asking = rows_of(items, "text length")
+    for _ in range(3):
+        before = items[0].reads
+        await asking.again()
+        assert items[0].reads - before >= 2 * 2 * 3, "twice in each place, by the engine and by plans"
+
+
+async def test_what_is_held_of_what_never_changes_is_bounded() -> None:
+    room = Room(100_000)
+    memo = Memo(room, lambda row: {"text": row.text})
+    often = Row("often")
+    for number in range(10_000):
+        memo(Row(str(number)))
+        memo(often)
+        held = [value for _, value in (*memo.young.values(), *memo.old.values())]
+        assert sum(map(len, held)) + ENTRY_BYTES * len(held) <= 101_000
+    assert often.reads == 1, "what is asked for again and again stays"
 
 
 def judged(*records: type) -> Asked:

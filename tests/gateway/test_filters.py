@@ -32,8 +32,8 @@ def met(where: Filter, rows: list[Connection], now: dt.datetime = NOON) -> set[s
     table = Table("a", rows)
     mask = filters.joined(filters.masks(where, table, INSTANCE, now), table.all)
     assert mask == filters.joined(filters.masks(where, table, INSTANCE, now), table.all), "and from memory"
-    found = {row.native_id for _, row in table.walk(DEFAULT, mask)}
-    assert tables.count(mask) == len(found)
+    found = {row.native_id for row in table.span(DEFAULT, mask)}
+    assert tables.counted(mask) == len(found)
     return found
 
 
@@ -261,7 +261,7 @@ def test_overdue_is_told_by_the_moment_of_asking_and_never_from_memory():
     table = Table("a", [row])
     for moment, is_met in ((due, 0), (due + dt.timedelta(microseconds=1), 1), (due - HOUR, 0), (due + HOUR, 1)):
         masks = filters.masks(Filter(overdue=True), table, INSTANCE, moment)
-        assert tables.count(filters.joined(masks, table.all)) == is_met
+        assert tables.counted(filters.joined(masks, table.all)) == is_met
 
 
 def test_ids_are_told_apart_by_instance():

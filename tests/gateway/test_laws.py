@@ -292,7 +292,7 @@ class Walker:
             page = await paging.page(self.instances, self.inventory, need, window)
         assert self.tolerates or not page.failures
         assert len(page.edges) <= size
-        assert page.nodes == [edge.node for edge in page.edges]
+        assert list(page.nodes) == [edge.node for edge in page.edges]
         if page.edges:
             assert (page.start_cursor, page.end_cursor) == (page.edges[0].cursor, page.edges[-1].cursor)
         else:
@@ -393,7 +393,7 @@ async def between(walker: Walker, whole: Sequence[str], met: Sequence[Edge]) -> 
             await walker.page(0, after=met[low].cursor),
             await walker.page(0, before=met[low].cursor, last=True),
         ):
-            assert empty.edges == []
+            assert list(empty.edges) == []
         page = await walker.page(0, after=met[low].cursor)
         assert (page.has_previous_page, page.has_next_page) == (True, low + 1 < len(whole))
 

@@ -1,6 +1,7 @@
 """A list that is read again: what was derived of it is taken on, and answers as if it were made anew."""
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,11 @@ ORDERS: tuple[OrderBy, ...] = (
     (Order(OrderField.STATUS), Order(OrderField.LAST_RUN_AT, True)),
     (Order(OrderField.OVERDUE, True),),
 )
+
+
+def keyed(table: Table, order_by: OrderBy) -> list[tuple[Any, Connection]]:
+    """All rows in order, each with its key."""
+    return table.keyed(order_by, table.span(order_by, table.all))
 
 
 def later(rng: random.Random, rows: list[Connection], share: float, time: int) -> list[Connection]:
@@ -42,13 +48,13 @@ def test_a_list_that_was_read_again_answers_as_one_that_was_never_read_before(sh
     table = Table("a", rows)
     for time in range(2):  # what was taken on is taken on again
         for order_by in rng.sample(ORDERS, 3):
-            list(table.walk(order_by, table.all))
+            keyed(table, order_by)
         for name in rng.sample(sorted(COLUMNS), 8):
             table.column(name, COLUMNS[name])
         rows = later(rng, rows, share, time)
         table, anew = Table("a", rows, table), Table("a", rows)
         for order_by in ORDERS:
-            assert list(table.walk(order_by, table.all)) == list(anew.walk(order_by, anew.all))
+            assert keyed(table, order_by) == keyed(anew, order_by)
         for name, read in COLUMNS.items():
             assert table.column(name, read) == anew.column(name, read)
 
@@ -73,9 +79,9 @@ def test_only_rows_that_are_new_or_have_changed_are_looked_at_again():
 def test_the_table_before_is_left_as_it_was():
     rows = [connection(native_id=str(number), name=f"{number}") for number in range(9)]
     before = Table("a", rows)
-    column, walked = before.column("name", lambda row: row.name), list(before.walk(DEFAULT, before.all))
+    column, walked = before.column("name", lambda row: row.name), keyed(before, DEFAULT)
     after = Table("a", rows[1:], before)
     after.column("name", lambda row: row.name)
-    assert [row for _, row in after.walk(DEFAULT, after.all)] == rows[1:]
+    assert after.span(DEFAULT, after.all) == rows[1:]
     assert before.column("name", lambda row: row.name) is column
-    assert list(before.walk(DEFAULT, before.all)) == walked
+    assert keyed(before, DEFAULT) == walked

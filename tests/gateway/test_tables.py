@@ -30,20 +30,21 @@ def rows_of(rng: random.Random, count: int, instance: str = "a") -> list[Connect
 
 def shown(table: Table, mask: int, order_by: OrderBy = DEFAULT, **bounds: Any) -> list[str]:
     """The native ids that a walk gives; each with the key of its row."""
-    walked = list(table.walk(order_by, mask, **bounds))
-    assert all(key == orders.key(order_by, row) for key, row in walked)
-    return [row.native_id for _, row in walked]
+    walked = table.span(order_by, mask, **bounds)
+    keyed = table.keyed(order_by, walked)
+    assert keyed == [(orders.key(order_by, row), row) for row in walked]
+    return [row.native_id for row in walked]
 
 
 def flags(table: Table, mask: int) -> list[bool]:
     """Which rows a mask holds, told by a walk over each of them."""
-    held = {row.native_id for _, row in table.walk(DEFAULT, mask)}
+    held = {row.native_id for row in table.span(DEFAULT, mask)}
     return [row.native_id in held for row in table.rows]
 
 
 def test_an_empty_table_has_nothing():
     table = Table("a", ())
-    assert (len(table), table.all, tables.count(table.all)) == (0, 0, 0)
+    assert (len(table), table.all, tables.counted(table.all)) == (0, 0, 0)
     assert shown(table, table.all) == []
     assert table.counts([], table.all) == Counter()
     assert table.mask([]) == 0
@@ -56,7 +57,7 @@ def test_a_mask_holds_the_rows_at_whose_place_there_is_something_true(count: int
     hits = [rng.choice(["yes", 1, (0,), "", 0, None, ()]) for _ in range(count)]
     mask = table.mask(hits)
     assert flags(table, mask) == [bool(hit) for hit in hits]
-    assert tables.count(mask) == sum(map(bool, hits))
+    assert tables.counted(mask) == sum(map(bool, hits))
 
 
 @given(SEEDS, st.integers(0, 60))
@@ -68,7 +69,7 @@ def test_masks_are_joined_like_sets(seed: int, count: int):
     assert flags(table, a & b) == [x and y for x, y in zip(one, other, strict=True)]
     assert flags(table, a | b) == [x or y for x, y in zip(one, other, strict=True)]
     assert flags(table, a ^ table.all) == [not x for x in one]
-    assert tables.count(table.all) == count
+    assert tables.counted(table.all) == count
     assert table.mask([True] * count) == table.all
 
 
@@ -151,7 +152,7 @@ def test_what_is_kept_is_made_once_and_bounded():
 
 def ids_without(found: Sequence[Table]) -> list[list[str]]:
     masks = tables.without(found)
-    return [sorted(row.native_id for _, row in table.walk(DEFAULT, masks[table])) for table in found]
+    return [sorted(row.native_id for row in table.span(DEFAULT, masks[table])) for table in found]
 
 
 def test_rows_that_several_lists_have_are_in_the_first_of_them():

@@ -1,0 +1,91 @@
+"""What was read of an object that never changes, kept as JSON: the next time it is not read, and not encoded."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+from weakref import WeakSet
+
+import orjson
+
+Read: TypeAlias = Callable[[Any], Any]
+
+ENTRY_BYTES: Final = 200
+"""What is taken to be held for an entry beside its JSON."""
+
+
+class Room:
+    """What all memos together may hold, in bytes. When half of it is full, what was not asked for since the last time
+    is forgotten."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._half = size_bytes // 2
+        self._taken = 0
+        self._memos: WeakSet[Memo] = WeakSet()
+
+    def enter(self, memo: "Memo") -> None:
+        """A memo that is to be told when it must forget."""
+        self._memos.add(memo)
+
+    def take(self, size_bytes: int) -> None:
+        """Take note of bytes that are held from now on."""
+        self._taken += size_bytes + ENTRY_BYTES
+        if self._taken > self._half:
+            self._taken = 0
+            for memo in self._memos:
+                memo.age()
+
+
+class Memo:
+    """Reads objects of one class for one selection, each once as long as it is remembered. The objects are held, so
+    that no other can be taken for one of them."""
+
+    def __init__(self, room: Room, read: Read) -> None:
+        self._read = read
+        self._room = room
+        self.young: dict[int, tuple[Any, bytes]] = {}
+        """What was asked for lately, by the id of the object, which is held beside its JSON."""
+        self.old: dict[int, tuple[Any, bytes]] = {}
+        """What was asked for before that."""
+        self._last: object = None
+        room.enter(self)
+
+    def __call__(self, value: Any) -> orjson.Fragment:
+        """The object as it stands in the answer. Raises whatever reading it raises."""
+        found = self.young.get(id(value))
+        return orjson.Fragment(found[1] if found is not None and found[0] is value else self._kept(value))
+
+    def all(self, values: Sequence[Any], *, is_required: bool) -> orjson.Fragment:
+        """A list of them. A tuple that comes again is kept as a whole: nothing in it can have changed."""
+        young = self.young.get
+        whole = young(id(values))
+        if whole is not None and whole[0] is values:
+            return orjson.Fragment(whole[1])
+        parts: list[bytes] = []
+        for value in values:
+            found = young(id(value))
+            if found is not None and found[0] is value:
+                parts.append(found[1])
+            elif value is None and not is_required:
+                parts.append(b"null")
+            else:
+                parts.append(self._kept(value))
+        encoded = b"[%b]" % b",".join(parts)
+        if values is self._last and values.__class__ is tuple:
+            self._keep(values, encoded)
+        self._last = values
+        return orjson.Fragment(encoded)
+
+    def _kept(self, value: Any) -> bytes:
+        found = self.old.get(id(value))
+        is_known = found is not None and found[0] is value
+        encoded = found[1] if found is not None and is_known else orjson.dumps(self._read(value))
+        self._keep(value, encoded)
+        return encoded
+
+    def _keep(self, value: Any, encoded: bytes) -> None:
+        self.young[id(value)] = value, encoded
+        self._room.take(len(encoded))
+
+    def age(self) -> None:
+        """Forget what was not asked for since this was said the last time."""
+        self.young, self.old = {}, self.young
+        self._last = None
