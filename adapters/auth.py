@@ -45,6 +45,10 @@ class Authorizer(Protocol):
         """Whether it can do so without a call."""
         ...
 
+    def ready(self) -> str | None:
+        """The header's value where that takes no call; None where it does."""
+        ...
+
     async def header(self) -> str:
         """The header's value now. Raises AdapterError where no token is to be had."""
         ...
@@ -61,6 +65,9 @@ class Fixed:
         self._header = header
 
     is_ready = True
+
+    def ready(self) -> str:
+        return self._header
 
     async def header(self) -> str:
         return self._header
@@ -100,6 +107,9 @@ class Renewing:
     def is_ready(self) -> bool:
         """Whether there is a token that is still good."""
         return self._header is not None and time.monotonic() < self._ends_at
+
+    def ready(self) -> str | None:
+        return self._header if self.is_ready else None
 
     async def header(self) -> str:
         if not self.is_ready:

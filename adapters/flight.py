@@ -1,6 +1,7 @@
 """One call for all who ask the same thing at the same time, and answers kept for a while."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
@@ -15,40 +16,99 @@ LOOKUP_S = 30.0
 """What asking for something that is kept may take, retries included."""
 
 
+class Flight(Generic[T]):
+    """One call under way, for all who wait for it. It is given up when the last of them has left."""
+
+    def __init__(self, flights: "dict[Hashable, Flight[Any]]", key: Hashable) -> None:
+        self._flights = flights
+        self._key = key
+        self._waiting: list[asyncio.Future[T]] = []
+        self._give_up: Callable[[], object] | None = None
+
+    async def answer(self) -> T:
+        """What came of the call. Raises what it raised."""
+        place: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            return await place
+        except asyncio.CancelledError:
+            self._leave(place)
+            raise
+
+    def by(self, give_up: Callable[[], object]) -> None:
+        """The call goes on, and ends by ``give_up`` where nobody wants it any more."""
+        self._give_up = give_up
+
+    def follow(self, task: "asyncio.Task[T]") -> None:
+        """The call goes on in ``task``, whose outcome is its own."""
+        self.by(task.cancel)
+        task.add_done_callback(self._followed)
+
+    def land(self, answer: T) -> None:
+        """Give all who wait their answer."""
+        for place in self._landed():
+            place.set_result(answer)
+
+    def fail(self, error: BaseException) -> None:
+        """Give all who wait the error instead."""
+        for place in self._landed():
+            place.set_exception(error)
+
+    def _landed(self) -> "list[asyncio.Future[T]]":
+        """Who waits to the end. The call is over: who comes now begins a new one."""
+        self._forget()
+        waiting, self._waiting, self._give_up = self._waiting, [], None
+        return [place for place in waiting if not place.done()]
+
+    def _followed(self, task: "asyncio.Task[T]") -> None:
+        if task.cancelled():
+            for place in self._landed():
+                place.cancel()
+        elif (error := task.exception()) is not None:
+            self.fail(error)
+        else:
+            self.land(task.result())
+
+    def _forget(self) -> None:
+        if self._flights.get(self._key) is self:
+            del self._flights[self._key]
+
+    def _leave(self, place: "asyncio.Future[T]") -> None:
+        if not place.cancelled():
+            look_at(place)  # the answer came at the same moment
+            return
+        if place in self._waiting:
+            self._waiting.remove(place)
+            if not self._waiting:
+                self._forget()
+                give_up, self._give_up = self._give_up, None
+                if give_up is not None:
+                    give_up()
+
+
 class SingleFlight:
     """Joins equal calls that are in flight at once. Nothing is kept after the answer."""
 
     def __init__(self) -> None:
-        self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
-        self._waiting: dict[Hashable, int] = {}
+        self._flights: dict[Hashable, Flight[Any]] = {}
 
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._tasks
+    def get(self, key: Hashable) -> Flight[Any] | None:
+        """The call of this key that is under way."""
+        return self._flights.get(key)
+
+    def begin(self, key: Hashable) -> Flight[Any]:
+        """A call of this key that begins now, whoever makes it."""
+        flight: Flight[Any] = Flight(self._flights, key)
+        self._flights[key] = flight
+        return flight
 
     async def __call__(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
         """The answer of ``call``, made once for all who wait; cancelled when the last of them has left."""
-        task = self._tasks.get(key)
-        if task is None:
-            task = asyncio.ensure_future(_run(call))
-            self._tasks[key] = task
-            task.add_done_callback(lambda done: self._forget(key, done))
-        self._waiting[key] = self._waiting.get(key, 0) + 1
-        try:
-            return await asyncio.shield(task)
-        finally:
-            self._leave(key, task)
-
-    def _leave(self, key: Hashable, task: asyncio.Task[Any]) -> None:
-        self._waiting[key] -= 1
-        if self._waiting[key] == 0:
-            del self._waiting[key]
-            if not task.done():
-                self._forget(key, task)
-                task.cancel()
-
-    def _forget(self, key: Hashable, task: asyncio.Task[Any]) -> None:
-        if self._tasks.get(key) is task:
-            del self._tasks[key]
+        flight = self.get(key)
+        if flight is None:
+            flight = self.begin(key)
+            flight.follow(asyncio.ensure_future(_run(call)))
+        return await flight.answer()
 
 
 async def _run(call: Callable[[], Awaitable[T]]) -> T:
@@ -124,6 +184,12 @@ class Kept:
         """Whether asking for this one now takes no call."""
         now = time.monotonic()
         return any(kept.get(key, (0.0, None))[0] > now for kept in (self._answers, self._failures))
+
+    def until(self, *keys: Hashable) -> float:
+        """Until when, by ``time.monotonic``, what was answered to all of these is kept: 0 where one is kept no longer,
+        infinite where there are none."""
+        ends_at = min((self._answers.get(key, (0.0, None))[0] for key in keys), default=math.inf)
+        return ends_at if ends_at > time.monotonic() else 0.0
 
     def known(self, key: Hashable) -> Any:
         """What was answered last, however long ago; None where nothing was."""

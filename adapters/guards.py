@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 
 from adapters import deadline, errors
 from adapters.model import Word
@@ -11,27 +12,45 @@ class Bulkhead:
     """At most ``in_flight`` at once and ``waiting`` behind them, so that one sick instance cannot hold everything."""
 
     def __init__(self, in_flight: int, waiting: int) -> None:
-        self._free = asyncio.Semaphore(in_flight)
+        self._free = in_flight
         self._places = waiting
-        self._waiting = 0
+        self._queue: deque[asyncio.Future[None]] = deque()
 
-    async def __aenter__(self) -> None:
-        if not self._free.locked():
-            await self._free.acquire()
+    def enter_now(self) -> bool:
+        """Enter where nobody has to wait for it; who entered must `leave`."""
+        if self._free == 0:
+            return False
+        self._free -= 1
+        return True
+
+    async def enter(self) -> None:
+        """Enter, in turn. Raises Overloaded where too many wait already, and TimedOut at the deadline."""
+        if self.enter_now():
             return
-        if self._waiting >= self._places:
+        if len(self._queue) >= self._places:
             raise errors.Overloaded("too many calls to this instance are waiting already")
-        self._waiting += 1
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
         try:
             async with asyncio.timeout(deadline.remaining()):
-                await self._free.acquire()
-        except TimeoutError:
-            raise errors.TimedOut("no place among the calls in flight in time") from None
-        finally:
-            self._waiting -= 1
+                await turn
+        except BaseException as raised:
+            if turn in self._queue:
+                self._queue.remove(turn)
+            elif not turn.cancelled():
+                self.leave()  # the turn came at the same moment
+            if isinstance(raised, TimeoutError):
+                raise errors.TimedOut("no place among the calls in flight in time") from None
+            raise
 
-    async def __aexit__(self, *_: object) -> None:
-        self._free.release()
+    def leave(self) -> None:
+        """Let the next one in, who is then in flight: nobody can come between."""
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
 
 
 class BreakerState(Word):
@@ -52,6 +71,11 @@ class Breaker:
         self._failures = 0
         self._opened_at: float | None = None
         self._trying = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether calls are being made as ever."""
+        return self._opened_at is None
 
     @property
     def state(self) -> BreakerState:

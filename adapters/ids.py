@@ -5,12 +5,14 @@ The text inside starts with a version, so that a later form can be told from thi
 
 import base64
 import binascii
+import functools
 import re
 
 INSTANCE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 """What an instance may be called. No colon: that is what ends the name inside an id."""
 
 _VERSION = "c1"
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class MalformedId(ValueError):
@@ -20,11 +22,21 @@ class MalformedId(ValueError):
 def encode(instance: str, native_id: str) -> str:
     """The global id of a native id, in the URL-safe base64 alphabet without padding."""
     text = f"{_VERSION}:{instance}:{native_id}"
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    # What base64.urlsafe_b64encode does, in half the time: there is one for every row that is read.
+    return binascii.b2a_base64(text.encode(), newline=False).translate(_URL_SAFE, b"=").decode()
 
 
 def decode(global_id: str) -> tuple[str, str]:
     """Instance and native id. Raises MalformedId for whatever `encode` cannot have made."""
+    return _decoded(global_id) if len(global_id) <= _USUAL else _decoded.__wrapped__(global_id)
+
+
+_USUAL = 256
+"""Longer ids are not remembered: nobody's are, and they could be as long as a request."""
+
+
+@functools.lru_cache(maxsize=8192)
+def _decoded(global_id: str) -> tuple[str, str]:
     try:
         padded = global_id + "=" * (-len(global_id) % 4)
         version, instance, native_id = base64.b64decode(padded, b"-_", validate=True).decode().split(":", 2)

@@ -7,7 +7,7 @@ Times are aware and UTC.
 
 import datetime as dt
 import enum
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -103,6 +103,16 @@ class SchemaChange(Word):
 
 class Record(msgspec.Struct, frozen=True, gc=False):
     """The base of every unified record; ``gc=False`` because records are trees, never cycles."""
+
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+def altered(record: R, **values: object) -> R:
+    """The record with these values of its fields; the very same where it has them already."""
+    if all(getattr(record, name) == value for name, value in values.items()):
+        return record
+    return msgspec.structs.replace(record, **values)
 
 
 class StatusReason(Record, frozen=True, kw_only=True):

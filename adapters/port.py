@@ -8,16 +8,16 @@ the paths that were selected and spends calls on those alone; what was not selec
 import datetime as dt
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, NamedTuple, Protocol, TypeAlias
 
-import httpx
 import msgspec
 from msgspec import Meta
 
 from adapters.auth import Authorizer
 from adapters.errors import AdapterError
+from adapters.http1 import Client
 from adapters.model import Connection, ConnectionStatus, Record, Run, ScheduleType, SchemaChange, Word
 from adapters.transport import Hook, Request, Settings, Transport
 
@@ -153,6 +153,12 @@ class Page(NamedTuple):
     digest: bytes = b""
     good_until: dt.datetime | None = None
     """When something in the records will have changed with nothing changing upstream; None for never."""
+    row_digests: Sequence[int] = ()
+    """Of each connection, in their order, what tells the row it was made of from others; none where that is unknown."""
+
+
+Reader: TypeAlias = Callable[[List], Awaitable[Page]]
+"""Gives the first page of a list. May raise AdapterError."""
 
 
 class Planned(NamedTuple):
@@ -174,11 +180,15 @@ class Work(NamedTuple):
 
 
 class Completed(NamedTuple):
-    """The connections that were given, in their order, with what was wanted of them. ``failures`` are of calls that
-    would have added something to a connection, which is here without it."""
+    """The connections that were given, in their order, with what was wanted of them; one to which that adds nothing is
+    the very object that was given. ``failures`` are of calls that would have added something to a connection, which is
+    here without it."""
 
     connections: tuple[Connection, ...]
     failures: tuple[AdapterError, ...] = ()
+    good_until: float = 0.0
+    """Until when, by ``time.monotonic``, completing the same rows with the same fields adds the same again, because all
+    that was looked up is kept until then; infinite where nothing was. 0 where that is unknown, or something failed."""
 
 
 class Found(NamedTuple):
@@ -223,7 +233,8 @@ class Adapter(Protocol):
     async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
         """A page of a list, as long as the upstream gives them, at the token ``after`` or from the start.
 
-        ``last`` is what was read there before, which is given back as it is where the upstream's body is the same.
+        ``last`` is what was read there before, which is given back as it is where the upstream's body is the same;
+        else each row that is the same, wherever it stands, is the very connection that it was there.
         Each connection comes once in a walk while the upstream stands still. Raises Rejected for a token that is
         not of this adapter.
         """
@@ -237,8 +248,20 @@ class Adapter(Protocol):
         """Listed connections with the field paths wanted of them that a list does not hold, in the fewest calls."""
         ...
 
-    async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
-        """Connections by native id, each with the field paths wanted of it, in the fewest calls."""
+    def adds(self, fields: Fields) -> bool:
+        """Whether `complete` may add something to a listed connection for these field paths; makes no call."""
+        ...
+
+    def holds(self, fields: Fields) -> bool:
+        """Whether a listed connection that was completed with these field paths has in them what `get_many` gives, so
+        that nobody need ask for it by id. May change as the adapter learns what its upstream is; makes no call."""
+        ...
+
+    async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
+        """Connections by native id, each with the field paths wanted of it, in the fewest calls.
+
+        ``read`` gives the first page of a list in place of the adapter's own `read`: from memory, as a rule.
+        """
         ...
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
@@ -274,10 +297,15 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Workshop(NamedTuple):
-    """What `Provider.build` is given to make an adapter for one instance."""
+    """What `Provider.build` is given to make an adapter for one instance.
+
+    An adapter's calls go through `transport`. ``client`` is the one HTTP client of the process below it: sockets and
+    nothing else. What httpx can do besides is had from ``httpx.AsyncClient(transport=workshop.client)``, which is not
+    to be closed, for it would close the sockets of all.
+    """
 
     instance: str
-    client: httpx.AsyncClient
+    client: Client
     hooks: Sequence[Hook] = ()
 
     def transport(

@@ -1,5 +1,7 @@
 """Keeping credentials out of what people read: settings that do not print, and masks for free-form data."""
 
+import functools
+import operator
 import re
 from typing import Any, cast
 
@@ -43,23 +45,70 @@ class Secret:
 
 
 def masked(value: object) -> object:
-    """Free-form JSON with every leaf whose key sounds like a credential replaced by the mask.
+    """Free-form JSON with every leaf whose key sounds like a credential replaced by the mask; the very same where
+    there is none.
 
     The upstreams let people put anything into parameters and metadata; nobody but us stands between that and a page.
     """
+    if isinstance(value, str):
+        return masked_text(value)
     if isinstance(value, dict):
-        items = cast("dict[str, object]", value).items()
-        return {key: MASK if _NAMES.search(key) and item else masked(item) for key, item in items}
+        return _masked_items(cast("dict[str, object]", value))
     if isinstance(value, list):
-        return [masked(item) for item in cast("list[object]", value)]
-    return masked_text(value) if isinstance(value, str) else value
+        given = cast("list[object]", value)
+        shown = list(map(masked, given))
+        return shown if any(map(operator.is_not, shown, given)) else given
+    return value
+
+
+def _masked_items(given: dict[str, object]) -> dict[str, object]:
+    changed: dict[str, object] = {}
+    for key, item in given.items():
+        if item and _sounds_secret(key):
+            changed[key] = MASK
+        elif (shown := masked_text(item) if isinstance(item, str) else masked(item)) is not item:
+            changed[key] = shown
+    return given | changed if changed else given
+
+
+_LONG = 64
+
+
+def _sounds_secret(name: str) -> bool:
+    # Names come again in row after row; one that is rather a text is not kept in memory.
+    return _sounds_so(name) if len(name) < _LONG else _NAMES.search(name) is not None
+
+
+@functools.lru_cache(maxsize=4096)
+def _sounds_so(name: str) -> bool:
+    return _NAMES.search(name) is not None
 
 
 def masked_map(value: dict[str, Any] | None) -> dict[str, Any] | None:
     """`masked` for a map at the top, or for its absence."""
-    return None if value is None else cast("dict[str, Any]", masked(value))
+    return None if value is None else _masked_items(value)
 
 
 def masked_text(text: str) -> str:
-    """A text with bearer tokens, ``password=…`` and the user part of URLs replaced by the mask."""
+    """A text with bearer tokens, ``password=…`` and the user part of URLs replaced by the mask. All of these have a
+    space, a colon or an equals sign in them."""
+    if text.isalnum() or _is_plain(text):
+        return text
     return _IN_TEXT.sub(lambda m: f"{m['name'] or m['scheme']}{MASK}{'@' if m['scheme'] else ''}", text)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether `_IN_TEXT` finds nothing, by a test that costs little: it needs one of these words, as long as no letter
+    beyond ASCII stands for one of theirs (as the Kelvin sign does for k)."""
+    if not text.isascii():
+        return False
+    low = text.lower()
+    return not (
+        "://" in low
+        or "pass" in low
+        or "secret" in low
+        or "token" in low
+        or "api" in low
+        or "bearer" in low
+        or "basic" in low
+    )

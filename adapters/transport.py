@@ -1,31 +1,27 @@
-"""The one way to call an upstream: deadline, bulkhead, breaker, retries, error mapping, bounded decoding, hooks.
-
-Foreign exceptions and status codes become `adapters.errors` here, by two tables, and nowhere else.
-"""
+"""The one way to call an upstream: deadline, bulkhead, breaker, retries, error mapping, bounded decoding, hooks."""
 
 import asyncio
-import contextlib
-import email.utils
+import contextvars
 import random
-import re
 import time
-import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from http import HTTPStatus
-from typing import Annotated, Any, NamedTuple, TypeAlias
-from urllib.parse import quote
+from typing import Annotated, NamedTuple, TypeAlias
 
 import httpx
 import msgspec
 
 from adapters import deadline, errors
 from adapters.auth import Authorizer, Credentials
-from adapters.body import read_bounded
-from adapters.flight import SingleFlight
+from adapters.channel import Answer, Channel, Stale, Wanted
+from adapters.flight import Flight, SingleFlight
 from adapters.guards import Breaker, Bulkhead
+from adapters.http1 import Client
+from adapters.requests import Message, Query, Request, Writer
+from adapters.translation import MESSAGES, mapped, status_error
 
-Query: TypeAlias = Sequence[tuple[str, str]]
+__all__ = ["Call", "Hook", "Query", "Request", "Settings", "Transport", "watching"]  # all that an adapter needs
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="provider"):
@@ -43,24 +39,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, msgspec.Meta(ge=1, description="Failures in a row after which the instance is left alone for a while.")
     ] = 8
     break_for: Annotated[float, msgspec.Meta(gt=0, description="Seconds that it is left alone.")] = 10.0
-
-
-class Request(NamedTuple):
-    """A call to make. ``route`` is a template below the base URL; ``ids`` fill it, quoted.
-
-    ``safe`` says that repeating the call changes nothing: true of every read, whatever its HTTP method. ``batch`` is
-    how many things it asks for by their ids.
-    """
-
-    operation: str
-    method: str
-    route: str
-    ids: Mapping[str, str] = {}
-    query: Query = ()
-    json: Any = None
-    form: Mapping[str, str] | None = None
-    safe: bool = True
-    batch: int = 1
 
 
 class Call(NamedTuple):
@@ -85,50 +63,6 @@ Hook: TypeAlias = Callable[[Call], None]
 watching: ContextVar[tuple[Hook, ...]] = ContextVar("watching", default=())
 """Hooks that are told only of the calls made on behalf of what set them: one request, one test."""
 
-STATUS_ERRORS: Mapping[int, type[errors.AdapterError]] = {
-    400: errors.Rejected,
-    401: errors.Unauthorized,
-    403: errors.Unauthorized,
-    404: errors.NotFound,
-    405: errors.ContractBroken,
-    408: errors.TimedOut,
-    409: errors.Conflict,
-    410: errors.NotFound,
-    413: errors.Rejected,
-    422: errors.Rejected,
-    423: errors.Conflict,
-    429: errors.RateLimited,
-    501: errors.Unsupported,
-    504: errors.TimedOut,
-}
-"""Statuses that mean something of their own. Any other 5xx is UpstreamFault, anything else ContractBroken."""
-
-FOREIGN_ERRORS: Mapping[type[Exception], type[errors.AdapterError]] = {
-    httpx.TimeoutException: errors.TimedOut,
-    TimeoutError: errors.TimedOut,
-    httpx.DecodingError: errors.ContractBroken,
-    httpx.RemoteProtocolError: errors.Unreachable,
-    httpx.LocalProtocolError: errors.Rejected,
-    httpx.UnsupportedProtocol: errors.Rejected,
-    httpx.TransportError: errors.Unreachable,
-    httpx.InvalidURL: errors.Rejected,
-    UnicodeEncodeError: errors.Rejected,
-}
-"""In this order: the first that the exception is an instance of."""
-
-_MESSAGES: Mapping[type[errors.AdapterError], str] = {
-    errors.Rejected: "the upstream does not accept this request",
-    errors.Unauthorized: "the upstream does not accept our credentials",
-    errors.NotFound: "the upstream does not know this",
-    errors.TimedOut: "no complete answer in time",
-    errors.Conflict: "not possible in the upstream's present state",
-    errors.RateLimited: "the upstream asks us to slow down",
-    errors.Unsupported: "the upstream does not support this",
-    errors.UpstreamFault: "the upstream answered that it is broken",
-    errors.ContractBroken: "the answer is not what the upstream's specification says",
-    errors.Unreachable: "the upstream cannot be reached",
-}
-
 _BREAKING = (errors.Unreachable, errors.TimedOut, errors.UpstreamFault, errors.ContractBroken)
 """Failures of the upstream as a whole. A 404 or a refused credential says nothing about its health."""
 
@@ -143,7 +77,7 @@ class Transport:
         provider: str,
         settings: Settings,
         base_url: str,
-        client: httpx.AsyncClient,
+        client: Client,
         authorizer: Authorizer | None = None,
         headers: Mapping[str, str] = {},
         hooks: Sequence[Hook] = (),
@@ -152,13 +86,13 @@ class Transport:
         self.provider = provider
         self.breaker = Breaker(settings.break_after, settings.break_for)
         self._settings = settings
-        self._base_url = _checked(base_url)
         self._client = client
         self._authorizer = authorizer
-        self._headers = headers
-        self._hooks = hooks
-        self._bulkhead = Bulkhead(settings.max_in_flight, settings.max_waiting)
-        self._flight = SingleFlight()
+        self.hooks = tuple(hooks)
+        self.bulkhead = Bulkhead(settings.max_in_flight, settings.max_waiting)
+        self._flights = SingleFlight()
+        self._writer = Writer(_checked(base_url), headers)
+        self._wanted = Wanted(settings.max_body_bytes)
 
     async def send(self, request: Request) -> bytes:
         """The body of a successful answer, decompressed. Raises AdapterError.
@@ -166,32 +100,63 @@ class Transport:
         Equal safe requests in flight at the same time are one call.
         """
         if not request.safe:
-            return await self._with_retries(request)
-        key = (request.method, request.route, *request.ids.items(), *request.query, repr((request.json, request.form)))
-        if key in self._flight:
+            return await self.with_retries(request)
+        try:
+            message = self._writer.message(request)
+        except (errors.Rejected, UnicodeEncodeError):
+            return await self.with_retries(request)  # which fails likewise, and tells the hooks
+        flight = self._flights.get(message)
+        if flight is not None:
             # Who joins a call leaves it at a deadline of its own. Where the call ends by that of who made it, and
             # there is time left, it is made once more.
             try:
                 async with asyncio.timeout(deadline.remaining()):
-                    return await self._flight(key, lambda: self._with_retries(request))
+                    return await flight.answer()
             except TimeoutError:
-                raise _Trace(self, request, 1).told(errors.TimedOut(_MESSAGES[errors.TimedOut])) from None
+                raise _Trace(self, request, 1).told(errors.TimedOut(MESSAGES[errors.TimedOut])) from None
             except errors.TimedOut:
                 if deadline.remaining() == 0:
                     raise
-        return await self._flight(key, lambda: self._with_retries(request))
+            flight = self._flights.get(message)
+        if flight is None:
+            flight = self._flights.begin(message)
+            if not self._begun(flight, request, message):
+                flight.follow(asyncio.create_task(self.with_retries(request)))
+        return await flight.answer()
 
-    async def _with_retries(self, request: Request) -> bytes:
+    def _begun(self, flight: Flight[bytes], request: Request, message: Message) -> bool:
+        """Whether the call could be sent at once, without waiting for anything and without a task of its own."""
+        left_s = deadline.remaining()
+        header = None if self._authorizer is None else self._authorizer.ready()
+        if left_s == 0 or not self.breaker.is_closed or (header is None and self._authorizer is not None):
+            return False
+        begun = _Begun(self, request, flight, header)
+        try:
+            sent = self._writer.written(message, header, begun.correlation_id)
+        except (httpx.LocalProtocolError, UnicodeEncodeError):
+            return False
+        if not self.bulkhead.enter_now():
+            return False
+        channel = self._client.idle(self._writer.origin, safe=True)
+        if channel is None:
+            self.bulkhead.leave()
+            return False
+        begun.over(channel)
+        channel.ask(sent, begun, self._wanted, self._timeout_s(left_s))
+        return True
+
+    async def with_retries(self, request: Request, begun: "_Begun | None" = None) -> bytes:
+        """As `send`, joined by nobody. ``begun`` is the first attempt where there was one already."""
         attempt = 1
         while True:
             try:
-                return await self._once(request, attempt)
+                return await self._once(request, attempt, begun)
             except errors.AdapterError as error:
                 wait_s = _backoff_s(attempt, error.retry_after_s)
                 if not self._worth_repeating(request, error, attempt, wait_s):
                     raise
             await asyncio.sleep(wait_s)
-            attempt += 1
+            attempt, begun = attempt + 1, None
 
     def _worth_repeating(self, request: Request, error: errors.AdapterError, attempt: int, wait_s: float) -> bool:
         if not (request.safe and error.retryable) or attempt > self._settings.retries:
@@ -204,25 +169,29 @@ class Transport:
         left_s = deadline.remaining()
         return wait_s < self._settings.timeout and (left_s is None or wait_s < left_s)
 
-    async def _once(self, request: Request, attempt: int) -> bytes:
-        trace = _Trace(self, request, attempt)
+    async def _once(self, request: Request, attempt: int, begun: "_Begun | None") -> bytes:
+        trace = begun or _Trace(self, request, attempt)
         try:
-            async with self._bulkhead:
-                body = await self._guarded(request, trace)
+            if begun is None:
+                await self.bulkhead.enter()
+            try:
+                body = await self._guarded(request, trace, begun)
+            finally:
+                self.bulkhead.leave() if begun is None else begun.leave()
         except Exception as raised:  # noqa: BLE001  `told` raises again what it does not know
             error = trace.told(raised)
-            self._report(trace, error)
+            trace.report(error)
             raise error from None  # the foreign exception's text may hold a URL or a body
-        self._report(trace, None)
+        trace.report(None)
         return body
 
-    async def _guarded(self, request: Request, trace: "_Trace") -> bytes:
-        if deadline.remaining() == 0:
+    async def _guarded(self, request: Request, trace: "_Trace", begun: "_Begun | None") -> bytes:
+        if begun is None and deadline.remaining() == 0:
             raise errors.TimedOut("no time was left for this call")
-        trying = self.breaker.admit()
+        trying = begun is None and self.breaker.admit()
         verdict = self.breaker.left
         try:
-            body = await self._authorized(request, trace)
+            body = await self._authorized(request, trace, begun)
             verdict = self.breaker.succeeded
         except Exception as raised:  # noqa: BLE001  `told` raises again what it does not know
             error = trace.told(raised)
@@ -235,86 +204,54 @@ class Transport:
             verdict(trying)
         return body
 
-    async def _authorized(self, request: Request, trace: "_Trace") -> bytes:
+    async def _authorized(self, request: Request, trace: "_Trace", begun: "_Begun | None") -> bytes:
         """One exchange; a second one with a new token where the first was refused."""
-        if self._authorizer is None:
-            return await self._exchange(request, None, trace)
-        header = await self._header(self._authorizer)
+        authorizer = self._authorizer
+        if authorizer is None:
+            return await self._exchange(request, None, trace, begun)
+        header = begun.header if begun and begun.header else await self._header(authorizer)
         try:
-            return await self._exchange(request, header, trace)
+            return await self._exchange(request, header, trace, begun)
         except errors.Unauthorized:
-            if trace.status != HTTPStatus.UNAUTHORIZED or not self._authorizer.reject(header):
+            if trace.status != HTTPStatus.UNAUTHORIZED or not authorizer.reject(header):
                 raise
-        return await self._exchange(request, await self._header(self._authorizer), trace)
+        return await self._exchange(request, await self._header(authorizer), trace)
 
     async def _header(self, authorizer: Authorizer) -> str:
+        header = authorizer.ready()
+        if header is not None:
+            return header
         async with asyncio.timeout(deadline.remaining()):  # another caller may be fetching it, with more time than we
             return await authorizer.header()
 
-    async def _exchange(self, request: Request, header: str | None, trace: "_Trace") -> bytes:
-        left_s = deadline.remaining()
-        timeout_s = self._settings.timeout if left_s is None else min(self._settings.timeout, left_s)
-        async with asyncio.timeout(timeout_s):
-            async with self._stream(request, header, trace) as response:
-                trace.status = response.status_code
-                if not response.is_success:
-                    raise _status_error(response)
-                return await read_bounded(response, self._settings.max_body_bytes, trace.count)
-
-    @contextlib.asynccontextmanager
-    async def _stream(self, request: Request, header: str | None, trace: "_Trace") -> AsyncGenerator[httpx.Response]:
-        headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **self._headers}
-        headers["X-Request-Id"] = trace.correlation_id
-        if header is not None:
-            headers["Authorization"] = header
-        content: bytes | None = None
-        if request.json is not None:
-            content = msgspec.json.encode(request.json)
-            headers["Content-Type"] = "application/json"
-        url = self.url(request)
+    async def _exchange(
+        self, request: Request, header: str | None, trace: "_Trace", begun: "_Begun | None" = None
+    ) -> bytes:
+        is_stale = begun is not None and isinstance(begun.came, Stale)
+        if begun is not None and not is_stale:
+            return begun.body()
+        sent = self._writer.written(self._writer.message(request), header, trace.correlation_id)
         trace.sent = True
-        async with self._client.stream(
-            request.method,
-            url,
-            params=list(request.query),
-            headers=headers,
-            content=content,
-            data=dict(request.form) if request.form is not None else None,
-            auth=_NO_AUTH,  # or a user name in the base URL would take the place of our header
-            follow_redirects=False,
-            timeout=None,  # `_exchange` bounds the whole exchange, slow bodies included
-        ) as response:
-            yield response
+        timeout_s = self._timeout_s(deadline.remaining())
+        answer = await self._client.exchange(
+            self._writer.origin, sent, self._wanted, timeout_s=timeout_s, safe=request.safe, anew=is_stale
+        )
+        return trace.body_of(answer)
 
-    def url(self, request: Request) -> str:
-        """The request's URL, proven to lie below the base URL."""
-        for value in request.ids.values():
-            # Dots survive quoting, and a client resolves them: they would climb out of the route.
-            if value in ("", ".", ".."):
-                raise errors.Rejected("an id cannot be part of a path")
-        try:
-            return self._base_url + request.route.format(**{k: quote(v, safe="") for k, v in request.ids.items()})
-        except UnicodeEncodeError:
-            raise errors.Rejected("an id cannot be part of a path") from None
-
-    def _report(self, trace: "_Trace", error: errors.AdapterError | None) -> None:
-        call = trace.call(error)
-        for hook in (*self._hooks, *watching.get()):
-            hook(call)
+    def _timeout_s(self, left_s: float | None) -> float:
+        """It bounds the whole exchange, slow bodies included."""
+        return self._settings.timeout if left_s is None else min(self._settings.timeout, left_s)
 
 
-_NO_AUTH = httpx.Auth()
-
-
-def _checked(base_url: str) -> str:
-    """The base URL without a slash at its end. Raises ConfigurationError for one that cannot be built on."""
+def _checked(base_url: str) -> httpx.URL:
+    """The base URL. Raises ConfigurationError for one that cannot be built on."""
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:
         raise errors.ConfigurationError("base_url: not a URL") from None
     if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.fragment:
         raise errors.ConfigurationError("base_url: must be http(s)://host/path, without a user, a query or a fragment")
-    return base_url.rstrip("/")
+    return url
 
 
 class _Trace:
@@ -325,67 +262,125 @@ class _Trace:
         self._request = request
         self._attempt = attempt
         self._began = time.perf_counter()
-        self.correlation_id = uuid.uuid4().hex
+        self.correlation_id = f"{random.getrandbits(128):032x}"
         self.status: int | None = None
         self.sent = False
-        self.size_bytes = 0
+        self._size_bytes = 0
 
-    def count(self, size_bytes: int) -> None:
-        """Take note of bytes that were read."""
-        self.size_bytes += size_bytes
+    def body_of(self, answer: Answer) -> bytes:
+        """The body of a successful answer. Raises what another one means."""
+        self.status = status = answer.status
+        if not _OK <= status < _REDIRECTED:
+            raise status_error(answer)
+        self._size_bytes = len(answer.body)
+        return answer.body
 
     def told(self, raised: Exception) -> errors.AdapterError:
         """The exception in our words, saying where it happened."""
-        error = raised if isinstance(raised, errors.AdapterError) else _mapped(raised)
+        error = raised if isinstance(raised, errors.AdapterError) else mapped(raised)
         error.instance = self._transport.instance
         error.provider = self._transport.provider
         error.operation = error.operation or self._request.operation
         error.correlation_id = error.correlation_id or self.correlation_id
         return error
 
-    def call(self, error: errors.AdapterError | None) -> Call:
-        return Call(
-            instance=self._transport.instance,
-            provider=self._transport.provider,
-            operation=self._request.operation,
-            method=self._request.method,
-            route=self._request.route,
-            status=self.status,
-            error=type(error).__name__ if error else None,
-            duration_s=time.perf_counter() - self._began,
-            size_bytes=self.size_bytes,
-            attempt=self._attempt,
-            batch=self._request.batch,
-            correlation_id=self.correlation_id,
+    def report(self, error: errors.AdapterError | None) -> None:
+        """Tell the hooks that the attempt has ended."""
+        self._tell(error, (*self._transport.hooks, *watching.get()))
+
+    def _tell(self, error: errors.AdapterError | None, hooks: Sequence[Hook]) -> None:
+        if not hooks:
+            return
+        request = self._request
+        call = Call(
+            self._transport.instance,
+            self._transport.provider,
+            request.operation,
+            request.method,
+            request.route,
+            self.status,
+            type(error).__name__ if error else None,
+            time.perf_counter() - self._began,
+            self._size_bytes,
+            self._attempt,
+            request.batch,
+            self.correlation_id,
         )
+        for hook in hooks:
+            hook(call)
 
 
-def _mapped(raised: Exception) -> errors.AdapterError:
-    for foreign, ours in FOREIGN_ERRORS.items():
-        if isinstance(raised, foreign):
-            return ours(_MESSAGES[ours])
-    raise raised
+_OK, _REDIRECTED = 200, 300
 
 
-def _status_error(response: httpx.Response) -> errors.AdapterError:
-    status = response.status_code
-    kind = STATUS_ERRORS.get(status)
-    if kind is None:
-        kind = errors.UpstreamFault if status >= HTTPStatus.INTERNAL_SERVER_ERROR else errors.ContractBroken
-    retry_after_s = _retry_after_s(response.headers.get("Retry-After"))
-    return kind(f"{_MESSAGES[kind]} (status {status})", retry_after_s=retry_after_s)
+class _Begun(_Trace):
+    """A first attempt that was sent at once. What ends well ends here, as soon as the answer is there; anything else
+    goes on in a task, as if it had been in it from the start."""
 
+    def __init__(self, transport: Transport, request: Request, flight: Flight[bytes], header: str | None) -> None:
+        super().__init__(transport, request, 1)
+        self.header = header
+        self.came: Answer | Exception | None = None
+        self._flight = flight
+        self._channel: Channel | None = None
+        self._has_place = False
 
-def _retry_after_s(value: str | None) -> float | None:
-    """Seconds from a Retry-After header, which holds a number or an HTTP date; None where it is neither."""
-    if not value:
-        return None
-    if re.fullmatch(r"[0-9]{1,9}", value.strip()):
-        return float(value)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None
+    def over(self, channel: Channel) -> None:
+        """It is sent over this channel, and has a place among the calls in flight."""
+        self.sent = self._has_place = True
+        self._channel = channel
+        self._context = contextvars.copy_context()
+        self._hooks = (*self._transport.hooks, *watching.get())
+
+    def leave(self) -> None:
+        """Leave that place."""
+        if self._has_place:
+            self._has_place = False
+            self._transport.bulkhead.leave()
+
+    def done(self) -> bool:
+        """Whether there is something to be told yet: the channel asks as it would ask a future."""
+        return self._channel is None
+
+    def set_result(self, answer: Answer, /) -> None:
+        """The answer is there."""
+        if _OK <= answer.status < _REDIRECTED:
+            self._channel = None
+            self.leave()
+            self._transport.breaker.succeeded(False)
+            try:
+                body = self.body_of(answer)
+                self._tell(None, self._hooks)
+            except Exception as error:  # noqa: BLE001  a hook's; there is nobody here but who waits
+                self._flight.fail(error)
+            else:
+                self._flight.land(body)
+        else:
+            self._go_on(answer)
+
+    def set_exception(self, exception: Exception, /) -> None:
+        """There will be none."""
+        self._go_on(exception)
+
+    def body(self) -> bytes:
+        """As `body_of`, of what came. Raises it where it is an exception."""
+        if isinstance(self.came, Answer):
+            return self.body_of(self.came)
+        raise self.came or httpx.ReadError("there was no answer")
+
+    def give_up(self) -> None:
+        """Nobody waits any more."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.leave(self)
+        self.leave()
+
+    def _go_on(self, came: Answer | Exception) -> None:
+        self._channel, self.came = None, came
+        call = self._transport.with_retries(self._request, self)
+        task = asyncio.get_running_loop().create_task(call, context=self._context)
+        task.add_done_callback(lambda _: self.leave())  # it may have ended before it began
+        self._flight.follow(task)
 
 
 def _backoff_s(attempt: int, retry_after_s: float | None) -> float:

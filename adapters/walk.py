@@ -4,14 +4,18 @@ ids in a list where that is cheaper than asking for each.
 
 import asyncio
 import datetime as dt
+import itertools
+import operator
+from array import array
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 
+from adapters.decode import Rows
 from adapters.errors import AdapterError, ContractBroken, NotFound, Rejected, Unsupported
 from adapters.model import Connection
-from adapters.port import Adapter, Completed, Found, List, Page
+from adapters.port import Adapter, Completed, Found, List, Page, Reader
 
 T = TypeVar("T")
 
@@ -53,12 +57,22 @@ class Sent(NamedTuple):
 UNKNOWN = Sent()
 
 
+def known(last: Page | None) -> Mapping[int, Connection]:
+    """The connections of a page by what tells their rows apart; none where there is no such page."""
+    return {} if last is None else dict(zip(last.row_digests, last.connections, strict=False))
+
+
+def unified(rows: Rows[T | Connection], made: Callable[[T], Connection]) -> Rows[Connection]:
+    """Rows with each wire record as the connection ``made`` of it; what is one already stays it."""
+    places = [row if row is None or isinstance(row, Connection) else made(row) for row in rows.places]
+    return Rows(tuple(places), rows.digests)
+
+
 def page(
-    rows: Sequence[Connection],
+    rows: Rows[Connection],
     start: Token,
     *,
     follows: Token | None,
-    dropped: int = 0,
     sent: Sent = UNKNOWN,
     good_until: dt.datetime | None = None,
 ) -> Page:
@@ -67,14 +81,18 @@ def page(
     A page that begins as the one before it is that page again: the upstream ignores where it was asked to go on, and
     the list is at its end.
     """
-    met: dict[str, Connection] = {}
-    for row in rows:
-        met.setdefault(row.native_id, row)
-    first = rows[0].native_id if rows else ""
+    connections, digests = rows.rows, rows.digests
+    dropped = len(rows.places) - len(connections)
+    first = connections[0].native_id if connections else ""
     if first and first == start.first:
         return Page((), None, dropped, *sent)
+    if len({row.native_id for row in connections}) < len(rows.places):
+        first_at = {row.native_id: place for place, row in reversed([*enumerate(rows.places)]) if row is not None}
+        is_first = [row is not None and first_at[row.native_id] == place for place, row in enumerate(rows.places)]
+        connections = tuple([row for row in itertools.compress(rows.places, is_first) if row is not None])
+        digests = array("Q", itertools.compress(digests, is_first))
     token = follows and str(msgspec.structs.replace(follows, first=first or start.first))
-    return Page(tuple(met.values()), token, dropped, *sent, good_until)
+    return Page(connections, token, dropped, *sent, good_until, digests)
 
 
 class Bounds(NamedTuple):
@@ -117,12 +135,13 @@ async def whole(
     """
     pages: list[Page] = []
     met: set[str] = set()
-    empty = 0
+    empty = size_bytes = 0
     async for page in _pages(adapter, of, first, last):
         known = len(met)
-        met.update(row.native_id for row in page.connections)
+        met.update([row.native_id for row in page.connections])
         pages.append(page)
-        _check(len(met), pages, bounds)
+        size_bytes += page.size_bytes
+        _check(len(met), size_bytes, bounds)
         empty = empty + 1 if len(met) == known else 0
         if page.connections and empty:  # rows that were all met before: the upstream goes round in a circle
             break
@@ -134,34 +153,61 @@ async def whole(
 def gathered(pages: Sequence[Page], *, last: Walked = NOTHING_READ, bounds: Bounds = BOUNDLESS) -> Walked:
     """The pages of a whole list put together: each row once, and as the object it was in the walk before where nothing
     about it has changed. Raises Unsupported where they are more than ``bounds``."""
-    if len(pages) == len(last.pages) and all(new is old for new, old in zip(pages, last.pages, strict=True)):
+    if len(pages) == len(last.pages) and all(map(operator.is_, pages, last.pages)):
         return last
-    met: dict[str, Connection] = {}
-    for page in pages:
-        for row in page.connections:
-            met.setdefault(row.native_id, row)
-    _check(len(met), pages, bounds)
-    rows = met | {old.native_id: old for old in last.rows if met.get(old.native_id) == old}
+    sent = tuple(itertools.chain.from_iterable(page.connections for page in pages))
+    rows = sent if _are_in_place(sent, last.rows) else _each_once(sent)
+    _check(len(rows), sum(page.size_bytes for page in pages), bounds)
+    kept = _kept(rows, last.rows)
+    if len(rows) < len(sent):
+        kept |= _again(sent, {row.native_id: kept.get(id(row), row) for row in rows})
+    if not kept:
+        return Walked(tuple(pages), rows)
     unchanged = set(map(id, last.pages))
-    kept = (
-        # Pages hold the kept objects too, or each row that was sent again would be in memory twice.
-        page
-        if id(page) in unchanged
-        else page._replace(connections=tuple(_kept(row, met, rows) for row in page.connections))
-        for page in pages
-    )
-    return Walked(tuple(kept), tuple(rows.values()))
+    of = tuple(page if id(page) in unchanged else _with(kept, page) for page in pages)
+    return Walked(of, tuple(kept.get(id(row), row) for row in rows))
 
 
-def _kept(row: Connection, met: Mapping[str, Connection], rows: Mapping[str, Connection]) -> Connection:
-    """The object that stands for the row. It may have changed between two pages that both hold it; only where it was
-    met before need that be looked at, which takes long for all rows of a large list."""
-    kept = rows[row.native_id]
-    return kept if met[row.native_id] is row or kept == row else row
+def _each_once(sent: Sequence[Connection]) -> tuple[Connection, ...]:
+    """The rows, each as it came first."""
+    met: dict[str, Connection] = {row.native_id: row for row in sent}
+    if len(met) < len(sent):
+        met.update({row.native_id: row for row in reversed(sent)})  # which leaves the order of keys as it is
+    return tuple(met.values())
 
 
-def _check(rows: int, pages: Sequence[Page], bounds: Bounds) -> None:
-    if rows > bounds.rows or sum(page.size_bytes for page in pages) > bounds.size_bytes:
+def _are_in_place(rows: Sequence[Connection], before: Sequence[Connection]) -> bool:
+    """Whether the same connections come in the same order, and so each once. Most rows of a long list are the objects
+    that they were, and not even looked at."""
+    anew = itertools.compress(zip(rows, before, strict=False), map(operator.is_not, rows, before))
+    return len(rows) == len(before) and all(new.native_id == old.native_id for new, old in anew)
+
+
+def _kept(rows: Sequence[Connection], before: Sequence[Connection]) -> dict[int, Connection]:
+    """The rows that came in place of an equal one, by ``id`` of the object: the object that was there before."""
+    moved = list(map(operator.is_not, rows, before))
+    left = [*itertools.compress(before, moved), *before[len(moved) :]]
+    stayed = set(map(id, left))
+    came = [row for row in (*itertools.compress(rows, moved), *rows[len(moved) :]) if id(row) not in stayed]
+    anew = {row.native_id: row for row in came}
+    pairs = ((anew.get(old.native_id), old) for old in left) if anew else ()
+    return {id(row): old for row, old in pairs if row is not None and old == row}
+
+
+def _again(sent: Sequence[Connection], kept: Mapping[str, Connection]) -> dict[int, Connection]:
+    """Likewise of the rows that were met before in the same list, and are equal to what was met."""
+    return {id(row): old for row in sent if (old := kept[row.native_id]) is not row and old == row}
+
+
+def _with(kept: Mapping[int, Connection], page: Page) -> Page:
+    """The page with what is kept, or each row that was sent again would be in memory twice."""
+    if kept.keys().isdisjoint(map(id, page.connections)):
+        return page
+    return page._replace(connections=tuple(kept.get(id(row), row) for row in page.connections))
+
+
+def _check(rows: int, size_bytes: int, bounds: Bounds) -> None:
+    if rows > bounds.rows or size_bytes > bounds.size_bytes:
         raise Unsupported("the list is longer than this gateway is configured to hold")
 
 
@@ -193,7 +239,7 @@ async def find(
     ids: Sequence[str],
     *,
     parts: Sequence[str],
-    read: Callable[[List], Awaitable[Page]],
+    read: Reader,
     get: Callable[[str], Awaitable[Connection]],
     list_is_complete: bool = True,
 ) -> Mapping[str, Connection | AdapterError]:

@@ -3,8 +3,8 @@
 ``python -m benchmarks.fast`` says the configuration of its instances and some of their native ids. A call that is new
 is put to the imitations of the upstreams, once, and its answer kept as bytes: what is sent later has their shapes and
 none of their cost. Told ``changing``, it sends each list and each connection as another variant each time, in which
-one row in a hundred is another than before; told ``unchanged``, always as it is. Either way it says how many calls
-were made since the last time.
+one row in a hundred is another than before; told ``replaced``, as one in which every row is; told anything else, always
+as it is. Whatever it is told, it says how many calls were made since the last time.
 """
 
 import asyncio
@@ -38,19 +38,20 @@ CHANGES = {
 
 
 class Answer:
-    """What one call is answered: always the same, or one variant after the other, there and back again."""
+    """What one call is answered: in a regime that has variants, one after the other, else always the same."""
 
-    def __init__(self, variants: Sequence[bytes]) -> None:
+    def __init__(self, unchanged: bytes, variants: Mapping[str, Sequence[bytes]]) -> None:
+        self._unchanged = unchanged
         self._variants = variants
-        self._turns = [*range(len(variants)), *range(len(variants) - 2, 0, -1)]
         self._asked = 0
 
-    def next(self, *, changing: bool) -> bytes:
+    def next(self, regime: str) -> bytes:
         """The answer to the next call."""
-        if not changing:
-            return self._variants[0]
+        variants = self._variants.get(regime)
+        if variants is None:
+            return self._unchanged
         self._asked += 1
-        return self._variants[self._turns[self._asked % len(self._turns)]]
+        return variants[self._asked % len(variants)]
 
 
 class Call(NamedTuple):
@@ -66,7 +67,7 @@ class Answers:
     """The answers of all fleets, made at the first call."""
 
     def __init__(self, servers: Mapping[str, ListImitation]) -> None:
-        self.changing = False
+        self.regime = ""
         self.calls = 0
         self._servers = servers
         self._known: dict[tuple[bytes, bytes], Answer] = {}
@@ -75,7 +76,7 @@ class Answers:
         """The answer to a call that was made before, by its first line and its body."""
         self.calls += 1
         answer = self._known.get((line, body))
-        return answer and answer.next(changing=self.changing)
+        return answer and answer.next(self.regime)
 
     async def made(self, line: bytes, head: bytes, body: bytes) -> bytes:
         """The answer to a call that was not."""
@@ -86,23 +87,43 @@ class Answers:
         app = self._servers[f"{fleet}/{provider}"].app
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://imitation") as client:
             response = await client.request(method, f"/{path}", headers=headers, content=body)
-        answer = Answer([_encoded(response.status_code, each) for each in _variants(f"/{path}", response)])
+        variants = _variants(f"/{path}", response)
+        encoded = {regime: [_encoded(each) for each in bodies] for regime, bodies in variants.items()}
+        answer = Answer(_encoded(response.content, response.status_code), encoded)
         if response.is_success:
             self._known[line, body] = answer
-        return answer.next(changing=self.changing)
+        return answer.next(self.regime)
 
 
-def _variants(target: str, response: httpx.Response) -> list[bytes]:
-    """The body, and where it is of connections, the body with more and more rows changed."""
+def _variants(target: str, response: httpx.Response) -> dict[str, list[bytes]]:
+    """The bodies of each regime in which they differ, where the body is of connections."""
     path = target.partition("?")[0]
     field = next((of for part, of in CHANGES.items() if path.endswith(part) or path.startswith(part)), None)
     if field is None or not response.is_success:
-        return [response.content]
-    body = orjson.loads(response.content)
-    variants: list[bytes] = []
-    for variant, place in enumerate(range(-1, VARIANTS - 1)):
-        for row in _rows(body)[place::100] if place >= 0 else ():
+        return {}
+    return {"changing": _changing(response.content, field), "replaced": _replaced(response.content, field)}
+
+
+def _changing(content: bytes, field: str) -> list[bytes]:
+    """The body with more and more rows changed, and back again: one row in a hundred from each to the next."""
+    body = orjson.loads(content)
+    variants = [orjson.dumps(body)]
+    for variant in range(1, VARIANTS):
+        for row in _rows(body)[variant - 1 :: 100]:
             row[field] = f"{row.get(field) or ''} ({variant})"
+        variants.append(orjson.dumps(body))
+    return [*variants, *variants[-2:0:-1]]
+
+
+def _replaced(content: bytes, field: str) -> list[bytes]:
+    """The body with every row changed, differently in each."""
+    body = orjson.loads(content)
+    rows = _rows(body)
+    were = [row.get(field) or "" for row in rows]
+    variants: list[bytes] = []
+    for variant in range(VARIANTS):
+        for row, was in zip(rows, were, strict=True):
+            row[field] = f"{was} ({variant})"
         variants.append(orjson.dumps(body))
     return variants
 
@@ -115,7 +136,7 @@ def _rows(body: Any) -> list[Any]:
     return cast("list[Any]", body) if isinstance(body, list) else [body] * 100
 
 
-def _encoded(status: int, body: bytes) -> bytes:
+def _encoded(body: bytes, status: int = 200) -> bytes:
     head = f"HTTP/1.1 {status} OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
@@ -197,7 +218,7 @@ async def main() -> None:
         say({"instances": instances, "ids": {name: ids_of(fleet) for name, fleet in fleets.items()}})
         async for line in lines():
             calls, answers.calls = answers.calls, 0
-            answers.changing = line == "changing"
+            answers.regime = line
             say(calls)
         server.close()
 

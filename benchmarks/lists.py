@@ -17,7 +17,7 @@ import httpx
 
 from benchmarks.talk import Talk, talking
 
-SIZES = (1_000, 3_000, 10_000, 30_000, 100_000)
+SIZES = (100, 1_000, 3_000, 10_000, 30_000, 100_000)
 TIMES = 40
 """How often a page is asked for whose time is told."""
 SECTIONS = {
@@ -50,8 +50,28 @@ CHANGED = (f"{{ connections(first: 25, filter: {{ {FILTERS['text']} }}) {{ total
 HUNDRED = 100
 WHOLE = ("calls", "B")
 """Units of figures that are the same on every machine, or nearly."""
+PER_ROW = (
+    "pages and walk, gateway's work",
+    "refresh, nothing changed",
+    "refresh, nothing changed, gateway's work",
+    "refresh, 1 % changed",
+    "refresh, 1 % changed, gateway's work",
+    "page in another order, first time",
+    "page filtered by text, first time",
+    "facets, first time",
+    "page after that",
+)
+"""What takes all rows, so that growth shows in what each of them costs."""
+SMALL = {"s": (1e6, "µs"), "ms": (1e3, "µs")}
+"""What a unit is divided into where a figure is that of one row."""
 RESULTS = Path(__file__).parent / "results" / "lists.md"
 HEAD = """<!-- Written by python -m benchmarks.lists -->
+
+What takes all rows, for each row, as a multiple of what it is in the smallest fleet. Small fleets share among few rows
+what does not depend on them, so these fall to a constant where growth is linear; one that rises grows faster.
+
+"""
+ALL = """
 
 Calls, and bytes per row, as they are; everything else as a multiple of what it was in the smallest fleet.
 
@@ -66,9 +86,10 @@ class Figure(NamedTuple):
 
 
 class Times(NamedTuple):
-    """How long some repetitions took, as a client sees it, and the longest step of the event loop in them."""
+    """How long some repetitions took, as a client sees it; the gateway's own work in them, and its longest step."""
 
     seconds: Sequence[float]
+    work_s: float
     longest_step_s: float
 
     @property
@@ -108,13 +129,14 @@ class Bench:
 
     async def timed(self, queries: Sequence[str]) -> Times:
         """Ask these one after the other."""
-        await self.watched("forget")
+        before = await self.watched("forget")
         took: list[float] = []
         for query in queries:
             began = time.perf_counter()
             await self.ask(query)
             took.append(time.perf_counter() - began)
-        return Times(took, (await self.watched("tell"))["longest_step_s"])
+        after = await self.watched("tell")
+        return Times(took, after["work_s"] - before["work_s_after"], after["longest_step_s"])
 
     def note(self, name: str, value: float, unit: str) -> None:
         """Take note of a figure."""
@@ -144,8 +166,8 @@ async def bench_over(size: int) -> AsyncGenerator[Bench]:
             yield bench
 
 
-async def read_cold(bench: Bench) -> None:
-    """The first page of a gateway that knows nothing, and the one after it."""
+async def read_cold(bench: Bench) -> float:
+    """The first page of a gateway that knows nothing, and the one after it; the seconds of its own work in both."""
     first = await bench.timed([f"{{ connections(first: 25) {{ {PAGE} }} }}"])
     bench.note("cold first page", first.median_ms, "ms")
     bench.note("cold first page, calls", await bench.calls(), "calls")
@@ -154,38 +176,37 @@ async def read_cold(bench: Bench) -> None:
     after = await bench.timed([f'{{ connections(first: 25, after: "{cursor}") {{ {PAGE} }} }}'])
     bench.note("cold second page", after.median_ms, "ms")
     bench.note("cold second page, calls", await bench.calls(), "calls")
+    return first.work_s + after.work_s
 
 
 WALK = "{ connections(first: 0, orderBy: { field: STATUS }) { totalCount } }"
 REFRESH = "{ connections(first: 0, orderBy: { field: STATUS }, maxAge: 0) { totalCount } }"
 
 
-async def walk(bench: Bench, name: str, query: str, size: int) -> None:
+async def walk(bench: Bench, name: str, query: str) -> Times:
     """Read all lists to their ends."""
-    before = await bench.watched("forget")
     times = await bench.timed([query])
-    after = await bench.watched("tell")
-    work_s = after["work_s"] - before["work_s_after"]
     bench.note(name, times.seconds[0], "s")
-    bench.note(f"{name}, gateway's work", work_s, "s")
-    bench.note(f"{name}, gateway's work per row", 1e6 * work_s / size, "µs")
+    bench.note(f"{name}, gateway's work", times.work_s, "s")
     bench.note(f"{name}, calls", await bench.calls(), "calls")
     bench.note(f"{name}, longest step", 1000 * times.longest_step_s, "ms")
+    return times
 
 
 async def measure(size: int) -> Figures:
     """All figures of a fleet of this size."""
     async with bench_over(size) as bench:
         before = (await bench.watched("tell"))["memory_bytes"]
-        await read_cold(bench)
-        await walk(bench, "whole walk", WALK, size)
+        work_s = await read_cold(bench)
+        work_s += (await walk(bench, "whole walk", WALK)).work_s
+        bench.note("pages and walk, gateway's work", work_s, "s")  # small fleets are read by their first page
         bench.note("rows per second of walk", size / bench.figures["whole walk"].value, "rows")
         after = (await bench.watched("tell"))["memory_bytes"]
         bench.note("memory of the gateway", after / 1e6, "MB")
         bench.note("memory per row", (after - before) / size, "B")
         await bench.calls()
         await from_memory(bench)
-        await refresh(bench, size)
+        await refresh(bench)
         return bench.figures
 
 
@@ -219,12 +240,12 @@ async def first_and_again(bench: Bench, name: str, queries: Sequence[str]) -> No
     bench.note_times(f"{name}, again", await bench.timed(list(queries) * (TIMES // len(queries))))
 
 
-async def refresh(bench: Bench, size: int) -> None:
+async def refresh(bench: Bench) -> None:
     """Reading it all anew, where nothing has changed and where one row in a hundred has."""
     await bench.calls()
-    await walk(bench, "refresh, nothing changed", REFRESH, size)
+    await walk(bench, "refresh, nothing changed", REFRESH)
     await bench.upstreams("change")
-    await walk(bench, "refresh, 1 % changed", REFRESH, size)
+    await walk(bench, "refresh, 1 % changed", REFRESH)
     made = [f"{{ connections(first: 25) {{ totalCount {PAGE} }} }}", *CHANGED]
     after = await bench.timed(made)
     bench.note("page after that", 1000 * after.seconds[0], "ms")
@@ -241,6 +262,18 @@ def table(measured: Mapping[int, Figures], shown: Callable[[Figure, Figure], str
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def per_row(measured: Mapping[int, Figures]) -> dict[int, Figures]:
+    """What takes all rows, for each row."""
+    found: dict[int, Figures] = {}
+    for size, figures in measured.items():
+        found[size] = {"memory": figures["memory per row"]}
+        for name in PER_ROW:
+            value, unit = figures[name]
+            times, small = SMALL[unit]
+            found[size][name] = Figure(times * value / size, small)
+    return found
+
+
 def absolute(figure: Figure, first: Figure) -> str:
     """The figure, and how often it holds that of the first size."""
     ratio = f" ({figure.value / first.value:.2g}x)" if first.value and figure is not first else ""
@@ -255,15 +288,22 @@ def relative(figure: Figure, first: Figure) -> str:
     return f"{figure.value / first.value:.1f}" if first.value else "-"
 
 
+def multiple(figure: Figure, first: Figure) -> str:
+    """By how often it holds the first."""
+    return f"{figure.value / first.value:.2f}" if first.value else "-"
+
+
 async def main(sizes: Sequence[int]) -> None:
     """Measure, tell, and write down what does not depend on the machine."""
     measured: dict[int, Figures] = {}
     for size in sizes:
         measured[size] = await measure(size)
         print(f"{size:,} rows are done", file=sys.stderr)
-    print(table(measured, absolute))
+    each = per_row(measured)
+    print(f"for each row:\n\n{table(each, absolute)}\n\n{table(measured, absolute)}")
     if tuple(sizes) == SIZES:
-        RESULTS.write_text(f"{HEAD}{table(measured, relative)}\n", encoding="utf-8")
+        text = f"{HEAD}{table(each, multiple)}{ALL}{table(measured, relative)}\n"
+        RESULTS.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

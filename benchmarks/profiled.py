@@ -32,8 +32,11 @@ ROOMS = ("(adapters/", "(gateway/", "AsyncClient.stream", "run_asgi", "gc_collec
 PLACES = ("site-packages/", "lib/python3", "adapters/", "gateway/")
 
 
-async def profile(name: str, regime: str) -> None:
-    """Print the functions that took the most time by themselves."""
+async def profile(name: str, regime: str, *, sockets: int = 1, flame: Path | None = None) -> None:
+    """Print the functions that took the most time by themselves, or draw a flame graph into a file.
+
+    Raises FileNotFoundError where one is to be drawn and py-spy is missing.
+    """
     case = next(case for case in CASES if case.name == name)
     at = cores()
     os.sched_setaffinity(0, {at.others})
@@ -42,23 +45,26 @@ async def profile(name: str, regime: str) -> None:
         await upstream(regime)
         inventory = {"max_age": 3600 if regime == "warm" else 0}
         instances = told["instances"][case.fleet]
-        asked: dict[str, Any] = {"bodies": case.bodies(told["ids"][case.fleet]), "sockets": 1, "seconds": 0.5}
+        asked: dict[str, Any] = {"bodies": case.bodies(told["ids"][case.fleet]), "sockets": sockets, "seconds": 0.5}
         sampler = shutil.which("py-spy")
-        print(f"{case.title}, {regime}")
+        print(f"{case.title}, {regime}, requests under way: {sockets}")
         if sampler is None:
+            if flame is not None:
+                raise FileNotFoundError("py-spy, which draws flame graphs, is not on the PATH")
             os.sched_setaffinity(0, {at.measured})
             await _traced({"instances": instances, "inventory": inventory, **SECTIONS}, load, asked)
             return
         async with gateway(at.measured, instances, inventory) as target:
             asked["port"] = target.port
             await load(asked)
-            await _sampled(sampler, target.pid, load, asked)
+            await _sampled(sampler, target.pid, load, asked, flame)
 
 
-async def _sampled(sampler: str, pid: int, load: Talk, asked: Mapping[str, Any]) -> None:
+async def _sampled(sampler: str, pid: int, load: Talk, asked: Mapping[str, Any], flame: Path | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "stacks"
-        options = ["--native", "--function", "--rate", str(RATE), "--duration", str(SECONDS), "--format", "raw"]
+        path = Path(folder) / "stacks" if flame is None else flame
+        shape = "raw" if flame is None else "flamegraph"
+        options = ["--native", "--function", "--rate", str(RATE), "--duration", str(SECONDS), "--format", shape]
         sampling = await asyncio.create_subprocess_exec(
             sampler, "record", *options, "--output", str(path), "--pid", str(pid),
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
@@ -66,7 +72,8 @@ async def _sampled(sampler: str, pid: int, load: Talk, asked: Mapping[str, Any])
         answered = await load({**asked, "seconds": SECONDS + 1})
         await sampling.wait()
         print(f"{answered['requests']} requests")
-        _tell(path.read_text(encoding="utf-8"))
+        if flame is None:
+            _tell(path.read_text(encoding="utf-8"))
 
 
 def _tell(stacks: str) -> None:

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,50 @@ SECTIONS: Mapping[str, Any] = {
     # Larger pages than the default, so that a query can ask for all rows at once.
     "limits": {"first": 1000, "cost": 1_000_000, "request_timeout": 60},
 }
+
+
+PEERS = Path(__file__).parent / "peers"
+
+
+class Program(NamedTuple):
+    """How a server is started: with these arguments, a port, the instances as JSON, and these."""
+
+    before: Sequence[str]
+    after: Sequence[str] = ()
+    needs: Path | None = None
+    """The folder of npm packages that it runs with."""
+
+
+def _python(module: str) -> Program:
+    return Program((sys.executable, "-m", f"benchmarks.{module}"))
+
+
+def _node(script: str, *after: str) -> Program:
+    return Program(("node", str(PEERS / script)), after, PEERS)
+
+
+PROGRAMS: Mapping[str, Program] = {
+    "plain": _python("plain"),
+    "floor": _python("floor"),
+    "mercurius": _node("mercurius.mjs"),
+    "yoga": _node("yoga.mjs"),
+    "yoga-jit": _node("yoga.mjs", "jit"),
+    "mesh": _node("mesh/serve.mjs"),
+}
+"""Who is measured beside the gateway."""
+ON_NODE = tuple(name for name, program in PROGRAMS.items() if program.needs)
+
+
+def missing(server: str) -> str | None:
+    """Why a server cannot be started here, if it cannot."""
+    folder = PROGRAMS[server].needs if server in PROGRAMS else None
+    if folder is None:
+        return None
+    if shutil.which("node") is None:
+        return "there is no node"
+    if not (folder / "node_modules").is_dir():
+        return f"its packages are not installed: npm ci --prefix {folder.relative_to(ROOT)}"
+    return None
 
 
 class Target(NamedTuple):
@@ -47,13 +92,28 @@ def free_port() -> int:
         return listening.getsockname()[1]
 
 
+@contextlib.contextmanager
+def _on(core: int) -> Generator[None]:
+    """Processes that are started inside are pinned to a core from their first moment, with all threads they start."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 @contextlib.asynccontextmanager
-async def started(core: int, *arguments: str) -> AsyncGenerator[int]:
-    """A Python process pinned to a core, by its pid; it ends with the block."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, cwd=ROOT, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
-    )
-    os.sched_setaffinity(process.pid, {core})
+async def started(core: int, *command: str) -> AsyncGenerator[int]:
+    """A process pinned to a core, by its pid; it ends with the block."""
+    with _on(core):
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=ROOT,
+            env={**os.environ, "NODE_ENV": "production"},
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
     try:
         yield process.pid
     finally:
@@ -90,15 +150,15 @@ async def gateway(core: int, instances: Mapping[str, Any], inventory: Mapping[st
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "gateway.yaml"
         path.write_text(json.dumps(configured), encoding="utf-8")
-        async with started(core, "-m", "gateway", "serve", "--config", str(path)) as pid:
+        async with started(core, sys.executable, "-m", "gateway", "serve", "--config", str(path)) as pid:
             await ready(port, "/readyz")
             yield Target(pid, port)
 
 
 @contextlib.asynccontextmanager
-async def peer(core: int, module: str, instances: Mapping[str, Any]) -> AsyncGenerator[Target]:
-    """The yardstick or the floor."""
-    port = free_port()
-    async with started(core, "-m", f"benchmarks.{module}", str(port), json.dumps(instances)) as pid:
+async def other(core: int, server: str, instances: Mapping[str, Any]) -> AsyncGenerator[Target]:
+    """The yardstick, the floor or a peer, by its name in `PROGRAMS`."""
+    port, program = free_port(), PROGRAMS[server]
+    async with started(core, *program.before, str(port), json.dumps(instances), *program.after) as pid:
         await ready(port, "/")
         yield Target(pid, port)

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import datetime as dt
 import os
 import resource
 import statistics
@@ -11,58 +12,42 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import httpx
 import uvloop
 
 from benchmarks import profiled
 from benchmarks.cases import CASES, Case, count
-from benchmarks.load import HOST, Sent, post, send
-from benchmarks.servers import Cores, Target, cores, gateway, peer
+from benchmarks.figures import Cell, Cells, Slice, absolute, against, memory, relative
+from benchmarks.load import HOST, post, send
+from benchmarks.servers import ON_NODE, PROGRAMS, Cores, Target, cores, gateway, missing, other
 from benchmarks.talk import Talk, talking
 
-REGIMES = ("changing", "unchanged", "warm")
+REGIMES = ("changing", "replaced", "unchanged", "warm")
+SERVERS = ("gateway", *PROGRAMS)
 FLEETS = ("hundred", "thousand")
 ROUNDS = 2
 WARM_UP_S, ALONE_S, TOGETHER_S = 0.15, 0.7, 0.8
+COMPILES_S = 2.0
+"""How long peers are asked each query before anything is measured: node compiles what it has run for a while."""
 AGES = {"fresh": {"max_age": 0}, "kept": {"max_age": 3600}}
+CALLED = {"fresh": "gateway, others", "kept": "gateway, warm"}
 RESULTS = Path(__file__).parent / "results" / "speed.md"
 HEAD = """<!-- Written by python -m benchmarks.speed -->
 
-CPU per request of the gateway, pinned to one core, as a part of what the plain Strawberry build takes for the same
-query in the same run; the floor likewise. Calls are those of upstreams, for each request sent by itself.
+CPU per request, each server pinned to one core, as a part of what the plain Strawberry build takes for the same query
+in the same run. Calls are those of upstreams, for each request.
+
+"""
+AGAINST = """
+
+CPU per request of the gateway as a part of what each peer takes for the same query in the same run, which keeps nothing
+and so was measured while bodies changed: one request at a time, many at a time. A figure above 1 is a peer that is
+ahead.
 
 """
 _TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Slice(NamedTuple):
-    """What one slice of load came to."""
-
-    sent: Sent
-    cpu_s: float
-    calls: int
-
-    @property
-    def cpu_ms(self) -> float:
-        """Processor time of the pinned process for each request."""
-        return 1000 * self.cpu_s / len(self.sent.times)
-
-    @property
-    def calls_each(self) -> float:
-        return self.calls / len(self.sent.times)
-
-
-class Cell(NamedTuple):
-    """A query put to one server in one regime: its slices one request at a time, and several at a time."""
-
-    alone: list[Slice]
-    together: list[Slice]
-
-
-Cells = dict[tuple[str, str, str], Cell]
-"""By server, regime and query."""
 
 
 def cpu_s(pid: int) -> float:
@@ -97,28 +82,41 @@ class Bench:
         kind = ("kept" if regime == "warm" else "fresh") if server == "gateway" else server
         return self.targets[kind, case.fleet]
 
-    async def check(self) -> None:
-        """Ask everybody everything, once. Raises ValueError for a wrong answer."""
+    async def check(self, cases: Iterable[Case], servers: Sequence[str]) -> None:
+        """Ask everybody everything, once. Raises ValueError for a wrong answer.
+
+        An answer must have all rows; that of a peer must be the yardstick's, where that is measured.
+        """
+        plain: dict[str, Any] = {}
         async with httpx.AsyncClient(timeout=60) as client:
-            for server, regime, case in self._all(CASES, REGIMES):
+            # The yardstick comes first, since others are compared with it.
+            for server, regime, case in _all(cases, REGIMES, sorted(servers, key=lambda server: server != "plain")):
                 target = self.target(server, regime, case)
                 for body in self.requests(server, case):
                     response = await client.post(f"http://{HOST}:{target.port}/graphql", json=body)
-                    answered = response.raise_for_status().json()
-                    wrong = server != "floor" and ("errors" in answered or count(answered["data"]) != case.rows)
-                    if wrong:
+                    if server == "floor":
+                        response.raise_for_status()
+                        continue
+                    answered = response.json()
+                    is_right = "errors" not in answered and count(answered["data"]) == case.rows
+                    asked = str(body)
+                    if server == "plain":
+                        plain[asked] = _as_data(answered)
+                    elif server in ON_NODE and asked in plain:
+                        is_right = is_right and _as_data(answered) == plain[asked]
+                    if not is_right:
                         raise ValueError(f"{server} answers {case.name} with {str(answered)[:600]}")
 
-    def _all(self, cases: Iterable[Case], regimes: Iterable[str]) -> Iterable[tuple[str, str, Case]]:
-        """What is measured, in turn; nobody but the gateway keeps anything, which makes one regime enough."""
-        for regime in regimes:
-            for case in cases:
-                for server in ("gateway", "plain", "floor") if regime == "changing" else ("gateway",):
-                    yield server, regime, case
+    async def compile(self, cases: Iterable[Case], servers: Iterable[str]) -> None:
+        """Ask those on node for a while, so that what is measured is compiled."""
+        await self._upstream("changing")
+        for server, regime, case in _all(cases, REGIMES, [server for server in servers if server in ON_NODE]):
+            requests = [post("/graphql", body) for body in self.requests(server, case)]
+            await send(self.target(server, regime, case).port, requests, sockets=4, seconds=COMPILES_S)
 
-    async def round(self, cases: Iterable[Case], regimes: Iterable[str]) -> None:
+    async def round(self, cases: Iterable[Case], regimes: Iterable[str], servers: Sequence[str]) -> None:
         """Measure everything once."""
-        for server, regime, case in self._all(cases, regimes):
+        for server, regime, case in _all(cases, regimes, servers):
             await self._upstream(regime)
             target = self.target(server, regime, case)
             requests = [post("/graphql", body) for body in self.requests(server, case)]
@@ -141,17 +139,38 @@ class Bench:
         return Slice(sent, used, await self._upstream(regime))
 
 
+def _all(cases: Iterable[Case], regimes: Iterable[str], servers: Sequence[str]) -> Iterable[tuple[str, str, Case]]:
+    """What is measured, in turn; nobody but the gateway keeps anything, which makes one regime enough."""
+    for regime in regimes:
+        for case in cases:
+            for server in servers:
+                if server == "gateway" or regime == "changing":
+                    yield server, regime, case
+
+
+def _as_data(answered: Any, name: str = "") -> Any:
+    """An answer with times as times, which may be written in several ways."""
+    if isinstance(answered, dict):
+        inside = cast("dict[str, Any]", answered)
+        return {name: _as_data(value, name) for name, value in inside.items()}
+    if isinstance(answered, list):
+        return [_as_data(value) for value in cast("list[Any]", answered)]
+    return dt.datetime.fromisoformat(answered) if name.endswith("At") and answered is not None else answered
+
+
 @contextlib.asynccontextmanager
-async def bench(at: Cores, upstream: Talk, told: Mapping[str, Any]) -> AsyncGenerator[Bench]:
+async def bench(at: Cores, upstream: Talk, told: Mapping[str, Any], servers: Iterable[str]) -> AsyncGenerator[Bench]:
     """Everything started."""
     async with contextlib.AsyncExitStack() as stack:
         targets: dict[tuple[str, str], Target] = {}
         for fleet in FLEETS:
             instances = told["instances"][fleet]
-            for kind, ages in AGES.items():
-                targets[kind, fleet] = await stack.enter_async_context(gateway(at.measured, instances, ages))
-            for module in ("plain", "floor"):
-                targets[module, fleet] = await stack.enter_async_context(peer(at.measured, module, instances))
+            for server in servers:
+                if server == "gateway":
+                    for kind, ages in AGES.items():
+                        targets[kind, fleet] = await stack.enter_async_context(gateway(at.measured, instances, ages))
+                else:
+                    targets[server, fleet] = await stack.enter_async_context(other(at.measured, server, instances))
         yield Bench(upstream, told, targets)
 
 
@@ -193,88 +212,46 @@ async def starts(at: Cores, instances: Mapping[str, Any], times: int = 3) -> Sta
     return Start(*(statistics.median(each) for each in zip(*found, strict=True)))
 
 
-def median(slices: Sequence[Slice], of: str) -> float:
-    """The median of a property."""
-    return statistics.median(getattr(each, of) for each in slices)
-
-
-def percentile(slices: Sequence[Slice], percent: int) -> float:
-    """The median of the rounds' percentiles."""
-    return statistics.median(each.sent.percentile_ms(percent) for each in slices)
-
-
-def as_table(lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; its first line is the head."""
-    head, *rest = lines
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---", *["---:"] * (len(head) - 1)], *rest))
-
-
-def part(value: float, of: float) -> str:
-    """How many times less."""
-    return f"1/{of / value:.1f}" if value else "-"
-
-
-def relative(cells: Cells) -> str:
-    """The ratios and the calls, which any machine should find about alike."""
-    lines = [["", "server", "1 at a time", "many at a time", "calls", "calls, many"]]
-    for (server, regime, name), cell in _in_order(cells):
-        plain = cells["plain", "changing", name]
-        if server == "plain":
-            shown = ["1", "1"]
+def present(servers: Iterable[str]) -> list[str]:
+    """Those that can be measured here; why others cannot is told."""
+    found: list[str] = []
+    for server in servers:
+        reason = missing(server)
+        if reason is None:
+            found.append(server)
         else:
-            shown = [part(median(mine, "cpu_ms"), median(its, "cpu_ms")) for mine, its in zip(cell, plain, strict=True)]
-        calls = [f"{median(cell.alone, 'calls_each'):.1f}", f"{median(cell.together, 'calls_each'):.1f}"]
-        lines.append([_title(name), _called(server, regime), *shown, *calls])
-    return as_table(lines)
-
-
-def absolute(cells: Cells) -> str:
-    """The times of this machine."""
-    head = ["", "server", "CPU ms, 1", "CPU ms, many", "r/s, 1", "p50", "p99", "r/s, many", "p50", "p99"]
-    lines = [head]
-    for (server, regime, name), cell in _in_order(cells):
-        figures = [f"{median(cell.alone, 'cpu_ms'):.2f}", f"{median(cell.together, 'cpu_ms'):.2f}"]
-        for slices in cell:
-            figures.append(f"{statistics.median(each.sent.per_second for each in slices):,.0f}")
-            figures += [f"{percentile(slices, percent):.1f}" for percent in (50, 99)]
-        lines.append([_title(name), _called(server, regime), *figures])
-    return as_table(lines)
-
-
-def _in_order(cells: Cells) -> Iterable[tuple[tuple[str, str, str], Cell]]:
-    names = [case.name for case in CASES]
-    return sorted(cells.items(), key=lambda each: names.index(each[0][2]))
-
-
-def _title(name: str) -> str:
-    return next(case.title for case in CASES if case.name == name)
-
-
-def _called(server: str, regime: str) -> str:
-    return f"gateway, {regime}" if server == "gateway" else server
+            print(f"{server} is left out: {reason}", flush=True)
+    return found
 
 
 async def measure(given: argparse.Namespace) -> None:
-    """Measure, tell, and write down what does not depend on the machine."""
+    """Measure, tell, and write down what does not depend on the machine, where everybody was asked everything."""
     at, cases = cores(), [case for case in CASES if not given.only or case.name in given.only]
+    servers = present(given.servers or SERVERS)
+    peers = [server for server in servers if server in ON_NODE]
     os.sched_setaffinity(0, {at.others})  # the upstream inherits it
     async with talking("fast") as upstream:
         told = await upstream.heard()
-        start = await starts(at, told["instances"]["hundred"])
-        print(f"cold start {start.seconds:.2f} s, idle memory {start.memory_mb:.0f} MB", flush=True)
-        async with bench(at, upstream, told) as running:
-            await running.check()
+        if "gateway" in servers:
+            start = await starts(at, told["instances"]["hundred"])
+            print(f"cold start {start.seconds:.2f} s, idle memory {start.memory_mb:.0f} MB", flush=True)
+        async with bench(at, upstream, told, servers) as running:
+            await running.check(cases, servers)
             for name, per_second in (await ceiling(told)).items():
                 print(f"upstream's ceiling, {name}: {per_second:,.0f} calls/s", flush=True)
+            await running.compile(cases, servers)
             for number in range(given.rounds):
-                await running.round(cases, REGIMES)
+                await running.round(cases, given.regimes or REGIMES, servers)
                 print(f"round {number + 1} is done", file=sys.stderr, flush=True)
-            print(f"load's own: {1e6 * running.load_s / running.loaded:.0f} us of CPU a request")
-            for (kind, fleet), target in running.targets.items():
-                print(f"memory of {kind} over {fleet}s: {memory_mb(target.pid):.0f} MB")
-            print(f"\n{relative(running.cells)}\n\n{absolute(running.cells)}")
-            if not given.only:
-                RESULTS.write_text(f"{HEAD}{relative(running.cells)}\n", encoding="utf-8")
+            print(f"load's own: {1e6 * running.load_s / max(running.loaded, 1):.0f} us of CPU a request\n")
+            held = {(CALLED.get(of, of), fleet): memory_mb(to.pid) for (of, fleet), to in running.targets.items()}
+            print(memory(held))
+    ratios = relative(running.cells)
+    if peers and "gateway" in servers:
+        ratios += AGAINST + against(running.cells, peers)
+    print(f"\n{ratios}\n\n{absolute(running.cells)}")
+    if not (given.only or given.regimes) and len(servers) == len(SERVERS):
+        RESULTS.write_text(f"{HEAD}{ratios}\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -282,11 +259,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed")
     names = [case.name for case in CASES]
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how often everything is measured ({ROUNDS})")
-    parser.add_argument("--only", nargs="*", choices=names, help="these queries alone; nothing is written then")
+    parser.add_argument("--only", nargs="+", choices=names, help="these queries alone; nothing is written then")
+    parser.add_argument("--servers", nargs="+", choices=SERVERS, help="these servers alone; nothing is written then")
+    parser.add_argument("--regimes", nargs="+", choices=REGIMES, help="these regimes alone; nothing is written then")
     parser.add_argument("--profile", choices=names, help="do not measure, but tell where the time of one query goes")
     parser.add_argument("--regime", choices=REGIMES, default="changing", help="the regime of the profile (changing)")
+    parser.add_argument("--sockets", type=int, default=1, help="requests under way at a time in the profile (1)")
+    parser.add_argument("--flame", type=Path, help="draw the profile into this file, as a flame graph (SVG)")
     given = parser.parse_args()
-    uvloop.run(profiled.profile(given.profile, given.regime) if given.profile else measure(given))
+    if given.profile:
+        uvloop.run(profiled.profile(given.profile, given.regime, sockets=given.sockets, flame=given.flame))
+    else:
+        uvloop.run(measure(given))
 
 
 if __name__ == "__main__":

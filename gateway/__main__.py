@@ -2,18 +2,15 @@
 
 import argparse
 import asyncio
-import contextlib
 import json
 import logging
 import signal
 import sys
 from pathlib import Path
 
-import uvicorn
-
 from adapters.errors import ConfigurationError
 from adapters.imitation import KNOBS_PATH, listener
-from gateway import app, check, config, demo, observability
+from gateway import app, check, config, demo, observability, serving
 from gateway.routes import GRAPHQL_PATH
 from gateway.schema.providers import PROVIDERS
 from gateway.schema.schema import build, client_sdl
@@ -38,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="serve the gateway over the configured upstreams")
     serve.add_argument("--config", type=Path, default=Path("gateway.yaml"), help="the configuration (gateway.yaml)")
+    serve.add_argument("--workers", type=_count, metavar="N", help="processes that answer (server.workers, or 1)")
     serve.set_defaults(command=_serve)
 
     demo = commands.add_parser("demo", help="serve the gateway over imitation upstreams with living data")
@@ -56,10 +54,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _count(text: str) -> int:
+    """A number from 1 up. Raises ValueError, which argparse tells."""
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
 def _serve(given: argparse.Namespace) -> int:
     settings = config.load(given.config, PROVIDERS)
     server = settings.server
-    gateway = app.create(settings)
+    workers = given.workers or server.workers
+    # Several workers each make their own gateway; here it is only seen whether they can.
+    gateway = app.create(settings) if workers == 1 else asyncio.run(_try(settings))
     try:
         listening = listener(server.host, server.port)  # where uvicorn would only log that it cannot
     except OSError as error:
@@ -68,12 +75,18 @@ def _serve(given: argparse.Namespace) -> int:
     logging.getLogger("gateway").info(
         "serving %d instances on %s:%d", len(settings.instances), *listening.getsockname()[:2]
     )
-    serving = uvicorn.Config(
-        gateway, loop="uvloop", http="httptools", log_config=None, access_log=False, server_header=False
-    )
-    with listening, contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(serving).run(sockets=[listening])
+    with listening:
+        if gateway is not None:
+            serving.alone(gateway, listening)
+        else:
+            serving.by_workers(settings, workers, given.log_level.upper(), listening)
     return 0
+
+
+async def _try(settings: config.Settings) -> None:
+    """See whether all instances can be made of the settings. Raises ConfigurationError."""
+    async with app.http_client() as client:
+        app.connect(settings, client, PROVIDERS)
 
 
 def _demo(given: argparse.Namespace) -> int:

@@ -4,10 +4,10 @@ import contextlib
 import functools
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
-import httpx
 from starlette.applications import Starlette
 
 from adapters.errors import ConfigurationError
+from adapters.http1 import Client
 from adapters.model import Connection
 from adapters.port import Provider, Workshop
 from adapters.transport import Hook
@@ -20,17 +20,16 @@ from gateway.execution.engine import Engine
 from gateway.instances import Instance, Instances
 from gateway.inventory import Ages, Inventory
 from gateway.protection.identity import Keys
-from gateway.routes import Endpoint
+from gateway.routes import Endpoint, Gateway
 from gateway.schema.providers import PROVIDERS
 from gateway.schema.scalars import AS_ENCODED
 from gateway.schema.schema import Subgraph, build
 
 
-def http_client() -> httpx.AsyncClient:
+def http_client() -> Client:
     """The one HTTP client of a process. Proxies, .netrc and certificates of the environment are not its business:
     credentials go nowhere but where the configuration says. Concurrency is bounded by each instance's bulkhead."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=30)
-    return httpx.AsyncClient(limits=limits, trust_env=False, timeout=None)  # noqa: S113  transports bound each call
+    return Client()
 
 
 @functools.cache
@@ -40,7 +39,7 @@ def schema() -> Subgraph:
 
 
 def connect(
-    settings: Settings, client: httpx.AsyncClient, providers: Mapping[str, Provider], hooks: Sequence[Hook] = ()
+    settings: Settings, client: Client, providers: Mapping[str, Provider], hooks: Sequence[Hook] = ()
 ) -> Instances:
     """The configured instances over ``client``. Raises ConfigurationError."""
     connected: dict[str, Instance] = {}
@@ -74,6 +73,6 @@ def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)
             yield
             inventory.close()
 
-    app = Starlette(routes=endpoint.routes(), lifespan=lifespan)
+    app = Gateway(endpoint, lifespan=lifespan)
     app.state.instances = instances
     return app

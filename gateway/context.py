@@ -35,7 +35,7 @@ class Context:
         self.now = dt.datetime.now(dt.UTC)
         """The moment of the request, the same for all of its fields."""
         self._began = time.monotonic()
-        self.loaders = Loaders(instances)
+        self.loaders = Loaders(instances, inventory)
         self.errors: list[GraphQLError] = []
         self._reported: set[tuple[str, str, type[AdapterError]]] = set()
 
@@ -64,10 +64,10 @@ class Context:
                 known = LIST_FIELDS if lists is not None else self.inventory.joined(instance, narrowing)
                 self.explanation.plan(instance, Work(lists, (need.joins | need.fields) - known))
 
-    def plan_connection(self, instance: str, native_id: str, fields: Fields) -> None:
+    def plan_connection(self, instance: str, native_id: str, fields: Fields, ask: Ask) -> None:
         """Take note of a connection that a field would load."""
         if self.explanation is not None:
-            self.explanation.plan(self.instances[instance], Work(wanted={native_id: fields}))
+            self.explanation.plan(self.instances[instance], self.loaders.work((instance, native_id), fields, ask))
 
     def report(self, failures: Sequence[AdapterError], info: Info) -> None:
         """Put failures beside the data, at the field of ``info``, without taking anything from it."""

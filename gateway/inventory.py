@@ -11,14 +11,14 @@ import math
 import operator
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from adapters import deadline, walk
 from adapters.errors import AdapterError, Rejected
 from adapters.flight import Shared
 from adapters.model import Connection
-from adapters.port import LIST_FIELDS, Fields, List, Narrowing, Order, Page
+from adapters.port import LIST_FIELDS, Completed, Fields, List, Narrowing, Order, Page
 from adapters.walk import NOTHING_READ, Bounds, Walked
 from gateway.instances import Instance
 from gateway.tables import Table
@@ -60,28 +60,39 @@ class Span(NamedTuple):
     version: int
 
 
+class _Joined(NamedTuple):
+    """What lists do not hold, looked up for the rows of one: which field paths, what came of each row, and until when
+    that would come of it again."""
+
+    fields: Fields
+    listed: Sequence[Connection]
+    completed: Sequence[Connection]
+    good_until: float
+
+
 class Snapshot:
     """A list as it was read, and when."""
 
     def __init__(
-        self, instance: Instance, walked: Walked, order: Order | None, span: Span, before: Table | None = None
+        self, instance: Instance, walked: Walked, order: Order | None, span: Span, before: "Snapshot | None" = None
     ) -> None:
         self.walked = walked
         self.order = order
         self.span = span
         self._instance = instance
-        self._table = Table(instance.name, walked.rows, before)
+        self._table = Table(instance.name, walked.rows, before and before.listed)
         self._joined: Fields = LIST_FIELDS
-        self._before = before
+        self._last = before and before._last
 
     def renewed(self, walked: Walked, order: Order | None, span: Span) -> "Snapshot":
         """What was read after this one. Where no row has changed it is this one, with all that was derived of it."""
         same = len(walked.rows) == len(self.walked.rows) and all(map(operator.is_, walked.rows, self.walked.rows))
-        if same:
-            self.walked, self.order, self.span = walked, order, span
-            self._joined, self._before = LIST_FIELDS, self._table  # what was joined may have changed all the same
-            return self
-        return Snapshot(self._instance, walked, order, span, self._table)
+        if not same:
+            return Snapshot(self._instance, walked, order, span, self)
+        self.walked, self.order, self.span = walked, order, span
+        if self._last is None or self._last.good_until <= time.monotonic():
+            self._joined = LIST_FIELDS  # what was joined may have changed all the same
+        return self
 
     @property
     def listed(self) -> Table:
@@ -98,25 +109,38 @@ class Snapshot:
         if joins <= self._joined or not self.walked.rows:
             return self._table, ()
         joins |= self._joined
-        walked = self.walked
-        completed = await self._instance.ask(self._instance.adapter.complete(walked.rows, joins))
+        walked, known = self.walked, self._known(joins)
+        lacking = [row for row in walked.rows if id(row) not in known]
+        completed = await self._instance.ask(self._instance.adapter.complete(lacking, joins))
         if isinstance(completed, AdapterError):
             return self._table, (completed,)
         if self.walked is walked and not self._joined <= joins:
             return await self.table(joins)  # somebody else has looked up something else meanwhile: both are wanted
         if self.walked is walked and not joins <= self._joined:  # somebody else may have been quicker
-            self._take(completed.connections)
-            self._joined |= LIST_FIELDS if completed.failures else joins
+            made = iter(completed.connections)
+            rows = [known.get(id(row)) or next(made) for row in walked.rows]
+            self._take(rows, joins, completed, keeps=bool(known))
         return self._table, tuple(map(self._instance.named, completed.failures))
 
-    def _take(self, rows: Sequence[Connection]) -> None:
-        """Completed rows in place of the listed ones; those that are as they were in the snapshot before are those."""
-        before = {row.native_id: row for row in self._before.rows} if self._before is not None else {}
-        kept = ((before.get(row.native_id), row) for row in rows)
-        found = tuple(old if old is not None and old == row else row for old, row in kept)
-        if not all(map(operator.is_, found, self._table.rows)):
-            self._table = Table(self._table.instance, found, self._before)
-        self._before = self._table
+    def _known(self, joins: Fields) -> Mapping[int, Connection]:
+        """What would come of rows that have not changed since these field paths were looked up the last time, by the id
+        of the row."""
+        last = self._last
+        if last is None or not joins <= last.fields or last.good_until <= time.monotonic():
+            return {}
+        return {id(row): completed for row, completed in zip(last.listed, last.completed, strict=True)}
+
+    def _take(self, rows: Sequence[Connection], joins: Fields, completed: Completed, *, keeps: bool) -> None:
+        """Completed rows in place of the listed ones; those that are as they were the last time are those."""
+        if not keeps and self._last is not None:
+            before = {row.native_id: row for row in self._last.completed}
+            kept = ((before.get(row.native_id), row) for row in rows)
+            rows = [old if old is not None and old == row else row for old, row in kept]
+        if not all(map(operator.is_, rows, self._table.rows)):
+            self._table = Table(self._table.instance, rows, self._table)
+        good_until = min(completed.good_until, self._last.good_until if keeps and self._last else math.inf)
+        self._last = _Joined(joins, self.walked.rows, rows, good_until)
+        self._joined |= LIST_FIELDS if completed.failures else joins
 
 
 class _Failure(NamedTuple):
@@ -251,14 +275,21 @@ class Shelf:
                 self._reading.pop((order, token), None)
 
     def read_through(self, ask: Ask, order: Order, pages: Sequence[Page]) -> None:
-        """Keep the whole list, where these are all of its pages, and were all read for who asks: no others need be
-        read for who wants them all."""
+        """Keep the whole list, where these are all of its pages: they need not be read again for who wants it. It is as
+        old as the oldest of them."""
         kept = [self._pages.get((order, token)) for token in (None, *(page.next for page in pages[:-1]))]
         spans = [each.span for each, page in zip(kept, pages, strict=True) if each is not None and each.page is page]
-        if len(spans) == len(pages) and all(span.began >= ask.since for span in spans):
+        if len(spans) == len(pages) and all(self._is_fresh(span, ask) for span in spans):
             last = self.snapshot.walked if self.snapshot is not None else NOTHING_READ
             with contextlib.suppress(AdapterError):  # of more rows than may be kept
-                self._keep(walk.gathered(pages, last=last, bounds=self._bounds), order, spans[0])
+                self._keep(walk.gathered(pages, last=last, bounds=self._bounds), order, min(spans))
+
+    async def first(self, ask: Ask) -> Page:
+        """The first page of the list, or all of it as one, where that is at hand."""
+        opened = await self.open(ask, None)
+        if opened is None:
+            return await self.page(ask, None, None)
+        return Page(opened.walked.rows, dropped=opened.walked.dropped)
 
     def end(self) -> None:
         """End what is being read."""
@@ -395,6 +426,11 @@ class Inventory:
         shelves = [self.shelf(instance, List(p)) for p in parts if narrowing.parts is None or p in narrowing.parts]
         looked_up = [shelf.snapshot.joined for shelf in shelves if shelf.snapshot is not None]
         return looked_up[0].intersection(*looked_up[1:]) if looked_up else LIST_FIELDS
+
+    def fresh(self, instance: Instance, ask: Ask) -> Sequence[Snapshot]:
+        """The whole lists of an instance that were read lately enough."""
+        shelves = (self.shelf(instance, List(part)) for part in self._parts_of(instance))
+        return [shelf.snapshot for shelf in shelves if shelf.snapshot is not None and shelf.is_fresh(ask)]
 
     def as_of(self, instance: str) -> dt.datetime | None:
         """When the oldest of what is kept of an instance was read."""

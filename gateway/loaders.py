@@ -14,19 +14,21 @@ from aiodataloader import DataLoader
 from adapters.errors import AdapterError
 from adapters.flight import look_at
 from adapters.model import Connection
-from adapters.port import LIST_FIELDS, Fields
-from gateway.instances import Instances
+from adapters.port import LIST_FIELDS, Completed, Fields, Found, List, Page, Work
+from gateway.instances import Instance, Instances
+from gateway.inventory import Ask, Inventory
+from gateway.sources import together
 
 Place: TypeAlias = tuple[str, str]
 """An instance and a native id."""
 
 
 class Key(NamedTuple):
-    """A connection, and what is wanted of it."""
+    """A connection, what is wanted of it, and how old it may be."""
 
-    instance: str
-    native_id: str
+    place: Place
     fields: Fields
+    ask: Ask
 
 
 class Answer(NamedTuple):
@@ -39,17 +41,44 @@ class Answer(NamedTuple):
 class Loaders:
     """The loaders of one request. Must be made inside the running loop."""
 
-    def __init__(self, instances: Instances) -> None:
+    def __init__(self, instances: Instances, inventory: Inventory) -> None:
         self._instances = instances
+        self._inventory = inventory
         self._by_key: DataLoader[Key, Answer | AdapterError] = DataLoader(self._load)
-        self._known: dict[Place, tuple[Fields, Answer]] = {}
+        self._known: dict[tuple[Place, Ask], tuple[Fields, Answer]] = {}
+        self._lists: dict[tuple[str, Fields, Ask], Sequence[Mapping[str, Connection]]] = {}
         self._batches: set[asyncio.Task[Any]] = set()
 
-    async def connection(self, instance: str, native_id: str, fields: Fields) -> Answer:
+    async def connection(self, place: Place, fields: Fields, ask: Ask) -> Answer:
         """A connection of a configured instance. Raises AdapterError where its instance failed."""
-        future = self._by_key.load(Key(instance, native_id, fields))
+        future = self._by_key.load(Key(place, fields, ask))
         future.add_done_callback(look_at)
         return cast("Answer", await asyncio.shield(future))  # an error is raised, never given
+
+    def work(self, place: Place, fields: Fields, ask: Ask) -> Work:
+        """What it would take to load a connection: asking for it, or what a list in memory that has it lacks of it."""
+        name, native_id = place
+        instance = self._instances[name]
+        for snapshot in self._inventory.fresh(instance, ask):
+            if native_id in snapshot.listed.by_native_id and instance.adapter.holds(fields):
+                return Work(fields=fields - snapshot.joined)
+        return Work(wanted={native_id: fields})
+
+    def listed(self, place: Place, fields: Fields, ask: Ask) -> Connection | None:
+        """A connection that a list in memory has with all that is wanted of it; None where that would take a call."""
+        name, native_id = place
+        asked = name, fields, ask
+        if asked not in self._lists:
+            self._lists[asked] = self._lists_with(self._instances[name], fields, ask)
+        return next((rows[native_id] for rows in self._lists[asked] if native_id in rows), None)
+
+    def _lists_with(self, instance: Instance, fields: Fields, ask: Ask) -> Sequence[Mapping[str, Connection]]:
+        """The rows, by native id, of the lists in memory that have all of these fields."""
+        adapter = instance.adapter
+        if not adapter.holds(fields):
+            return ()
+        fresh = self._inventory.fresh(instance, ask)
+        return [each.listed.by_native_id for each in fresh if not adapter.adds(fields - each.joined)]
 
     def close(self) -> None:
         """Cancel the batches that nobody waits for any more."""
@@ -62,33 +91,59 @@ class Loaders:
         assert batch is not None  # noqa: S101  a coroutine of a loader always runs in a task
         self._batches.add(batch)
         batch.add_done_callback(self._batches.discard)
-        wanted = self._wanted(keys)
-        failed = await asyncio.gather(*(self._of_instance(name, ids) for name, ids in wanted.items()))
-        errors = {place: error for by_place in failed for place, error in by_place.items()}
-        return [errors.get(key[:2]) or self._known[key[:2]][1] for key in keys]
+        failed = await together([self._of_instance(*of, ids) for of, ids in self._wanted(keys).items()])
+        errors = {asked: error for of_one in failed for asked, error in of_one.items()}
+        return [errors.get((key.place, key.ask)) or self._known[key.place, key.ask][1] for key in keys]
 
-    def _wanted(self, keys: Sequence[Key]) -> Mapping[str, dict[str, Fields]]:
-        """By instance and id, all that any key wants of it and an earlier batch has not brought."""
-        wanted: defaultdict[str, dict[str, Fields]] = defaultdict(dict)
-        for key in keys:
-            known = self._known.get(key[:2])
-            if known is None or not key.fields <= known[0]:
-                ids = wanted[key.instance]
-                ids[key.native_id] = ids.get(key.native_id, LIST_FIELDS) | key.fields
+    def _wanted(self, keys: Sequence[Key]) -> Mapping[tuple[str, Ask], dict[str, Fields]]:
+        """By instance and demand, and by id, all that any key wants of it and an earlier batch has not brought."""
+        wanted: defaultdict[tuple[str, Ask], dict[str, Fields]] = defaultdict(dict)
+        for place, fields, ask in keys:
+            known = self._known.get((place, ask))
+            if known is None or not fields <= known[0]:
+                instance, native_id = place
+                ids = wanted[instance, ask]
+                ids[native_id] = ids.get(native_id, LIST_FIELDS) | fields
         return wanted
 
-    async def _of_instance(self, name: str, ids: Mapping[str, Fields]) -> dict[Place, AdapterError]:
-        """Reads ids of one instance in one go; gives the errors of those that could not be read."""
+    async def _of_instance(
+        self, name: str, ask: Ask, ids: Mapping[str, Fields]
+    ) -> dict[tuple[Place, Ask], AdapterError]:
+        """Comes by ids of one instance in one go; gives the errors of those that could not be read."""
         instance = self._instances[name]
-        found = await instance.ask(instance.adapter.get_many(ids))
+        found = await instance.ask(self._found(instance, ask, ids))
         if isinstance(found, AdapterError):
-            return {(name, id): found for id in ids}
+            return {((name, id), ask): found for id in ids}
         failures = tuple(map(instance.named, found.failures))
-        errors: dict[Place, AdapterError] = {}
+        errors: dict[tuple[Place, Ask], AdapterError] = {}
         for id, fields in ids.items():
             answer = found.by_id.get(id)
             if isinstance(answer, AdapterError):
-                errors[name, id] = instance.named(answer)
+                errors[(name, id), ask] = instance.named(answer)
             else:
-                self._known[name, id] = fields, Answer(answer, failures)
+                self._known[(name, id), ask] = fields, Answer(answer, failures)
         return errors
+
+    async def _found(self, instance: Instance, ask: Ask, ids: Mapping[str, Fields]) -> Found:
+        """Connections by id: rows of lists in memory where they hold all that is wanted, the others from upstream."""
+        listed = self._listed(instance, ask, ids)
+        asked = {id: fields for id, fields in ids.items() if id not in listed}
+
+        async def read(of: List) -> Page:
+            return await self._inventory.shelf(instance, of).first(ask)
+
+        adapter = instance.adapter
+        fields = LIST_FIELDS.union(*(ids[id] for id in listed))
+        completed = await adapter.complete(list(listed.values()), fields) if listed else _NOTHING
+        got = await adapter.get_many(asked, read) if asked else Found({})
+        rows = dict(zip(listed, completed.connections, strict=True))
+        return Found({**rows, **got.by_id}, (*completed.failures, *got.failures))
+
+    def _listed(self, instance: Instance, ask: Ask, ids: Mapping[str, Fields]) -> Mapping[str, Connection]:
+        """The rows that are in memory, read lately enough, and will do."""
+        held = [snapshot.listed.by_native_id for snapshot in self._inventory.fresh(instance, ask)]
+        rows = ((id, rows[id]) for rows in held for id in ids if id in rows)
+        return {id: row for id, row in rows if instance.adapter.holds(ids[id])}
+
+
+_NOTHING = Completed(())

@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import operator
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -283,24 +283,24 @@ def _sorted_together(
 async def _completed(rows: Rows, found: Sequence[Source], fields: Fields) -> Sequence[Connection]:
     """The rows with what was selected of them and lists do not hold. Only rows of the page are completed: a list gives
     more of them than a page takes. Where nothing is added, they are the very rows."""
-    own = {source.instance.name: source for source in found}
-    asked = [_complete(own[name], of_one, fields) for name, of_one in rows.by_instance.items()]
-    answers = await together(asked)
-    if all(map(_is_same, rows.by_instance.values(), answers)):
+    lacking: dict[str, Awaitable[Sequence[Connection]]] = {}
+    for source in found:
+        of_one = rows.by_instance.get(source.instance.name, ())
+        source.row_count = len(of_one)
+        left = fields if source.pages else fields - source.joined
+        if of_one and source.instance.adapter.adds(left):
+            lacking[source.instance.name] = _complete(source, of_one, left)
+    if not lacking:
         return rows.listed
-    following = {name: iter(completed) for name, completed in zip(rows.by_instance, answers, strict=True)}
-    return tuple(next(following[row.instance]) for row in rows.listed)
-
-
-def _is_same(rows: Sequence[Connection], completed: Sequence[Connection]) -> bool:
-    return rows is completed or all(map(operator.is_, rows, completed))
+    completed = dict(zip(lacking, await together(list(lacking.values())), strict=True))
+    following = {name: iter(completed.get(name, of_one)) for name, of_one in rows.by_instance.items()}
+    nodes = tuple(next(following[row.instance]) for row in rows.listed)
+    return rows.listed if all(map(operator.is_, nodes, rows.listed)) else nodes
 
 
 async def _complete(source: Source, rows: Sequence[Connection], fields: Fields) -> Sequence[Connection]:
-    source.row_count = len(rows)
     instance = source.instance
-    lacking = fields if source.pages else fields - source.joined
-    answer = await instance.ask(instance.adapter.complete(rows, lacking))
+    answer = await instance.ask(instance.adapter.complete(rows, fields))
     if isinstance(answer, AdapterError):
         source.failures.append(answer)
         return rows

@@ -1,21 +1,27 @@
 """What the gateway answers over HTTP: GraphQL, GraphiQL, liveness and readiness.
 
-GraphQL over HTTP as its specification has it: POST with JSON, GET for queries, both media types of responses.
+GraphQL over HTTP as its specification has it: POST with JSON, GET for queries, both media types of responses. That
+endpoint speaks ASGI itself, without objects made around each request: for a small query they would cost more than its
+answer. All else is starlette's.
 """
 
-import asyncio
+import functools
 import secrets
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import NamedTuple
 
 import orjson
+from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from gateway import observability
+from gateway.attendance import Attendance
 from gateway.errors import Code, error, masked
 from gateway.examples import EXAMPLES
 from gateway.execution.engine import Engine, Outcome
@@ -30,12 +36,57 @@ RESPONSE_TYPE = "application/graphql-response+json"
 JSON_TYPE = "application/json"
 EXPLAIN_HEADER = "Gateway-Explain"
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+_METHODS = ("GET", "POST")
 
-T = TypeVar("T")
+Pairs = list[tuple[bytes, bytes]]
+_PAIRS: Pairs = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+_TYPED: Mapping[str, Pairs] = {kind: [*_PAIRS, (b"content-type", kind.encode())] for kind in (RESPONSE_TYPE, JSON_TYPE)}
+"""The headers of each response, by its media type."""
+_CHALLENGE = (b"www-authenticate", b"Bearer")
+
+
+class Gateway(Starlette):
+    """The gateway as an ASGI app: the endpoint is asked first, since nearly every request is for it."""
+
+    def __init__(self, endpoint: "Endpoint", **options: object) -> None:
+        super().__init__(routes=endpoint.routes(), **options)  # pyright: ignore[reportArgumentType]  starlette's own
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == GRAPHQL_PATH and scope["method"] in _METHODS:
+            await self._endpoint(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+class _Asked(NamedTuple):
+    """One request. Names of headers are in lower case; of a header sent twice the first one counts."""
+
+    scope: Scope
+    receive: Receive
+    headers: Mapping[bytes, bytes]
+
+    @property
+    def is_post(self) -> bool:
+        return self.scope["method"] == "POST"
+
+    @property
+    def params(self) -> QueryParams:
+        """What stands in its address."""
+        return QueryParams(self.scope["query_string"])
+
+
+class _Answer(NamedTuple):
+    """What is sent back, beside the headers of every response."""
+
+    body: bytes
+    media_type: str
+    status: int = 200
+    header: tuple[bytes, bytes] | None = None
 
 
 class Endpoint:
-    """The GraphQL endpoint."""
+    """The GraphQL endpoint, an ASGI app."""
 
     def __init__(self, engine: Engine, limits: Limits, keys: Keys, *, explains: str, show_graphiql: bool) -> None:
         self._engine = engine
@@ -48,73 +99,71 @@ class Endpoint:
         """All routes of the gateway."""
         pages: list[BaseRoute] = [Mount(graphiql.ASSETS_PATH, graphiql.static_files())] if self._show_graphiql else []
         return [
-            Route(GRAPHQL_PATH, self.answer, methods=["GET", "POST"]),
+            Route(GRAPHQL_PATH, self, methods=_METHODS),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             *pages,
         ]
 
-    async def answer(self, request: Request) -> Response:
-        """The response to one request. Whatever goes wrong is a coded error in a GraphQL response."""
-        if self._show_graphiql and _is_browser(request):
-            return graphiql_page()
-        media_type = _media_type(request.headers.get("accept", ""))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Whatever goes wrong is a coded error in a GraphQL response."""
+        asked = _Asked(scope, receive, dict(reversed(scope["headers"])))
+        if self._show_graphiql and _is_browser(asked):
+            await graphiql_page()(scope, receive, send)
+            return
+        media_type = _media_type(asked.headers.get(b"accept", b""))
         try:
-            if media_type is None:
-                raise NotAcceptable(f"Accept {RESPONSE_TYPE} or {JSON_TYPE}")
-            return _response(await self._outcome(request), media_type)
+            answer = await self._answer(asked, media_type)
         except Refused as refused:
-            return _refusal(refused, media_type or JSON_TYPE)
+            answer = _refusal(refused, media_type or JSON_TYPE)
         except ClientDisconnect:
-            return Response(status_code=499)  # nobody reads it; the number is the usual one in logs
+            return  # nobody would read it
         except Exception as unforeseen:  # noqa: BLE001  nothing of it may reach the client
-            return _response(Outcome(None, [masked(unforeseen)], began=True), media_type or JSON_TYPE)
+            answer = _response(Outcome(None, [masked(unforeseen)], began=True), media_type or JSON_TYPE)
+        await _send(answer, send)
 
-    async def _outcome(self, request: Request) -> Outcome:
+    async def _answer(self, asked: _Asked, media_type: str | None) -> _Answer:
         """What the request's operation came to. Raises Refused, ClientDisconnect."""
         began = time.perf_counter()
-        if not self._keys.admits(request.headers):
+        if media_type is None:
+            raise NotAcceptable(f"Accept {RESPONSE_TYPE} or {JSON_TYPE}")
+        viewer = self._keys.name(asked.headers)
+        if not self._keys.admit(viewer):
             raise Unauthenticated("Send a valid API key")
-        operation = await self._operation(request)
-        explain = self._explained(request, operation)
-        run = self._engine.run(operation, allow_mutation=_is_post(request), explain=explain)
-        outcome = await _while_connected(request, run)
-        self._log(request, operation, outcome, began)
-        return outcome
+        with Attendance(asked.receive) as attendance:
+            operation = await self._operation(asked, attendance)
+            explain = self._explained(asked, operation, viewer)
+            outcome = await self._engine.run(operation, allow_mutation=asked.is_post, explain=explain)
+        answer = _response(outcome, media_type)
+        _log(operation, viewer, outcome, began)
+        return answer
 
-    async def _operation(self, request: Request) -> Operation:
-        if not _is_post(request):
-            return from_query(request.query_params)
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON_TYPE:
-            # Other types can be posted by a form on any page, without a preflight.
-            raise UnsupportedType(f"Send the request as {JSON_TYPE}")
-        try:
-            async with asyncio.timeout(self._limits.request_timeout):
-                return parse_operation(await read_body(request, self._limits.body_bytes))
-        except TimeoutError:
-            raise TooSlow("The body came too slowly") from None
+    async def _operation(self, asked: _Asked, attendance: Attendance) -> Operation:
+        if not asked.is_post:
+            operation = from_query(asked.params)
+        else:
+            if not _is_json(asked.headers.get(b"content-type", b"")):
+                # Other types can be posted by a form on any page, without a preflight.
+                raise UnsupportedType(f"Send the request as {JSON_TYPE}")
+            attendance.expect_within(self._limits.request_timeout, TooSlow("The body came too slowly"))
+            operation = parse_operation(await read_body(asked.headers, asked.receive, self._limits.body_bytes))
+        attendance.watch()
+        return operation
 
-    def _explained(self, request: Request, operation: Operation) -> Mode | None:
+    def _explained(self, asked: _Asked, operation: Operation, viewer: str | None) -> Mode | None:
         """What is to be explained, by header or by the request's extensions; None for nothing. Raises Refused."""
-        asked = (operation.extensions or {}).get("explain") or request.headers.get(EXPLAIN_HEADER)
-        if not asked:
+        wanted = (operation.extensions or {}).get("explain") or asked.headers.get(_EXPLAIN, b"").decode("latin-1")
+        if not wanted:
             return None
-        is_known = self._keys.name(request.headers) is not None
-        if self._explains == "off" or (self._explains == "viewers" and not is_known):
+        if self._explains == "off" or (self._explains == "viewers" and viewer is None):
             raise Forbidden("Explanations are not given to you here")
         try:
-            return Mode(str(asked).upper())
+            return Mode(str(wanted).upper())
         except ValueError:
             raise BadRequest(f"explain takes {' or '.join(Mode)}") from None
 
-    def _log(self, request: Request, operation: Operation, outcome: Outcome, began: float) -> None:
-        codes = sorted({str((reason.extensions or {}).get("code")) for reason in outcome.errors})
-        observability.log_request(
-            operation=operation.operation_name,
-            viewer=self._keys.name(request.headers),
-            duration_s=round(time.perf_counter() - began, 6),
-            codes=codes,
-        )
+
+_EXPLAIN = EXPLAIN_HEADER.lower().encode()
 
 
 class UnsupportedType(Refused):
@@ -171,21 +220,27 @@ async def readyz(request: Request) -> Response:
     return Response(orjson.dumps({"status": "ok", "breakers": breakers}), media_type=JSON_TYPE, headers=_HEADERS)
 
 
-def _is_post(request: Request) -> bool:
-    return request.method == "POST"
-
-
-def _is_browser(request: Request) -> bool:
+def _is_browser(asked: _Asked) -> bool:
     """A page was asked for, not an operation."""
-    wants_page = "text/html" in request.headers.get("accept", "")
-    return not _is_post(request) and wants_page and "query" not in request.query_params
+    if asked.is_post:
+        return False
+    return b"text/html" in asked.headers.get(b"accept", b"") and "query" not in asked.params
 
 
-def _media_type(accept: str) -> str | None:
+def _is_json(content_type: bytes) -> bool:
+    return content_type.partition(b";")[0].strip().lower() == b"application/json"
+
+
+def _media_type(accept: bytes) -> str | None:
     """The response's media type: the specification's own where it is accepted by name, else JSON; None for neither."""
+    # Clients send the same few; one that makes up others is to fill no memory with them.
+    return _usual_type(accept) if len(accept) < 200 else _judged_type(accept)  # noqa: PLR2004
+
+
+def _judged_type(accept: bytes) -> str | None:
     accepted = {
         kind.strip().lower()
-        for kind, _, parameters in (part.partition(";") for part in accept.split(","))
+        for kind, _, parameters in (part.partition(";") for part in accept.decode("latin-1").split(","))
         if "q=0" not in parameters.replace(" ", "").replace("q=0.", "q=.")
     }
     if RESPONSE_TYPE in accepted:
@@ -193,37 +248,32 @@ def _media_type(accept: str) -> str | None:
     return JSON_TYPE if not accept.strip() or accepted & {JSON_TYPE, "application/*", "*/*"} else None
 
 
-def _response(outcome: Outcome, media_type: str) -> Response:
+_usual_type = functools.lru_cache(maxsize=64)(_judged_type)
+
+
+def _response(outcome: Outcome, media_type: str) -> _Answer:
     # In plain JSON a refused document is answered 200, for clients from before the type of its own.
     refused = not outcome.began and media_type == RESPONSE_TYPE
-    status = HTTPStatus.BAD_REQUEST if refused else HTTPStatus.OK
-    return Response(orjson.dumps(outcome.body()), status, _HEADERS, media_type=media_type)
+    return _Answer(orjson.dumps(outcome.body()), media_type, 400 if refused else 200)
 
 
-def _refusal(refused: Refused, media_type: str) -> Response:
+def _refusal(refused: Refused, media_type: str) -> _Answer:
     """A response to a request that is not one of GraphQL over HTTP, or not let in."""
-    unauthenticated = refused.status == HTTPStatus.UNAUTHORIZED
     codes = {HTTPStatus.UNAUTHORIZED: Code.UNAUTHENTICATED, HTTPStatus.FORBIDDEN: Code.FORBIDDEN}
     code = codes.get(HTTPStatus(refused.status), Code.BAD_REQUEST)
-    headers = {**_HEADERS, "WWW-Authenticate": "Bearer"} if unauthenticated else _HEADERS
     body = Outcome(None, [error(code, f"{refused}.")], began=False).body()
-    return Response(orjson.dumps(body), refused.status, headers, media_type=media_type)
+    challenge = _CHALLENGE if refused.status == HTTPStatus.UNAUTHORIZED else None
+    return _Answer(orjson.dumps(body), media_type, refused.status, challenge)
 
 
-async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of ``work``, cancelled when the client hangs up: nobody else would notice. Raises ClientDisconnect."""
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise ClientDisconnect
-    finally:
-        working.cancel()
-        leaving.cancel()
+async def _send(answer: _Answer, send: Send) -> None:
+    headers = [*_TYPED[answer.media_type], (b"content-length", b"%d" % len(answer.body))]
+    if answer.header is not None:
+        headers.append(answer.header)
+    await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+def _log(operation: Operation, viewer: str | None, outcome: Outcome, began: float) -> None:
+    codes = sorted({str((reason.extensions or {}).get("code")) for reason in outcome.errors})
+    observability.log_request(operation=operation.operation_name, viewer=viewer, began=began, codes=codes)

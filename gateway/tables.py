@@ -46,7 +46,7 @@ class Table:
         self._orders: OrderedDict[OrderBy, array[int]] = OrderedDict()
         self._keys: _Keys = OrderedDict() if before is None else before.keys
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
-        self._former = None if before is None else _Former(before, rows)
+        self._base = None if before is None else before.base
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -57,14 +57,24 @@ class Table:
         return _mask(b"\x01" * len(self.rows))
 
     @cached_property
-    def native_ids(self) -> frozenset[str]:
-        """The native ids of the rows."""
-        return frozenset(row.native_id for row in self.rows)
+    def by_native_id(self) -> Mapping[str, Connection]:
+        """The rows by their native ids."""
+        return {row.native_id: row for row in self.rows}
 
     @property
     def derived(self) -> tuple[dict[str, list[Any]], dict[OrderBy, "array[int]"]]:
         """The columns and the orders that are known so far."""
         return dict(self._columns), dict(self._orders)
+
+    @property
+    def base(self) -> "Table | None":
+        """The latest table of which something is known: this one, or one before it."""
+        return self if self._columns or self._orders else self._base
+
+    @cached_property
+    def _former(self) -> "_Former | None":
+        base, self._base = self._base, None
+        return None if base is None else _Former(base, self.rows)
 
     @property
     def keys(self) -> _Keys:
@@ -168,10 +178,10 @@ class Table:
 
     def _sorted(self, order_by: OrderBy) -> "array[int]":
         known = self._former and self._former.order(order_by, self._key_at(order_by))
-        return known or ranked(order_by, self.rows, self._by_native_id)
+        return known or ranked(order_by, self.rows, self._in_order_of_ids)
 
     @cached_property
-    def _by_native_id(self) -> "array[int]":
+    def _in_order_of_ids(self) -> "array[int]":
         return ranked((), self.rows)
 
     def _flags(self, mask: Mask) -> bytes:
@@ -257,8 +267,8 @@ def without(tables: Sequence[Table]) -> Mapping[Table, Mask]:
     lists it was asked for gives the same rows in each."""
     masks: dict[Table, Mask] = {}
     for number, table in enumerate(tables):
-        others = [other.native_ids for other in tables[:number]]
-        seen = [other for other in others if not other.isdisjoint(table.native_ids)]
+        others = [other.by_native_id.keys() for other in tables[:number]]
+        seen = [other for other in others if not other.isdisjoint(table.by_native_id)]
         unseen = (not any(row.native_id in ids for ids in seen) for row in table.rows)
         masks[table] = table.mask(unseen) if seen else table.all
     return masks

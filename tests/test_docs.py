@@ -103,6 +103,8 @@ def test_every_command_shown_exists_and_takes_its_arguments(where: str, command:
             assert [word for word in arguments if word.startswith(("deploy/", "./deploy/"))] or arguments[-1] == "."
             files = {word.removeprefix("./").partition(":")[0] for word in arguments if "deploy/" in word}
             assert all((ROOT / name).exists() for name in files - {"deploy/.env"})
+        case ["npm", "ci", "--prefix", folder, *_]:
+            assert (ROOT / folder / "package-lock.json").is_file()
         case ["curl", *_]:
             assert words[-1] == "$KNOBS"  # run below
         case _:

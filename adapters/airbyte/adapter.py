@@ -10,7 +10,8 @@ from adapters import walk
 from adapters.airbyte import client, convert, wire
 from adapters.airbyte.client import Client, Settings
 from adapters.airbyte.details import FULL_RECORD
-from adapters.airbyte.joins import DEFINED, Joins
+from adapters.airbyte.joins import DEFINED, JOINED, Joins
+from adapters.decode import Rows
 from adapters.errors import AdapterError, NotFound
 from adapters.model import Connection
 from adapters.port import (
@@ -25,6 +26,7 @@ from adapters.port import (
     OrderField,
     Page,
     Planned,
+    Reader,
     RunPage,
     Work,
     Workshop,
@@ -93,11 +95,12 @@ class AirbyteAdapter:
     async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
         """A page of one workspace's list, whichever generation answers."""
         start = walk.token(after)
-        known = last.digest if last is not None and self._is_named_as(last, of.part) else b""
+        if last is not None and not self._is_named_as(last, of.part):
+            last = None
         asked = _asked(of)
         try:
             listed = await self._client.list_connections(
-                of.part, limit=LIST_PAGE, cursor=start.cursor or None, asked=asked, known=known
+                of.part, limit=LIST_PAGE, cursor=start.cursor or None, asked=asked, last=last
             )
         except NotFound:
             if start.cursor:
@@ -109,36 +112,40 @@ class AirbyteAdapter:
         if listed is None:
             assert last is not None  # noqa: S101  nothing is known without it
             return last
-        return self._page(listed, of.part, start, listed.rows.places)
+        return self._page(listed, start, self._of(listed, of.part))
 
     def ahead(self, token: str, pages: int) -> str | None:
         return None  # a cursor is the last row of the page before
 
     async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
+        if not self._is_full(fields):
+            return await self._joins(connections, fields)
         failures: list[AdapterError] = []
-        if self._is_full(fields):
-            reads = (walk.attempt(walk.get_one(row.native_id, self._get), row, failures) for row in connections)
-            connections = await asyncio.gather(*reads)
-        return await self._joined(connections, fields, failures)
+        get = self._get if wants(fields, *FULL_RECORD) else self._get_brief
+        reads = (walk.attempt(walk.get_one(row.native_id, get), row, failures) for row in connections)
+        joined = await self._joins(await asyncio.gather(*reads), fields)
+        return Completed(joined.connections, (*failures, *joined.failures))
 
-    async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
-        by_id = dict(await self._find([id for id, fields in wanted.items() if not self._is_full(fields)]))
+    def adds(self, fields: Fields) -> bool:
+        return self._is_full(fields) or wants(fields, *JOINED)
+
+    def holds(self, fields: Fields) -> bool:
+        # A list says nothing of schedules of the legacy form, which full records do.
+        return not self._is_full(fields) and not wants(fields, "schedule")
+
+    async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
+        brief = [id for id, fields in wanted.items() if not self._is_full(fields)]
+        by_id = dict(await self._find(brief, read or self.read))
         # Judged once more, because the list just read tells the generation.
         by_id |= await walk.get_each([id for id, fields in wanted.items() if self._is_full(fields)], self._get)
         fields = LIST_FIELDS.union(*wanted.values())
-        return await walk.completed(by_id, lambda records: self._joined(records, fields, []))
+        return await walk.completed(by_id, lambda records: self._joins(records, fields))
 
-    async def _joined(
-        self, connections: Sequence[Connection], fields: Fields, failures: list[AdapterError]
-    ) -> Completed:
-        joined = await self._joins(connections, fields, failures)
-        return Completed(tuple(joined), tuple(failures))
-
-    async def _find(self, ids: Sequence[str]) -> Mapping[str, Connection | AdapterError]:
+    async def _find(self, ids: Sequence[str], read: Reader) -> Mapping[str, Connection | AdapterError]:
         if len(ids) < 2:  # noqa: PLR2004  for one, not even the workspaces need be known
-            return await walk.get_each(ids, self._get)
+            return await walk.get_each(ids, self._get_brief)
         # A list leaves out deleted connections, which can still be asked for by id.
-        return await walk.find(ids, parts=await self.parts(), read=self.read, get=self._get, list_is_complete=False)
+        return await walk.find(ids, parts=await self.parts(), read=read, get=self._get_brief, list_is_complete=False)
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
         """The connection's jobs, the newest first; a token counts the jobs before it."""
@@ -210,35 +217,35 @@ class AirbyteAdapter:
             limit = min(at + LIST_PAGE, LONGEST_PAGE)
             listed = await self._client.list_connections(workspace_id, limit=limit, cursor=cursor, asked=asked)
             assert listed is not None  # noqa: S101  nothing was said to be known
-            places = _up_to_the_last_readable(listed.rows.places)
+            rows = self._of(listed, workspace_id)
+            places = _up_to_the_last_readable(rows.places)
             reached = before + client.counted(places)
-            if reached > at or not places or not listed.goes_on(before):
+            if reached > at or not places or not listed.goes_on(before + client.counted(rows.places)):
                 break
-            before, cursor = reached, listed.rows.rows[-1].connection_id
+            before, cursor = reached, rows.rows[-1].native_id
         skipped = at - before
         start = msgspec.structs.replace(start, position=before)
-        return self._page(listed, workspace_id, start, listed.rows.places[skipped:], skipped=skipped)
+        return self._page(listed, start, rows, skipped)
 
-    def _page(
-        self,
-        listed: client.ConnectionPage,
-        workspace_id: str,
-        start: walk.Token,
-        places: Sequence[wire.ListItem | None],
-        skipped: int = 0,
-    ) -> Page:
-        rows = [self._unified(row, workspace_id) for row in places if row is not None]
+    def _of(self, listed: client.ConnectionPage, workspace_id: str) -> Rows[Connection]:
+        return walk.unified(listed.rows, lambda row: self._unified(row, workspace_id))
+
+    def _page(self, listed: client.ConnectionPage, start: walk.Token, rows: Rows[Connection], skipped: int = 0) -> Page:
+        """The page at ``start``, without the first rows of it that are to be ``skipped``."""
+        shown = Rows(rows.places[skipped:], rows.digests[skipped:])
         follows: walk.Token | None = None
-        if listed.goes_on(start.position):
-            cursor = rows[-1].native_id if rows else start.cursor
-            read = client.counted(_up_to_the_last_readable(places))
-            follows = walk.Token(start.position + skipped + read, cursor)
-        return walk.page(rows, start, follows=follows, dropped=places.count(None), sent=listed.sent)
+        if listed.goes_on(start.position + client.counted(rows.places)):
+            places = _up_to_the_last_readable(shown.places)
+            last = places[-1] if places else None
+            cursor = start.cursor if last is None else last.native_id
+            follows = walk.Token(start.position + skipped + client.counted(places), cursor)
+        return walk.page(shown, start, follows=follows, sent=listed.sent)
 
     def _is_named_as(self, page: Page, workspace_id: str) -> bool:
-        """Whether the rows of a page bear the name that their workspace has now."""
+        """Whether the rows of a page are of this workspace and bear the name that it has now. Either all of them do or
+        none: rows are kept from a page to the next only where they do."""
         name = self._joins.known_workspaces.get(workspace_id)
-        return all(row.workspace_name == name for row in page.connections[:1])
+        return all((row.workspace_id, row.workspace_name) == (workspace_id, name) for row in page.connections[:1])
 
     def _unified(self, row: wire.ListItem, workspace_id: str | None) -> Connection:
         return convert.connection(
@@ -250,10 +257,14 @@ class AirbyteAdapter:
         )
 
     async def _get(self, id: str) -> Connection:
-        return self._unified(await self._client.get_connection(id), None)
+        return self._unified(await self._client.get_connection(id, wire.Read), None)
+
+    async def _get_brief(self, id: str) -> Connection:
+        """Without the fields that are only in the full record."""
+        return self._unified(await self._client.get_connection(id, wire.Brief), None)
 
 
-def _up_to_the_last_readable(places: Sequence[wire.ListItem | None]) -> Sequence[wire.ListItem | None]:
+def _up_to_the_last_readable(places: Sequence[Connection | None]) -> Sequence[Connection | None]:
     """A cursor cannot stand behind a row without an id: such rows at the end are met again, in front."""
     return places[: next((count for count in range(len(places), 0, -1) if places[count - 1] is not None), 0)]
 

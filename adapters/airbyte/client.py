@@ -8,17 +8,19 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 import msgspec
 from msgspec import Meta
 
-from adapters import decode, transport
+from adapters import decode, transport, walk
 from adapters.airbyte import wire
 from adapters.auth import Authorizer, Grant, Renewing, basic, bearer
 from adapters.decode import Rows
 from adapters.errors import ConfigurationError, NotFound, Rejected, Unauthorized
-from adapters.port import Planned, Workshop
+from adapters.model import Connection
+from adapters.port import Page, Planned, Workshop
 from adapters.secret import Secret
 from adapters.transport import Request
 from adapters.walk import UNKNOWN, Sent
 
 R = TypeVar("R", bound=msgspec.Struct)
+B = TypeVar("B", bound=wire.Brief)
 
 TOKEN_LASTS_S = 180.0
 """What a token is taken to last where it does not say so itself: the shortest that was ever the default."""
@@ -60,22 +62,23 @@ class ConnectionPage(NamedTuple):
     """Rows in the upstream's order. ``page_size`` is None where the upstream does not page at all and these are all
     the rows of the workspace; ``total`` counts those of all pages where the upstream says so."""
 
-    rows: Rows[wire.ListItem]
+    rows: Rows[wire.ListItem | Connection]
     page_size: int | None
     total: int | None
     sent: Sent = UNKNOWN
 
-    def goes_on(self, before: int) -> bool:
-        """Whether there are rows after these, which come after ``before`` others. Both signs are heeded: a server may
+    def goes_on(self, reached: int) -> bool:
+        """Whether there are rows after these, with which so many were ``reached``. Both signs are heeded: a server may
         give fewer rows than it was asked for and says it gives, and its count may be out of date."""
         read = len(self.rows.places)
         is_full = read >= (self.page_size or read + 1)
-        return read > 0 and (is_full or before + counted(self.rows.places) < (self.total or 0))
+        return read > 0 and (is_full or reached < (self.total or 0))
 
 
-def counted(places: Sequence[wire.ListItem | None]) -> int:
+def counted(places: Sequence[Connection | None]) -> int:
     """How many rows these are; one that was sent twice is one, as it is in the upstream's own count."""
-    return places.count(None) + len({row.connection_id for row in places if row is not None})
+    ids = [row.native_id for row in places if row is not None]
+    return len(places) - len(ids) + len(set(ids))
 
 
 class JobPage(NamedTuple):
@@ -131,9 +134,10 @@ class Client:
         limit: int,
         cursor: str | None = None,
         asked: Mapping[str, Any] = {},
-        known: bytes = b"",
+        last: Page | None = None,
     ) -> ConnectionPage | None:
-        """Connections of a workspace; None where the body is the one whose digest is ``known``.
+        """Connections of a workspace, with the rows of ``last`` as they are there; None where the body is that of
+        ``last``.
 
         The older generation ignores paging and all that is ``asked`` besides, and gives all; the later one gives 20
         unless told. A cursor is the id of the last row. Raises Rejected where the upstream will not hear of what is
@@ -142,30 +146,31 @@ class Client:
         if self._pages:
             paging = {"pageSize": limit} | _with("cursor", cursor)
             try:
-                return await self._list({"workspaceId": workspace_id} | paging | dict(asked), known)
+                return await self._list({"workspaceId": workspace_id} | paging | dict(asked), last)
             except Rejected:
                 if cursor is not None or asked:
                     raise
         ends = {name: asked[name] for name in ("sourceId", "destinationId") if name in asked}
-        page = await self._list({"workspaceId": workspace_id} | ends, known)
+        page = await self._list({"workspaceId": workspace_id} | ends, last)
         self._pages = page.page_size is not None if page is not None else self._pages
         return page
 
-    async def _list(self, body: dict[str, Any], known: bytes) -> ConnectionPage | None:
+    async def _list(self, body: dict[str, Any], last: Page | None) -> ConnectionPage | None:
         sent = await self.transport.send(LIST._replace(json=body))
         digest = decode.digest(sent)
-        if digest == known:
+        if last is not None and digest == last.digest:
             return None
         reply = decode.whole(sent, wire.ListReply)
-        rows = decode.rows(reply.connections, wire.ListItem)
+        rows = decode.rows(reply.connections, wire.ListItem, walk.known(last))
         paged = reply.page_size is not None or reply.num_connections is not None
         self.is_later = paged
         size = (reply.page_size or body.get("pageSize")) if paged else None
         return ConnectionPage(rows, size, reply.num_connections, Sent(len(sent), digest))
 
-    async def get_connection(self, connection_id: str) -> wire.Read:
-        """The full record. Never asks for a refreshed catalog: that starts a discovery which takes minutes."""
-        return decode.whole(await self.transport.send(GET._replace(json={"connectionId": connection_id})), wire.Read)
+    async def get_connection(self, connection_id: str, kind: type[B]) -> B:
+        """The full record, or as much of it as ``kind`` has: its catalog alone can be longer than a list. Never asks
+        for a refreshed catalog: that starts a discovery which takes minutes."""
+        return decode.whole(await self.transport.send(GET._replace(json={"connectionId": connection_id})), kind)
 
     async def list_workspaces(self) -> Rows[wire.Workspace]:
         body = await self.transport.send(WORKSPACES)

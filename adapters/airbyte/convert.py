@@ -5,8 +5,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from adapters import ids
 from adapters.airbyte import wire
 from adapters.airbyte.convert_details import details
@@ -20,6 +18,7 @@ from adapters.model import (
     RunStatus,
     SchemaChange,
     StatusReason,
+    altered,
 )
 from adapters.secret import masked_text
 from adapters.values import epoch_ms, epoch_s, text, word
@@ -77,6 +76,10 @@ UNKNOWN_STATUS = Rule(ConnectionStatus.UNKNOWN, ReasonCode.UNKNOWN_WORD, "Airbyt
 UNKNOWN_JOB = Rule(ConnectionStatus.UNKNOWN, ReasonCode.UNKNOWN_WORD, "The latest sync has a status we do not know.")
 
 
+_NO_SOURCE = wire.Source()
+_NO_DESTINATION = wire.Destination()
+
+
 class Definition(NamedTuple):
     """What a connector's definition adds to an endpoint."""
 
@@ -119,8 +122,8 @@ def connection(
 ) -> Connection:
     """The unified record of a list item or a full record. ``workspace_id`` is that of the list it came from."""
     state, reason = status(row)
-    source, destination = _source(row), _destination(row)
-    workspace_id = workspace_id or (source and source.workspace_id) or (destination and destination.workspace_id)
+    source, destination = row.source or _NO_SOURCE, row.destination or _NO_DESTINATION
+    workspace_id = workspace_id or text(source.workspace_id) or text(destination.workspace_id)
     return Connection(
         id=ids.encode(instance, row.connection_id),
         instance=instance,
@@ -131,11 +134,11 @@ def connection(
         status_reason=reason,
         enabled=None if row.status is None else row.status == "active",
         running=row.is_syncing,
-        source=_in_workspace(source, workspace_id),
-        destination=_in_workspace(destination, workspace_id),
+        source=_source(row, workspace_id),
+        destination=_destination(row, workspace_id),
         schedule=schedule(row),
         last_run=last_run(row),
-        created_at=epoch_s(row.created_at) if isinstance(row, wire.Read) else None,
+        created_at=epoch_s(row.created_at) if isinstance(row, wire.Brief) else None,
         workspace_id=workspace_id,
         workspace_name=workspace_names.get(workspace_id or ""),
         schema_change=_schema_change(row.schema_change),
@@ -148,50 +151,44 @@ def _schema_change(word: str | None) -> SchemaChange | None:
     return SCHEMA_CHANGES.get(word, SchemaChange.UNKNOWN) if word else None
 
 
-def _source(row: wire.ListItem) -> Endpoint | None:
-    given = row.source or wire.Source()
-    id = given.source_id or (row.source_id if isinstance(row, wire.Read) else None)
+def _source(row: wire.ListItem, workspace_id: str | None) -> Endpoint | None:
+    given = row.source or _NO_SOURCE
+    id = given.source_id or (row.source_id if isinstance(row, wire.Brief) else None)
     if id is None and row.source is None:
         return None
-    return source(given, id)
+    return source(given, id, workspace_id)
 
 
-def source(given: wire.Source, id: str | None = None) -> Endpoint:
-    """A source as an endpoint; its connector's name is its type."""
+def source(given: wire.Source, id: str | None = None, workspace_id: str | None = None) -> Endpoint:
+    """A source as an endpoint; its connector's name is its type. It is in ``workspace_id`` if it does not say."""
     return Endpoint(
         id=text(id or given.source_id),
         name=text(given.name),
         type=word(given.source_name),
         icon=word(given.icon),
         definition_id=word(given.source_definition_id),
-        workspace_id=word(given.workspace_id),
+        workspace_id=word(given.workspace_id) or workspace_id,
     )
 
 
-def _destination(row: wire.ListItem) -> Endpoint | None:
-    given = row.destination or wire.Destination()
-    id = given.destination_id or (row.destination_id if isinstance(row, wire.Read) else None)
+def _destination(row: wire.ListItem, workspace_id: str | None) -> Endpoint | None:
+    given = row.destination or _NO_DESTINATION
+    id = given.destination_id or (row.destination_id if isinstance(row, wire.Brief) else None)
     if id is None and row.destination is None:
         return None
-    return destination(given, id)
+    return destination(given, id, workspace_id)
 
 
-def destination(given: wire.Destination, id: str | None = None) -> Endpoint:
-    """A destination as an endpoint; its connector's name is its type."""
+def destination(given: wire.Destination, id: str | None = None, workspace_id: str | None = None) -> Endpoint:
+    """A destination as an endpoint; its connector's name is its type. It is in ``workspace_id`` if it does not say."""
     return Endpoint(
         id=text(id or given.destination_id),
         name=text(given.name),
         type=word(given.destination_name),
         icon=word(given.icon),
         definition_id=word(given.destination_definition_id),
-        workspace_id=word(given.workspace_id),
+        workspace_id=word(given.workspace_id) or workspace_id,
     )
-
-
-def _in_workspace(endpoint: Endpoint | None, workspace_id: str | None) -> Endpoint | None:
-    if endpoint is None or endpoint.workspace_id is not None:
-        return endpoint
-    return msgspec.structs.replace(endpoint, workspace_id=workspace_id)
 
 
 def last_run(row: wire.ListItem) -> Run | None:
@@ -245,7 +242,7 @@ def defined(endpoint: Endpoint, definitions: Mapping[str, Definition]) -> Endpoi
     known = definitions.get(endpoint.definition_id or "")
     if known is None:
         return endpoint
-    return msgspec.structs.replace(
+    return altered(
         endpoint,
         icon=endpoint.icon or known.icon,
         version=known.version,

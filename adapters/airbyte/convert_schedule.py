@@ -12,27 +12,26 @@ from adapters.values import text
 TIME_UNITS: Mapping[str, TimeUnit] = {unit.value.lower(): unit for unit in TimeUnit}
 
 
+MANUAL = Schedule(type=ScheduleType.MANUAL, human_text="Only when started by hand")
+
+
 def schedule(row: wire.ListItem) -> Schedule | None:
     """The schedule by type and data; by the legacy form where a full record has neither, in which null is manual."""
-    legacy = row.schedule if isinstance(row, wire.Read) else None
+    legacy = row.schedule if isinstance(row, wire.Brief) else None
     if row.schedule_type is None:
         if legacy is not None:
             return _basic(legacy)
-        return manual() if isinstance(row, wire.Read) else None
+        return MANUAL if isinstance(row, wire.Brief) else None
     data = row.schedule_data or wire.ScheduleData()
     match row.schedule_type:
         case "manual":
-            return manual()
+            return MANUAL
         case "basic":
             return _basic(data.basic_schedule or legacy or wire.Interval())
         case "cron":
             return _cron(data.cron or wire.Cron())
         case word:
             return Schedule(type=ScheduleType.UNKNOWN, human_text=f"By a schedule of an unknown kind: {word}")
-
-
-def manual() -> Schedule:
-    return Schedule(type=ScheduleType.MANUAL, human_text="Only when started by hand")
 
 
 def interval(given: wire.Interval) -> Interval | None:
@@ -52,8 +51,11 @@ def _basic(given: wire.Interval) -> Schedule:
 
 
 def _cron(given: wire.Cron) -> Schedule:
-    expression = given.cron_expression or ""
-    zone = text(given.cron_time_zone)
+    return _cron_of(given.cron_expression or "", text(given.cron_time_zone))
+
+
+@functools.lru_cache(maxsize=4096)
+def _cron_of(expression: str, zone: str | None) -> Schedule:
     human_text = described(expression) + (f" ({zone})" if zone else "")
     return Schedule(type=ScheduleType.CRON, cron=Cron(expression=expression, time_zone=zone), human_text=human_text)
 

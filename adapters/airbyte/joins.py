@@ -1,26 +1,31 @@
 """What a list row lacks, looked up in bulk: names of workspaces and endpoints, icons and versions of connectors."""
 
 import asyncio
+import functools
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
-
-import msgspec
 
 from adapters import walk
 from adapters.airbyte import convert
 from adapters.airbyte.client import Client
 from adapters.errors import AdapterError
 from adapters.flight import Kept
-from adapters.model import Connection, Endpoint
-from adapters.port import Fields, wants
+from adapters.model import Connection, Endpoint, altered
+from adapters.port import Completed, Fields, wants
 
 DEFINED = ("icon", "version", "documentation_url", "release_stage")
 """What a connector's definition adds to an endpoint."""
+JOINED = (
+    "workspace_name",
+    *(f"{side}.{name}" for side in ("source", "destination") for name in ("name", "type", *DEFINED)),
+)
+"""The field paths that take a lookup, unless a row has them already."""
 _KEPT_S = 600.0
 _WORKSPACES_KEPT_S = 60.0  # a new one is to show its connections soon
 
-Lookup: TypeAlias = Callable[[str], Awaitable[Mapping[str, Any]]]
-"""From a workspace to what is known there, by id."""
+Lookup: TypeAlias = Callable[[Client, str], Awaitable[Mapping[str, Any]]]
+"""Asks what is known in a workspace, by id."""
 
 
 class Joins:
@@ -31,26 +36,28 @@ class Joins:
         self._kept = Kept(_KEPT_S)
         self._workspaces = Kept(_WORKSPACES_KEPT_S)
 
-    async def __call__(
-        self, rows: Sequence[Connection], fields: Fields, failures: list[AdapterError]
-    ) -> Sequence[Connection]:
-        """The records with what was selected and they lack; a failed lookup is noted and leaves them as they are."""
+    async def __call__(self, rows: Sequence[Connection], fields: Fields) -> Completed:
+        """The records with what was selected and they lack; a failed lookup leaves them as they are."""
+        failures: list[AdapterError] = []
+        good_until = math.inf
         if wants(fields, "workspace_name"):
             names = await walk.attempt(self.workspace_names(), {}, failures)
-            rows = [msgspec.structs.replace(row, workspace_name=names.get(row.workspace_id or "")) for row in rows]
-        for side, listed, definitions in (
-            ("source", self._sources, self._source_definitions),
-            ("destination", self._destinations, self._destination_definitions),
-        ):
+            rows = [altered(row, workspace_name=names.get(row.workspace_id or "")) for row in rows]
+            good_until = self._workspaces.until("all")
+        for side, listed, definitions in _SIDES:
             if wants(fields, f"{side}.name", f"{side}.type"):
-                rows = await _joined(rows, side, lacking=_is_nameless, lookup=listed, put=_completed, failures=failures)
+                rows, until = await self._joined(
+                    rows, side, lacking=_is_nameless, lookup=listed, put=_completed, failures=failures
+                )
+                good_until = min(good_until, until)
             defined = [name for name in DEFINED if wants(fields, f"{side}.{name}")]
             if defined:
                 lacking = _is_iconless if defined == ["icon"] else bool
-                rows = await _joined(
+                rows, until = await self._joined(
                     rows, side, lacking=lacking, lookup=definitions, put=convert.defined, failures=failures
                 )
-        return rows
+                good_until = min(good_until, until)
+        return Completed(tuple(rows), tuple(failures), 0.0 if failures else good_until)
 
     @property
     def known_workspaces(self) -> Mapping[str, str | None]:
@@ -72,59 +79,59 @@ class Joins:
 
         return await self._workspaces.get("all", read)
 
-    async def _sources(self, workspace_id: str) -> Mapping[str, Endpoint]:
-        async def read() -> Mapping[str, Endpoint]:
-            rows = (await self._client.list_sources(workspace_id)).rows
-            return {row.source_id: convert.source(row) for row in rows if row.source_id}
+    async def _joined(
+        self,
+        rows: Sequence[Connection],
+        side: str,
+        *,
+        lacking: Callable[[Endpoint], bool],
+        lookup: Lookup,
+        put: Callable[[Endpoint, Mapping[str, Any]], Endpoint],
+        failures: list[AdapterError],
+    ) -> tuple[Sequence[Connection], float]:
+        """The rows with one side completed, and until when what was put there is kept: one lookup for each workspace in
+        which an endpoint lacks something."""
 
-        return await self._kept.get(("sources", workspace_id), read)
+        def needy(row: Connection) -> Endpoint | None:
+            end: Endpoint | None = getattr(row, side)
+            return end if end is not None and end.workspace_id and lacking(end) else None
 
-    async def _destinations(self, workspace_id: str) -> Mapping[str, Endpoint]:
-        async def read() -> Mapping[str, Endpoint]:
-            rows = (await self._client.list_destinations(workspace_id)).rows
-            return {row.destination_id: convert.destination(row) for row in rows if row.destination_id}
-
-        return await self._kept.get(("destinations", workspace_id), read)
-
-    async def _source_definitions(self, workspace_id: str) -> Mapping[str, convert.Definition]:
-        async def read() -> Mapping[str, convert.Definition]:
-            rows = (await self._client.list_source_definitions(workspace_id)).rows
-            return {row.source_definition_id: convert.definition(row) for row in rows if row.source_definition_id}
-
-        return await self._kept.get(("source definitions", workspace_id), read)
-
-    async def _destination_definitions(self, workspace_id: str) -> Mapping[str, convert.Definition]:
-        async def read() -> Mapping[str, convert.Definition]:
-            rows = (await self._client.list_destination_definitions(workspace_id)).rows
-            return {
-                row.destination_definition_id: convert.definition(row) for row in rows if row.destination_definition_id
-            }
-
-        return await self._kept.get(("destination definitions", workspace_id), read)
+        workspaces = sorted({end.workspace_id for row in rows if (end := needy(row)) is not None and end.workspace_id})
+        asked = [self._kept.get((lookup, id), functools.partial(lookup, self._client, id)) for id in workspaces]
+        answers = await asyncio.gather(*(walk.attempt(answer, {}, failures) for answer in asked))
+        known = dict(zip(workspaces, answers, strict=True))
+        joined = [
+            row if end is None else altered(row, **{side: put(end, known[end.workspace_id or ""])})
+            for row, end in ((row, needy(row)) for row in rows)
+        ]
+        return joined, self._kept.until(*((lookup, id) for id in workspaces))
 
 
-async def _joined(
-    rows: Sequence[Connection],
-    side: str,
-    *,
-    lacking: Callable[[Endpoint], bool],
-    lookup: Lookup,
-    put: Callable[[Endpoint, Mapping[str, Any]], Endpoint],
-    failures: list[AdapterError],
-) -> Sequence[Connection]:
-    """The rows with one side completed: one lookup for each workspace in which an endpoint lacks something."""
+async def _sources(client: Client, workspace_id: str) -> Mapping[str, Endpoint]:
+    rows = (await client.list_sources(workspace_id)).rows
+    return {row.source_id: convert.source(row) for row in rows if row.source_id}
 
-    def needy(row: Connection) -> Endpoint | None:
-        end: Endpoint | None = getattr(row, side)
-        return end if end is not None and end.workspace_id and lacking(end) else None
 
-    workspaces = sorted({end.workspace_id for row in rows if (end := needy(row)) is not None and end.workspace_id})
-    answers = await asyncio.gather(*(walk.attempt(lookup(id), {}, failures) for id in workspaces))
-    known = dict(zip(workspaces, answers, strict=True))
-    return [
-        row if end is None else msgspec.structs.replace(row, **{side: put(end, known[end.workspace_id or ""])})
-        for row, end in ((row, needy(row)) for row in rows)
-    ]
+async def _destinations(client: Client, workspace_id: str) -> Mapping[str, Endpoint]:
+    rows = (await client.list_destinations(workspace_id)).rows
+    return {row.destination_id: convert.destination(row) for row in rows if row.destination_id}
+
+
+async def _source_definitions(client: Client, workspace_id: str) -> Mapping[str, convert.Definition]:
+    rows = (await client.list_source_definitions(workspace_id)).rows
+    return {row.source_definition_id: convert.definition(row) for row in rows if row.source_definition_id}
+
+
+async def _destination_definitions(client: Client, workspace_id: str) -> Mapping[str, convert.Definition]:
+    rows = (await client.list_destination_definitions(workspace_id)).rows
+    return {row.destination_definition_id: convert.definition(row) for row in rows if row.destination_definition_id}
+
+
+_SIDES: Sequence[tuple[str, Lookup, Lookup]] = (
+    ("source", _sources, _source_definitions),
+    ("destination", _destinations, _destination_definitions),
+)
+"""Each side, with what tells its endpoints and what tells their connectors' definitions."""
 
 
 def _is_nameless(end: Endpoint) -> bool:
@@ -139,7 +146,7 @@ def _completed(end: Endpoint, listed: Mapping[str, Endpoint]) -> Endpoint:
     known = listed.get(end.id or "")
     if known is None:
         return end
-    return msgspec.structs.replace(
+    return altered(
         end,
         name=end.name or known.name,
         type=end.type or known.type,

@@ -183,16 +183,22 @@ class ResourceRequirements(msgspec.Struct, gc=False):
     memory_limit: str | None = None
 
 
-class Read(ListItem, rename="camel", gc=False):
+class Brief(ListItem, rename="camel", gc=False):
+    """``WebBackendConnectionRead``, without what no unified field is made of."""
+
+    source_id: str | None = None
+    destination_id: str | None = None
+    schedule: Interval | None = None
+    created_at: float | None = None  # later versions
+
+
+class Read(Brief, rename="camel", gc=False):
     """``WebBackendConnectionRead``: a list item with everything else."""
 
     namespace_definition: str | None = None
     namespace_format: str | None = None
     prefix: str | None = None
-    source_id: str | None = None
-    destination_id: str | None = None
     sync_catalog: Catalog | None = None
-    schedule: Interval | None = None
     operation_ids: list[str] | None = None
     operations: list[Operation] | None = None
     resource_requirements: ResourceRequirements | None = None
@@ -202,13 +208,12 @@ class Read(ListItem, rename="camel", gc=False):
     dataplane_group_id: str | None = None
     notify_schema_changes: bool | None = None
     non_breaking_changes_preference: str | None = None
-    created_at: float | None = None  # later versions
 
 
 class ListReply(msgspec.Struct):
     """``page_size`` and ``num_connections`` came with the cursor-paged generation, in snake case."""
 
-    connections: msgspec.Raw
+    connections: list[msgspec.Raw]
     page_size: int | None = None
     num_connections: int | None = None
 
@@ -271,28 +276,28 @@ class JobWithAttempts(msgspec.Struct, gc=False):
 
 
 class JobList(msgspec.Struct, rename="camel"):
-    jobs: msgspec.Raw
+    jobs: list[msgspec.Raw]
     total_job_count: int | None = None
 
 
 class Workspaces(msgspec.Struct):
-    workspaces: msgspec.Raw
+    workspaces: list[msgspec.Raw]
 
 
 class Sources(msgspec.Struct):
-    sources: msgspec.Raw
+    sources: list[msgspec.Raw]
 
 
 class Destinations(msgspec.Struct):
-    destinations: msgspec.Raw
+    destinations: list[msgspec.Raw]
 
 
 class SourceDefinitions(msgspec.Struct, rename="camel"):
-    source_definitions: msgspec.Raw
+    source_definitions: list[msgspec.Raw]
 
 
 class DestinationDefinitions(msgspec.Struct, rename="camel"):
-    destination_definitions: msgspec.Raw
+    destination_definitions: list[msgspec.Raw]
 
 
 class Token(msgspec.Struct):

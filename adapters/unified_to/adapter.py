@@ -1,11 +1,15 @@
 """The port, spoken to Unified.to: a list for each environment, whose pages hold whole records."""
 
 import datetime as dt
+import itertools
+import math
+from array import array
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from adapters import walk
+from adapters.decode import Rows
 from adapters.errors import AdapterError, NotFound, Unsupported
 from adapters.flight import Kept
 from adapters.model import Connection
@@ -21,6 +25,7 @@ from adapters.port import (
     OrderField,
     Page,
     Planned,
+    Reader,
     RunPage,
     Work,
     Workshop,
@@ -84,23 +89,20 @@ class UnifiedToAdapter:
     async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
         start = walk.token(after)
         now = dt.datetime.now(dt.UTC)
-        known = last.digest if last is not None and (last.good_until is None or now < last.good_until) else b""
+        if last is not None and last.good_until is not None and last.good_until <= now:
+            last = None
         asked = (*_sorted(of.order), *of.narrowed)
-        listed = await self._client.list_connections(of.part, offset=start.position, asked=asked, known=known)
+        listed = await self._client.list_connections(of.part, offset=start.position, asked=asked, last=last)
         if listed is None:
             assert last is not None  # noqa: S101  nothing is known without it
             return last
-        own = [row for row in listed.rows.rows if not self._is_elsewhere(row, of.part)]
-        rows = [convert.connection(row, instance=self._instance, now=now) for row in own]
-        follows = walk.Token(start.position + len(listed.rows.places)) if listed.more else None
-        return walk.page(
-            rows,
-            start,
-            follows=follows,
-            dropped=listed.rows.dropped,
-            sent=listed.sent,
-            good_until=min((ends for row in own if (ends := convert.auth_ends_at(row)) and ends > now), default=None),
-        )
+        ends = [end for row in listed.rows.places if isinstance(row, wire.Connection) and (end := _ends_at(row, now))]
+        if last is not None and last.good_until is not None:  # of the rows that are kept, none ends before that
+            ends.append(last.good_until)
+        rows = walk.unified(listed.rows, lambda row: convert.connection(row, instance=self._instance, now=now))
+        follows = walk.Token(start.position + len(rows.places)) if listed.more else None
+        own = self._own(rows, of.part)
+        return walk.page(own, start, follows=follows, sent=listed.sent, good_until=min(ends, default=None))
 
     def ahead(self, token: str, pages: int) -> str | None:
         start = walk.token(token)
@@ -108,16 +110,23 @@ class UnifiedToAdapter:
 
     async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
         """The records with the names and logos of their integrations, where those were selected."""
-        failures: list[AdapterError] = []
         # Later versions name the integration in each row; its logo is nowhere else.
-        lacking = wants(fields, *JOINED) and not all(map(convert.is_named, connections))
-        if connections and (lacking or wants(fields, "source.icon")):
-            integrations = await walk.attempt(self._integrations.get("all", self._by_type), {}, failures)
-            connections = [convert.named(connection, integrations) for connection in connections]
-        return Completed(tuple(connections), tuple(failures))
+        lacking = self.adds(fields) and not all(map(convert.is_named, connections))
+        if not connections or not (lacking or wants(fields, "source.icon")):
+            return Completed(tuple(connections), good_until=math.inf)
+        failures: list[AdapterError] = []
+        integrations = await walk.attempt(self._integrations.get("all", self._by_type), {}, failures)
+        named = tuple(convert.named(connection, integrations) for connection in connections)
+        return Completed(named, tuple(failures), self._integrations.until("all") if not failures else 0.0)
 
-    async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
-        found = await walk.find(list(wanted), parts=self._environments, read=self.read, get=self._get)
+    def adds(self, fields: Fields) -> bool:
+        return wants(fields, *JOINED)
+
+    def holds(self, fields: Fields) -> bool:
+        return True  # rows of the list are whole
+
+    async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
+        found = await walk.find(list(wanted), parts=self._environments, read=read or self.read, get=self._get)
         fields = LIST_FIELDS.union(*wanted.values())
         return await walk.completed(found, lambda records: self.complete(records, fields))
 
@@ -152,7 +161,14 @@ class UnifiedToAdapter:
             return [Planned(client.INTEGRATIONS, 1, "more for offers of more than a hundred")]
         return [Planned(client.INTEGRATIONS, None, "one where rows do not name their integrations themselves")]
 
-    def _is_elsewhere(self, row: wire.Connection, environment: str) -> bool:
+    def _own(self, rows: Rows[Connection], environment: str) -> Rows[Connection]:
+        """The rows without those of other environments."""
+        if {row.environment for row in rows.rows} <= {environment}:
+            return rows
+        own = [row is None or not self._is_elsewhere(row, environment) for row in rows.places]
+        return Rows(tuple(itertools.compress(rows.places, own)), array("Q", itertools.compress(rows.digests, own)))
+
+    def _is_elsewhere(self, row: Connection, environment: str) -> bool:
         """Whether the row belongs to another list: an upstream that ignores `env` gives the same rows in each."""
         if not row.environment:  # in Production, unless that is not among ours
             return environment != DEFAULT_ENVIRONMENT and DEFAULT_ENVIRONMENT in self._environments
@@ -167,6 +183,12 @@ class UnifiedToAdapter:
 
     async def _by_type(self) -> dict[str, wire.Integration]:
         return {integration.type: integration for integration in await self._client.list_integrations()}
+
+
+def _ends_at(row: wire.Connection, now: dt.datetime) -> dt.datetime | None:
+    """When its authorization will end, where that is still to come."""
+    ends_at = convert.auth_ends_at(row)
+    return ends_at if ends_at is not None and ends_at > now else None
 
 
 def _sorted(order: Order | None) -> Query:

@@ -4,11 +4,12 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
-from adapters import decode, transport
+from adapters import decode, transport, walk
 from adapters.auth import Authorizer, bearer
 from adapters.decode import Rows
 from adapters.errors import ConfigurationError
-from adapters.port import Workshop
+from adapters.model import Connection
+from adapters.port import Page, Workshop
 from adapters.transport import Query, Request
 from adapters.unified_to import wire
 from adapters.walk import UNKNOWN, Sent
@@ -44,7 +45,7 @@ class Settings(transport.Settings, frozen=True, kw_only=True, tag="unified_to"):
 class ConnectionPage(NamedTuple):
     """Rows in the upstream's order, and whether to go on."""
 
-    rows: Rows[wire.Connection]
+    rows: Rows[wire.Connection | Connection]
     more: bool
     sent: Sent = UNKNOWN
 
@@ -57,18 +58,19 @@ class Client:
         self.transport = workshop.transport(settings, base_url, authorizer=_authorizer(settings))
 
     async def list_connections(
-        self, env: str, *, offset: int = 0, asked: Query = STABLE, known: bytes = b""
+        self, env: str, *, offset: int = 0, asked: Query = STABLE, last: Page | None = None
     ) -> ConnectionPage | None:
-        """One page of an environment; None where the body is the one whose digest is ``known``.
+        """One page of an environment, with the rows of ``last`` as they are there; None where the body is that of
+        ``last``.
 
         Without ``env`` it would be Production.
         """
         query = [("env", env), ("limit", str(PAGE_LIMIT)), ("offset", str(offset)), *asked]
         body = await self.transport.send(LIST._replace(query=query))
         digest = decode.digest(body)
-        if digest == known:
+        if last is not None and digest == last.digest:
             return None
-        got = decode.rows(body, wire.Connection)
+        got = decode.rows(body, wire.Connection, walk.known(last))
         # Neither a total nor a cursor: fewer rows than asked for mark the end.
         return ConnectionPage(got, len(got.places) >= PAGE_LIMIT, Sent(len(body), digest))
 

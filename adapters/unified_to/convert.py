@@ -4,10 +4,8 @@ import datetime as dt
 import sys
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from adapters import ids
-from adapters.model import Connection, ConnectionStatus, Endpoint, ReasonCode, StatusReason
+from adapters.model import Connection, ConnectionStatus, Endpoint, ReasonCode, StatusReason, altered
 from adapters.secret import masked
 from adapters.unified_to import wire
 from adapters.unified_to.details import AuthState, UnifiedToConnection
@@ -19,7 +17,9 @@ def connection(row: wire.Connection, *, instance: str, now: dt.datetime) -> Conn
 
     ``now`` decides whether its authorization has expired.
     """
-    status, reason = _status(row)
+    healthy_at, unhealthy_at = instant(row.last_healthy_at), instant(row.last_unhealthy_at)
+    created_at = instant(row.created_at)
+    status, reason = _status(row, created_at, healthy_at, unhealthy_at)
     return Connection(
         id=ids.encode(instance, row.id),
         instance=instance,
@@ -31,17 +31,20 @@ def connection(row: wire.Connection, *, instance: str, now: dt.datetime) -> Conn
         enabled=not row.is_paused,
         running=False,
         source=_source(row),
-        created_at=instant(row.created_at),
+        created_at=created_at,
         updated_at=instant(row.updated_at),
         workspace_id=word(row.workspace_id),
         environment=word(row.environment),
         external_ref=text(row.external_xref),
         categories=_words(row.categories),
         permissions=_words(row.permissions),
-        last_healthy_at=instant(row.last_healthy_at),
-        last_unhealthy_at=instant(row.last_unhealthy_at),
+        last_healthy_at=healthy_at,
+        last_unhealthy_at=unhealthy_at,
         details=_details(row, now),
     )
+
+
+_NO_AUTH = wire.Auth()
 
 
 def is_named(connection: Connection) -> bool:
@@ -56,16 +59,20 @@ def named(connection: Connection, integrations: Mapping[str, wire.Integration]) 
     if source is None or integration is None:
         return connection
     name = source.name if is_named(connection) else text(integration.name) or source.name
-    return msgspec.structs.replace(
+    return altered(
         connection,
         name=name or connection.name,
-        source=msgspec.structs.replace(source, name=name, icon=text(integration.logo_url)),
+        source=altered(source, name=name, icon=text(integration.logo_url)),
     )
 
 
-def _status(row: wire.Connection) -> tuple[ConnectionStatus, StatusReason]:
+def _status(
+    row: wire.Connection,
+    created_at: dt.datetime | None,
+    healthy_at: dt.datetime | None,
+    unhealthy_at: dt.datetime | None,
+) -> tuple[ConnectionStatus, StatusReason]:
     """The status, from three fields: Unified.to has no word for it (its guide "unhealthy connections" derives it)."""
-    healthy_at, unhealthy_at = instant(row.last_healthy_at), instant(row.last_unhealthy_at)
     if row.is_paused:
         return ConnectionStatus.PAUSED, StatusReason(
             code=ReasonCode.OVER_PLAN_LIMIT,
@@ -99,7 +106,7 @@ def _status(row: wire.Connection) -> tuple[ConnectionStatus, StatusReason]:
     return ConnectionStatus.NEVER_RAN, StatusReason(
         code=ReasonCode.NO_HEALTH_CHECK_YET,
         message="The connection's health was never checked.",
-        since=instant(row.created_at),
+        since=created_at,
         field="last_healthy_at, last_unhealthy_at",
     )
 
@@ -112,11 +119,11 @@ def _source(row: wire.Connection) -> Endpoint | None:
 
 def _words(words: Sequence[str | None] | None) -> tuple[str, ...]:
     """Raw words, because both lists grow upstream; nulls and empty ones say nothing."""
-    return tuple(sys.intern(each) for each in words or () if each)
+    return tuple([sys.intern(each) for each in words if each]) if words else ()
 
 
 def _details(row: wire.Connection, now: dt.datetime) -> UnifiedToConnection:
-    auth = row.auth or wire.Auth()
+    auth = row.auth or _NO_AUTH
     return UnifiedToConnection(
         integration_type=word(row.integration_type),
         integration_name=word(row.integration_name),
@@ -134,8 +141,9 @@ def _details(row: wire.Connection, now: dt.datetime) -> UnifiedToConnection:
 def auth_ends_at(row: wire.Connection) -> dt.datetime | None:
     """When its authorization ends, as far as is known. An ended access token is no trouble while a refresh token is
     known to live on: Unified.to renews by itself."""
-    auth = row.auth or wire.Auth()
-    known = [end for end in (instant(auth.expiry_date), instant(auth.refresh_token_expires_date)) if end]
+    if row.auth is None:
+        return None
+    known = [end for end in (instant(row.auth.expiry_date), instant(row.auth.refresh_token_expires_date)) if end]
     return max(known, default=None)
 
 

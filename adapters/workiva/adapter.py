@@ -1,5 +1,6 @@
 """The port, spoken to Wdata: a list page holds whole records, so one walk answers for many ids."""
 
+import math
 from collections.abc import Mapping, Sequence, Set
 
 from adapters import walk
@@ -17,6 +18,7 @@ from adapters.port import (
     Order,
     Page,
     Planned,
+    Reader,
     RunPage,
     Work,
     Workshop,
@@ -86,35 +88,42 @@ class WorkivaAdapter:
 
     async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
         start = walk.token(after)
-        known = b"" if last is None else last.digest
-        listed = await self._client.list_connections(cursor=start.cursor or None, asked=of.narrowed, known=known)
+        listed = await self._client.list_connections(cursor=start.cursor or None, asked=of.narrowed, last=last)
         if listed is None:
             assert last is not None  # noqa: S101  nothing is known without it
             return last
-        rows = [convert.connection(row, instance=self._instance) for row in listed.rows.rows]
+        rows = walk.unified(listed.rows, self._unified)
         follows: walk.Token | None = None
         # Some services answer a cursor even at the end: an empty page, or the cursor just used, leads nowhere.
-        if listed.rows.places and listed.cursor not in (None, start.cursor):
-            follows = walk.Token(start.position + len(listed.rows.places), listed.cursor or "")
-        return walk.page(rows, start, follows=follows, dropped=listed.rows.dropped, sent=listed.sent)
+        if rows.places and listed.cursor not in (None, start.cursor):
+            follows = walk.Token(start.position + len(rows.places), listed.cursor or "")
+        return walk.page(rows, start, follows=follows, sent=listed.sent)
 
     def ahead(self, token: str, pages: int) -> str | None:
         return None  # cursors are opaque
 
     async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
         """The records with the names of the queries and tables at their ends, where those were selected."""
+        if not self.adds(fields):
+            return Completed(tuple(connections), good_until=math.inf)
         failures: list[AdapterError] = []
-        if wants(fields, "source.name", "destination.name"):
-            ends = [end for c in connections for end in (c.source, c.destination) if end is not None and end.id]
-            queries = {end.id for end in ends if end.id and end.type in QUERY_TYPES}
-            tables = any(end.type in TABLE_TYPES for end in ends)
-            names = await walk.attempt(self._query_names(queries), {}, failures) if queries else {}
-            names = {**names, **(await walk.attempt(self._table_names(), {}, failures) if tables else {})}
-            connections = [convert.named(connection, names) for connection in connections]
-        return Completed(tuple(connections), tuple(failures))
+        ends = [end for c in connections for end in (c.source, c.destination) if end is not None and end.id]
+        queries = {end.id for end in ends if end.id and end.type in QUERY_TYPES}
+        tables = any(end.type in TABLE_TYPES for end in ends)
+        names = await walk.attempt(self._query_names(queries), {}, failures) if queries else {}
+        names = {**names, **(await walk.attempt(self._table_names(), {}, failures) if tables else {})}
+        used = ["queries"] * bool(queries) + ["tables"] * tables
+        named = tuple(convert.named(connection, names) for connection in connections)
+        return Completed(named, tuple(failures), self._names.until(*used) if not failures else 0.0)
 
-    async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
-        found = await walk.find(list(wanted), parts=_ONE_PART, read=self.read, get=self._get)
+    def adds(self, fields: Fields) -> bool:
+        return wants(fields, "source.name", "destination.name")
+
+    def holds(self, fields: Fields) -> bool:
+        return True  # rows of the list are whole
+
+    async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
+        found = await walk.find(list(wanted), parts=_ONE_PART, read=read or self.read, get=self._get)
         fields = LIST_FIELDS.union(*wanted.values())
         return await walk.completed(found, lambda records: self.complete(records, fields))
 
@@ -134,7 +143,7 @@ class WorkivaAdapter:
             planned.append(Planned(client.GET))
         elif work.wanted:
             planned.append(Planned(client.GET, None, "one for each connection that the first thousand do not hold"))
-        if wants(work.fields.union(*work.wanted.values()), "source.name", "destination.name"):
+        if self.adds(work.fields.union(*work.wanted.values())):
             planned.append(
                 Planned(client.QUERIES, None, "one for each hundred queries shown whose names are not known")
             )
@@ -149,7 +158,10 @@ class WorkivaAdapter:
             return None
 
     async def _get(self, id: str) -> Connection:
-        return convert.connection(await self._client.get_connection(id), instance=self._instance)
+        return self._unified(await self._client.get_connection(id))
+
+    def _unified(self, row: wire.Connection) -> Connection:
+        return convert.connection(row, instance=self._instance)
 
     async def _query_names(self, ids: Set[str]) -> dict[str, str]:
         """Names by id: one call for a hundred queries, none for those that were looked up lately."""

@@ -6,11 +6,12 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
-from adapters import decode, transport
+from adapters import decode, transport, walk
 from adapters.auth import Authorizer, Grant, Renewing, bearer
 from adapters.decode import Rows
 from adapters.errors import ConfigurationError, NotFound, Rejected, Unauthorized
-from adapters.port import Planned, Workshop
+from adapters.model import Connection
+from adapters.port import Page, Planned, Workshop
 from adapters.secret import Secret
 from adapters.transport import Query, Request
 from adapters.walk import UNKNOWN, Sent
@@ -45,7 +46,7 @@ class Settings(transport.Settings, frozen=True, kw_only=True, tag="workiva"):
 class ConnectionPage(NamedTuple):
     """Rows in the upstream's order, and the cursor of the next page, if there is one."""
 
-    rows: Rows[wire.Connection]
+    rows: Rows[wire.Connection | Connection]
     cursor: str | None
     sent: Sent = UNKNOWN
 
@@ -95,27 +96,27 @@ class Client:
         return Grant(Secret(granted.access_token), granted.expires_in)
 
     async def list_connections(
-        self, *, cursor: str | None = None, asked: Query = (), known: bytes = b""
+        self, *, cursor: str | None = None, asked: Query = (), last: Page | None = None
     ) -> ConnectionPage | None:
-        """One page; None where the body is the one whose digest is ``known``. A cursor goes alone: with it, the
-        upstream ignores the rest."""
+        """One page, with the rows of ``last`` as they are there; None where the body is the one of ``last``. A cursor
+        goes alone: with it, the upstream ignores the rest."""
         query = [("cursor", cursor)] if cursor else [("limit", str(PAGE_LIMIT)), *asked]
         body = await self.transport.send(LIST._replace(query=query))
         digest = decode.digest(body)
-        if digest == known:
+        if last is not None and digest == last.digest:
             return None
         paged = decode.whole(body, wire.Paged)
-        rows = decode.rows(paged.body, wire.Connection)
+        rows = decode.rows(paged.body, wire.Connection, walk.known(last))
         return ConnectionPage(rows, paged.cursor or None, Sent(len(body), digest))
 
     async def get_connection(self, connection_id: str) -> wire.Connection:
         request = GET._replace(ids={"connectionId": connection_id}, query=self._narrowed())
-        return await self._single(request, wire.Connection)
+        return decode.whole(await self.transport.send(request), wire.Single).body
 
     async def get_status(self, connection_id: str, job_id: str) -> wire.ConnectionRun:
         """A run by its job id."""
         request = STATUS._replace(ids={"connectionId": connection_id}, query=[("jobId", job_id), *self._narrowed()])
-        return await self._single(request, wire.ConnectionRun)
+        return decode.whole(await self.transport.send(request), wire.SingleRun).body
 
     async def list_queries(self, ids: Sequence[str]) -> list[wire.Named]:
         """Queries by id, a call for each hundred."""
@@ -142,6 +143,3 @@ class Client:
 
     def _narrowed(self) -> list[tuple[str, str]]:
         return [("workspaceId", self._workspace_id)] if self._workspace_id else []
-
-    async def _single(self, request: Request, kind: type[decode.T]) -> decode.T:
-        return decode.whole(decode.whole(await self.transport.send(request), wire.Single).body, kind)

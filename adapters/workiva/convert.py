@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 
-import msgspec
-
 from adapters import ids
-from adapters.model import Connection, ConnectionStatus, Endpoint, ReasonCode, Run, RunStatus, StatusReason
+from adapters.model import Connection, ConnectionStatus, Endpoint, ReasonCode, Run, RunStatus, StatusReason, altered
 from adapters.secret import masked_map, masked_text
 from adapters.values import instant, text, word
 from adapters.workiva import wire
@@ -53,14 +51,14 @@ def connection(row: wire.Connection, *, instance: str) -> Connection:
 
 def named(connection: Connection, names: Mapping[str, str]) -> Connection:
     """The record with the names of its endpoints, as far as ``names`` (by id) holds them."""
-    return msgspec.structs.replace(
+    return altered(
         connection, source=_named(connection.source, names), destination=_named(connection.destination, names)
     )
 
 
 def _named(endpoint: Endpoint | None, names: Mapping[str, str]) -> Endpoint | None:
     name = names.get(endpoint.id or "") if endpoint else None
-    return msgspec.structs.replace(endpoint, name=name) if endpoint and name else endpoint
+    return altered(endpoint, name=name) if endpoint and name else endpoint
 
 
 def run_status(run: wire.ConnectionRun) -> RunStatus:

@@ -61,14 +61,20 @@ class Named(msgspec.Struct, gc=False):
 class Paged(msgspec.Struct):
     """``{body, code, cursor}``; an absent or empty cursor marks the last page."""
 
-    body: msgspec.Raw
+    body: list[msgspec.Raw]
     cursor: str | None = None
 
 
 class Single(msgspec.Struct):
-    """``{body, code}``."""
+    """``{body, code}``, of one connection."""
 
-    body: msgspec.Raw
+    body: Connection
+
+
+class SingleRun(msgspec.Struct):
+    """``{body, code}``, of one run."""
+
+    body: ConnectionRun
 
 
 class Token(msgspec.Struct):

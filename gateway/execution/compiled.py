@@ -45,6 +45,7 @@ from graphql.pyutils import Undefined
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.field import StrawberryField
 
+from gateway.execution.called import Call, call
 from gateway.execution.kept import Memo, Room
 
 Kind: TypeAlias = Any
@@ -296,9 +297,9 @@ class _Document:
         self.held = executor.operation, executor.fragment_definitions  # plans are known by the ids of their nodes
         self.uses = 0
         self._conditions = _conditions(executor.operation, executor.fragment_definitions.values())
-        self._plans: dict[tuple[Any, ...], dict[Any, Plan | None]] = {}
+        self._plans: dict[tuple[Any, ...], dict[Any, Any]] = {}
 
-    def plans(self, variables: Mapping[str, Any]) -> dict[Any, Plan | None] | None:
+    def plans(self, variables: Mapping[str, Any]) -> dict[Any, Any] | None:
         """The plans for these variables; None where there are none: too early, too many ways, or not for us."""
         self.uses += 1
         if self.uses < WORTH or self._conditions is None:
@@ -345,8 +346,8 @@ class Plans:
         self.room = Room(kept_bytes)
         self._documents: OrderedDict[int, _Document] = OrderedDict()
 
-    def of(self, executor: "CompiledExecutor") -> dict[Any, Plan | None] | None:
-        """The plans of an execution's operation."""
+    def of(self, executor: "CompiledExecutor") -> dict[Any, Any] | None:
+        """The plans and the calls of an execution's operation, by what they are for."""
         key = id(executor.operation)
         document = self._documents.get(key)
         if document is None:
@@ -366,6 +367,36 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
         super().__init__(*args, **kwargs)
         self._kept = None if cast("Any", self).middleware_manager else self.plans.of(self)
         self._found: dict[tuple[Any, int], tuple[Any, Plan | None]] = {}
+
+    def execute_field(
+        self, parent_type: Any, source: Any, field_details_list: Any, path: Any, position_context: Any
+    ) -> Any:
+        """As the engine's. A resolver that nothing stands before is called at once."""
+        call = None if self._kept is None else self._call(parent_type, field_details_list)
+        arguments = None if call is None else call.arguments(self.variable_values.coerced)
+        own = cast("Any", self)
+        if call is None or arguments is None:
+            return cast("Any", super()).execute_field(parent_type, source, field_details_list, path, position_context)
+        kind = cast("Any", call.field).type
+        info = own.build_resolve_info(call.field, call.nodes, parent_type, path)
+        try:
+            result = call.resolve(source, info, arguments)
+            if own.is_awaitable(result):
+                return own.complete_awaitable_value(kind, field_details_list, info, path, result, position_context)
+            completed = own.complete_value(kind, field_details_list, info, path, result, position_context)
+        except Exception as raised:  # noqa: BLE001  whatever it is, the engine tells it
+            own.handle_field_error(raised, kind, field_details_list, path)
+            return None
+        if own.is_awaitable(completed):
+            return self._completed(completed, kind, field_details_list, path)
+        return completed
+
+    async def _completed(self, completed: Awaitable[Any], kind: Any, details: Any, path: Any) -> Any:
+        try:
+            return await completed
+        except Exception as raised:  # noqa: BLE001  as above
+            cast("Any", self).handle_field_error(raised, kind, details, path)
+            return None
 
     def complete_object_value(  # noqa: PLR0917  the engine's own
         self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, position_context: Any
@@ -410,6 +441,13 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
                 self._kept[key] = self._made(kind, details)
             found = self._found[kind, id(details)] = details, self._kept[key]
         return found[1]
+
+    def _call(self, parent: Any, details: Any) -> Call | None:
+        assert self._kept is not None  # noqa: S101  nobody asks where nothing is kept
+        key = "call", parent.name, *(id(detail.node) for detail in details)
+        if key not in self._kept:
+            self._kept[key] = call(self, parent, details)
+        return self._kept[key]
 
     def _made(self, kind: Any, details: Any) -> Plan | None:
         try:

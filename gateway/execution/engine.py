@@ -58,13 +58,14 @@ class Engine:
             return Outcome(None, [refused], began=False)
         explanation = None if explain is None else Explanation(explain)
         context = self._new_context(explanation=explanation)
-        if explanation is not None:
-            watching.set((explanation.called,))  # each request is a task of its own, and so has its own
+        watched = None if explanation is None else watching.set((explanation.called,))
         try:
             with deadline.within(self._limits.request_timeout):
                 result = await self._execute(document.node, operation, context)
         finally:
             context.close()
+            if watched is not None:
+                watching.reset(watched)  # the next request on the same socket may begin with what this one leaves
         errors = [presented(reason) for reason in result.errors or ()] + context.errors
         data = None if context.is_planning else result.data
         return Outcome(data, errors, _began(result), explanation)

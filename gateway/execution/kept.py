@@ -8,8 +8,8 @@ import orjson
 
 Read: TypeAlias = Callable[[Any], Any]
 
-ENTRY_BYTES: Final = 200
-"""What is taken to be held for an entry beside its JSON."""
+ENTRY_BYTES: Final = 4_000
+"""What is taken to be held for an entry beside its JSON: the object itself above all, which may live on here alone."""
 
 
 class Room:

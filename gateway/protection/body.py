@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Final, NamedTuple, cast
 
 import orjson
 from starlette.datastructures import QueryParams
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 Json = dict[str, Any]
 
@@ -48,20 +49,34 @@ class Operation(NamedTuple):
     extensions: Json | None = None
 
 
-async def read_body(request: Request, limit_bytes: int) -> bytes:
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit_bytes: int) -> bytes:
     """The whole body. Raises BodyTooLarge, UnsupportedEncoding, and ClientDisconnect where the client went away.
 
-    A body that says it is too large is refused unread; one that turns out to be is refused where the limit is passed.
+    ``headers`` have names in lower case. A body that says it is too large is refused unread; one that turns out to be
+    is refused where the limit is passed.
     """
-    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+    if headers.get(b"content-encoding", b"").strip().lower() not in (b"", b"identity"):
         raise UnsupportedEncoding("Send the body uncompressed, without Content-Encoding")
-    announced = request.headers.get("content-length", "")
-    _check_size(int(announced[:20]) if announced.isdecimal() else 0, limit_bytes)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        _check_size(len(body), limit_bytes)
-    return bytes(body)
+    announced = headers.get(b"content-length", b"")
+    _check_size(int(announced[:20]) if announced.isdigit() else 0, limit_bytes)
+    body, more = await _piece(receive)
+    _check_size(len(body), limit_bytes)
+    if not more:
+        return body
+    pieces = bytearray(body)
+    while more:
+        body, more = await _piece(receive)
+        pieces += body
+        _check_size(len(pieces), limit_bytes)
+    return bytes(pieces)
+
+
+async def _piece(receive: Receive) -> tuple[bytes, bool]:
+    """What came of the body, and whether there is more."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
 
 
 def _check_size(size_bytes: int, limit_bytes: int) -> None:

@@ -13,16 +13,22 @@ class Keys:
     def __init__(self, keys: Mapping[str, Secret]) -> None:
         self._digests = {name: _digest(key.reveal()) for name, key in keys.items()}
 
-    def admits(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request with these headers may be answered."""
-        return not self._digests or self.name(headers) is not None
+    def admit(self, name: str | None) -> bool:
+        """Whether a request may be answered that came with the key of this name, or with nobody's."""
+        return name is not None or not self._digests
 
-    def name(self, headers: Mapping[str, str]) -> str | None:
-        """Whose key came in ``Authorization: Bearer`` or ``X-API-Key``; None where it is nobody's."""
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        sent = _digest(token if scheme.lower() == "bearer" else headers.get("x-api-key", ""))
+    def name(self, headers: Mapping[bytes, bytes]) -> str | None:
+        """Whose key came in ``Authorization: Bearer`` or ``X-API-Key``; None where it is nobody's.
+
+        ``headers`` have names in lower case.
+        """
+        if not self._digests:
+            return None
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        sent = token if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
+        digest = _digest(sent.decode("latin-1"))
         # All are compared, in constant time: how long it takes tells nothing of how close a guess was.
-        matches = [name for name, digest in self._digests.items() if hmac.compare_digest(digest, sent)]
+        matches = [name for name, known in self._digests.items() if hmac.compare_digest(known, digest)]
         return matches[0] if matches else None
 
 

@@ -1,8 +1,8 @@
 """The root fields."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Annotated, Any, Optional
+from collections.abc import Awaitable, Sequence
+from typing import Annotated, Any, Optional, TypeAlias
 
 import strawberry
 from strawberry.types import Info
@@ -26,6 +26,7 @@ from gateway.sources import Need
 
 DEFAULT_FIRST = 25
 MAX_AGE = "How old rows may be, in seconds; 0 reads them now. As old as configured, where it is left out."
+MAX_AGE_OF_ONE = "How old it may be, in seconds, where a list in memory has it; 0 reads it now. Else as configured."
 
 
 @strawberry.input(description="A connection by the words of its upstream.")
@@ -34,31 +35,48 @@ class ConnectionRef:
     native_id: strawberry.ID = strawberry.field(description="The upstream's own id of it.")
 
 
-async def find(
-    info: Info[Context, None], instance: str, native_id: str, fields: frozenset[str]
-) -> model.Connection | None:
+Sought: TypeAlias = model.Connection | Awaitable[model.Connection | None] | None
+"""A connection, None for an unknown one; to be awaited where it takes a call."""
+
+
+def find(
+    info: Info[Context, None], instance: str, native_id: str, fields: frozenset[str], max_age: int | None = None
+) -> Sought:
     """A connection, None for an unknown one. Raises NOT_FOUND for an instance that is not configured, BAD_USER_INPUT
-    for an id that cannot be one of its provider's, and AdapterError where the instance failed."""
+    for an id that cannot be one of its provider's, and, when it is awaited, AdapterError where the instance failed."""
     configured = info.context.instances.get(instance)
     if configured is None:
         raise error(Code.NOT_FOUND, "There is no such instance.", retryable=False)
     if not configured.knows(native_id):
         raise bad_input(f"This cannot be an id of {configured.provider.label}.")
+    ask = _ask(info, max_age)
     if info.context.is_planning:
-        info.context.plan_connection(instance, native_id, fields)
+        info.context.plan_connection(instance, native_id, fields, ask)
         return None
-    answer = await info.context.loaders.connection(instance, native_id, fields)
+    listed = info.context.loaders.listed((instance, native_id), fields, ask)
+    return listed if listed is not None else _load(info, instance, native_id, fields, ask)
+
+
+async def _load(
+    info: Info[Context, None], instance: str, native_id: str, fields: frozenset[str], ask: Ask
+) -> model.Connection | None:
+    answer = await info.context.loaders.connection((instance, native_id), fields, ask)
     info.context.report(answer.failures, info)
     return answer.connection
 
 
-async def find_by_id(info: Info[Context, None], id: str, fields: frozenset[str]) -> model.Connection | None:
+def find_by_id(info: Info[Context, None], id: str, fields: frozenset[str], max_age: int | None = None) -> Sought:
     """A connection by its global id. Raises as `find`, and BAD_USER_INPUT for a text that is no id."""
     try:
         instance, native_id = ids.decode(id)
     except ids.MalformedId:
         raise bad_input("This is not an id of this graph.") from None
-    return await find(info, instance, native_id, fields)
+    return find(info, instance, native_id, fields, max_age)
+
+
+async def _found_by_id(info: Info[Context, None], id: str, fields: frozenset[str]) -> model.Connection | None:
+    sought = find_by_id(info, id, fields)
+    return await sought if isinstance(sought, Awaitable) else sought
 
 
 def _window(
@@ -173,17 +191,18 @@ class Query:
         description="A connection, by id or by reference; null for an unknown one.", graphql_type=Optional[Connection]
     )
     @staticmethod
-    async def connection(
+    def connection(
         info: Info[Context, None],
         id: Annotated[strawberry.ID | None, argument("Its global id.")] = strawberry.UNSET,
         ref: Annotated[ConnectionRef | None, argument("Its instance and the upstream's own id.")] = strawberry.UNSET,
-    ) -> model.Connection | None:
+        max_age: Annotated[int | None, argument(MAX_AGE_OF_ONE)] = strawberry.UNSET,
+    ) -> Sought:
         fields = connection_fields(info)
-        id, ref = given(id), given(ref)
+        id, ref, max_age = given(id), given(ref), given(max_age)
         if id is not None and ref is None:
-            return await find_by_id(info, id, fields)
+            return find_by_id(info, id, fields, max_age)
         if ref is not None and id is None:
-            return await find(info, ref.instance, ref.native_id, fields)
+            return find(info, ref.instance, ref.native_id, fields, max_age)
         raise bad_input("connection takes either id or ref.")
 
     @strawberry.field(
@@ -199,10 +218,8 @@ class Query:
         shareable=True,
     )
     @staticmethod
-    async def node(
-        info: Info[Context, None], id: Annotated[strawberry.ID, argument("A global id.")]
-    ) -> model.Connection | None:
-        return await find_by_id(info, id, connection_fields(info))
+    def node(info: Info[Context, None], id: Annotated[strawberry.ID, argument("A global id.")]) -> Sought:
+        return find_by_id(info, id, connection_fields(info))
 
     @strawberry.federation.field(
         description="Several things by their ids, in the order asked; null at the place of an unknown one.",
@@ -217,7 +234,7 @@ class Query:
         if len(ids) > most:
             raise bad_input(f"ids may hold {most} at the most.")
         fields = connection_fields(info)
-        return await asyncio.gather(*(find_by_id(info, id, fields) for id in ids), return_exceptions=True)  # pyright: ignore[reportReturnType]
+        return await asyncio.gather(*(_found_by_id(info, id, fields) for id in ids), return_exceptions=True)  # pyright: ignore[reportReturnType]
 
 
 async def entity(info: Info[Context, None], representation: Any, fields: frozenset[str]) -> model.Connection | None:
@@ -237,6 +254,7 @@ async def entity(info: Info[Context, None], representation: Any, fields: frozens
     if configured is None or not configured.knows(native_id):
         return None
     try:
-        return await find(info, instance, native_id, fields)
+        sought = find(info, instance, native_id, fields)
+        return await sought if isinstance(sought, Awaitable) else sought
     except AdapterError as failed:
         raise from_adapter(failed) from None

@@ -15,10 +15,11 @@ import asyncio
 import contextlib
 import datetime as dt
 import itertools
+import operator
 import socket
-import ssl
 import time
 import traceback
+import typing
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, cast
@@ -31,9 +32,12 @@ from hypothesis import strategies as st
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters import errors, ids, walk
+from adapters.channel import Answer
+from adapters.dialling import Origin
 from adapters.errors import AdapterError
+from adapters.http1 import Client
 from adapters.imitation import Collation, ImitationServer, Knobs, ListImitation, Troubled, collated, serve
-from adapters.model import Connection, ConnectionStatus, Run, RunStatus
+from adapters.model import Connection, ConnectionStatus, Record, Run, RunStatus
 from adapters.port import (
     LIST_FIELDS,
     Adapter,
@@ -56,8 +60,6 @@ from adapters.transport import Call, Hook
 from gateway import filters, orders
 from gateway.instances import Instance
 from gateway.tables import Table
-
-_TLS = ssl.create_default_context()  # made once: it costs more than a test
 
 INSTANCE = "contract-1"
 NOW = time.time()
@@ -176,7 +178,7 @@ class Contracted(NamedTuple):
     adapter: Adapter
     imitation: Any
     url: str
-    client: httpx.AsyncClient
+    client: Client
 
 
 class Front:
@@ -274,31 +276,35 @@ class Before:
 @contextlib.asynccontextmanager
 async def over(provider: Provider, imitation: ImitationServer, **settings: Any) -> AsyncGenerator[Contracted]:
     """The imitation on loopback, and an adapter of its settings, in which ``settings`` take precedence."""
-    async with imitation.serve() as url, httpx.AsyncClient(verify=_TLS) as client:
+    async with imitation.serve() as url, Client() as client:
         adapter = built(provider, client, {**imitation.settings(url), **settings})
         yield Contracted(adapter, imitation, url, client)
 
 
-def built(provider: Provider, client: httpx.AsyncClient, raw: Mapping[str, Any], *hooks: Hook) -> Adapter:
+def built(provider: Provider, client: Client, raw: Mapping[str, Any], *hooks: Hook) -> Adapter:
     return provider.build(Workshop(INSTANCE, client, hooks), settings_of(provider, raw))
 
 
+class Refused(Client):
+    """A client that lets nobody through, and remembers where they wanted to go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Origin] = []
+
+    async def exchange(self, origin: Origin, *_: Any, **__: Any) -> Answer:
+        self.asked.append(origin)
+        raise httpx.ConnectError("nobody is let through")
+
+
 async def host_called(provider: Provider, raw: Mapping[str, Any]) -> str:
-    """The host that an adapter of these settings calls first, learnt from a proxy which lets nobody through."""
-    asked: list[str] = []
-
-    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append((await reader.readline()).decode())
-        writer.close()
-
-    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
-        port = proxy.sockets[0].getsockname()[1]
-        async with httpx.AsyncClient(verify=_TLS, proxy=f"http://127.0.0.1:{port}") as client:
-            with pytest.raises(errors.Unreachable):
-                await first_pages(built(provider, client, {**raw, "retries": 0}))
-    method, target, _ = asked[0].split()
-    assert method == "CONNECT", "a region is called by https"
-    return target
+    """The host and the port that an adapter of these settings calls first."""
+    client = Refused()
+    with pytest.raises(errors.Unreachable):
+        await first_pages(built(provider, client, {**raw, "retries": 0}))
+    first = client.asked[0]
+    assert first.scheme == "https", "a region is called by https"
+    return f"{first.host}:{first.port}"
 
 
 async def first_pages(adapter: Adapter) -> list[Page]:
@@ -552,7 +558,7 @@ class AdapterContract:
     async def over(self, imitation: ImitationServer, **settings: Any) -> AsyncGenerator[Contracted]:
         """As the function of this name, behind the server that stands already."""
         self._front.app = Troubled(imitation)
-        async with httpx.AsyncClient(verify=_TLS) as client:
+        async with Client() as client:
             adapter = built(self.provider, client, {**imitation.settings(self._front.url), **settings})
             yield Contracted(adapter, imitation, self._front.url, client)
 
@@ -805,6 +811,74 @@ class AdapterContract:
                     anew = [new.native_id for new, old in zip(after.rows, before.rows, strict=True) if new is not old]
                     assert anew == [row.native_id]
                     assert "Changed" in repr(after.rows)
+
+    @pytest.mark.parametrize(
+        "change", ["nothing", "changed", "moved", "removed", "added", "unreadable", "doubled", "all changed"]
+    )
+    async def test_a_row_of_a_page_that_did_not_change_is_the_very_same_wherever_it_stands(self, change: str):
+        changes: list[str] = []
+
+        def rewrite(rows: list[Any]) -> list[Any]:
+            return self.change(rows, changes[-1]) if changes else rows
+
+        async with self.listing(rewrite) as contracted:
+            for part in await contracted.adapter.parts():
+                changes.clear()
+                before = await contracted.adapter.read(List(part))
+                changes.append(change)
+                after = await contracted.adapter.read(List(part), last=before)
+                anew = await contracted.adapter.read(List(part))
+                self.check_kept(before, after, anew)
+                gained = {"changed": 1, "added": 1, "all changed": len(before.connections)}
+                assert len(after.connections) - self.kept(before, after) == gained.get(change, 0)
+                changes.clear()
+                again = await contracted.adapter.read(List(part), last=after)
+                self.check_kept(after, again, before)
+
+    def change(self, rows: list[Any], how: str) -> list[Any]:
+        """The rows of a list with something done to them. What stands last stays there: some tokens stand by it."""
+        middle = len(rows) // 2
+        before, row, after = rows[:middle], rows[middle], rows[middle + 1 :]
+        changed: Mapping[str, list[Any]] = {
+            "nothing": rows,
+            "changed": [*before, {**row, self.text_name: "Changed"}, *after],
+            "all changed": [{**each, self.text_name: f"Changed {number}"} for number, each in enumerate(rows)],
+            "moved": [row, *after[:-1], *before, after[-1]],
+            "removed": [*before, *after],
+            "added": [*before, {**row, self.id_name: "f" * 32}, row, *after],
+            "unreadable": [42, *before, {**row, self.id_name: ""}, row, *after],
+            "doubled": [*before, row, row, *after],
+        }
+        return changed[how]
+
+    def kept(self, before: Page, after: Page) -> int:
+        """How many connections of a page are the very same in another one."""
+        were = set(map(id, before.connections))
+        return sum(id(row) in were for row in after.connections)
+
+    def check_kept(self, before: Page, after: Page, anew: Page) -> None:
+        """A page that was read after another one is as if it were read for the first time, and what did not change in
+        it is what it was."""
+        assert after._replace(good_until=None) == anew._replace(good_until=None)
+        assert len(after.row_digests) == len(after.connections)
+        were = {row.native_id: row for row in before.connections}
+        for row in after.connections:
+            assert row is were.get(row.native_id) or row != were.get(row.native_id)
+
+    async def test_what_could_not_be_read_the_last_time_is_read_when_it_can_be(self):
+        broken = [True]
+
+        def rewrite(rows: list[Any]) -> list[Any]:
+            return [{**row, self.id_name: None} if broken[0] and not n % 3 else row for n, row in enumerate(rows)]
+
+        async with self.listing(rewrite) as contracted:
+            part = (await contracted.adapter.parts())[0]
+            before = await contracted.adapter.read(List(part))
+            assert before.dropped > 0
+            broken[0] = False
+            after = await contracted.adapter.read(List(part), last=before)
+            assert (after.dropped, len(after.connections)) == (0, len(before.connections) + before.dropped)
+            assert self.kept(before, after) == len(before.connections)
 
     async def test_rows_that_vanish_or_appear_cost_no_other_row_its_object(self, long: Contracted):
         imitation = long.imitation
@@ -1064,7 +1138,138 @@ class AdapterContract:
                 assert agrees(connection.last_run, page.runs[0])
                 assert page.runs[0].status is not RunStatus.UNKNOWN
 
+    # --- completing ---
+
+    async def test_what_a_list_holds_anyway_is_completed_by_giving_back_the_very_same(self, calm: Contracted):
+        rows = await listed(calm.adapter)
+        calls(calm)
+        completed = await calm.adapter.complete(rows, frozenset({"status", "source.type", "running"}))
+        assert all(map(operator.is_, completed.connections, rows))
+        assert calls(calm) == {}
+        assert not completed.failures
+        nothing = await calm.adapter.complete((), self.own(frozenset({"source.name", "details", "workspace_name"})))
+        assert nothing.connections == ()
+
+    async def test_field_paths_that_add_nothing_leave_every_row_the_very_same_and_cost_no_call(self, calm: Contracted):
+        rows = await listed(calm.adapter)
+        paths = self.all_paths(Connection)
+        whole = frozenset(path for path in paths if not calm.adapter.adds(frozenset({path})))
+        assert not calm.adapter.adds(whole)
+        assert {"id", "status", "native_id"} <= whole
+        calls(calm)
+        completed = await calm.adapter.complete(rows, whole)
+        assert all(map(operator.is_, completed.connections, rows))
+        assert calls(calm) == {}
+
+    @pytest.mark.parametrize("fields", PLANNED_FIELDS, ids=lambda fields: ", ".join(sorted(fields)) or "list fields")
+    async def test_rows_completed_already_gain_nothing_and_stay_the_very_same(self, calm: Contracted, fields: Fields):
+        fields = self.own(fields)
+        rows = (await calm.adapter.complete(await listed(calm.adapter), fields)).connections
+        again = await calm.adapter.complete(rows, fields)
+        assert again.connections == rows
+        if calm.adapter.holds(fields):
+            assert all(map(operator.is_, again.connections, rows))
+
+    @pytest.mark.parametrize("fields", PLANNED_FIELDS, ids=lambda fields: ", ".join(sorted(fields)) or "list fields")
+    async def test_as_long_as_completing_is_good_it_costs_no_call_and_adds_the_same(
+        self, calm: Contracted, fields: Fields
+    ):
+        fields = self.own(fields)
+        rows = await listed(calm.adapter)
+        first = await calm.adapter.complete(rows, fields)
+        is_kept = first.good_until > time.monotonic()
+        assert is_kept or first.good_until == 0.0
+        assert is_kept == calm.adapter.holds(fields), "nothing but full records is read for each row anew"
+        calls(calm)
+        again = await calm.adapter.complete(rows, fields)
+        assert again.connections == first.connections
+        assert again.good_until == first.good_until
+        assert bool(calls(calm)) == (not is_kept)
+
+    @pytest.mark.parametrize("fields", PLANNED_FIELDS, ids=lambda fields: ", ".join(sorted(fields)) or "list fields")
+    async def test_completing_that_failed_is_good_for_no_time(self, fields: Fields):
+        async with self.over(self.imitation(), **{**self.settings, **IMPATIENT}) as contracted:
+            rows = await listed(contracted.adapter)
+            contracted.imitation.knobs = Knobs(status=500)
+            completed = await contracted.adapter.complete(rows, self.own(fields))
+            assert native_ids(completed.connections) == native_ids(rows)
+            if completed.failures:
+                assert completed.good_until == 0.0
+            else:
+                assert completed.connections == tuple(rows)
+
+    def all_paths(self, kind: type[msgspec.Struct], above: str = "") -> Iterator[str]:
+        """The field paths of everything that a record can hold, down to what is no record of ours."""
+        for field in msgspec.structs.fields(kind):
+            if field.name == "details":
+                yield from self.all_paths(self.provider.details, f"{self.provider.details.__name__}.")
+                continue
+            yield above + field.name
+            kinds = [one for one in typing.get_args(field.type) if isinstance(one, type) and issubclass(one, Record)]
+            if not above and kinds:
+                yield from self.all_paths(kinds[0], f"{field.name}.")
+
+    def value(self, row: Connection, path: str) -> Any:
+        """What stands at a field path of a record."""
+        value: Any = row
+        for name in path.split("."):
+            value = row.details if name == self.provider.details.__name__ else value and getattr(value, name)
+        return value
+
+    async def test_a_listed_row_that_holds_what_is_wanted_says_what_the_record_by_id_says(self, calm: Contracted):
+        rows = await listed(calm.adapter)
+        paths = set(self.all_paths(Connection))
+        assert {"source.name", f"{self.provider.details.__name__}.{self.provider.details.__struct_fields__[0]}"} < paths
+        held = frozenset(path for path in paths if calm.adapter.holds(frozenset({path})))
+        assert calm.adapter.holds(held)
+        assert calm.adapter.holds(LIST_FIELDS)
+        completed = (await calm.adapter.complete(rows, held)).connections
+        for row in completed[::5]:
+            found = (await calm.adapter.get_many({row.native_id: held})).by_id[row.native_id]
+            assert isinstance(found, Connection)
+            told = {path: (self.value(row, path), self.value(found, path)) for path in sorted(held)}
+            assert {path: both for path, both in told.items() if both[0] != both[1]} == {}
+
+    async def test_each_field_that_a_row_holds_is_held_when_it_is_wanted_alone(self, calm: Contracted):
+        row = (await listed(calm.adapter))[0]
+        for path in self.all_paths(Connection):
+            fields = frozenset({path})
+            if calm.adapter.holds(fields):
+                completed = (await calm.adapter.complete([row], fields)).connections[0]
+                found = (await calm.adapter.get_many({row.native_id: fields})).by_id[row.native_id]
+                assert isinstance(found, Connection)
+                assert self.value(completed, path) == self.value(found, path), path
+
     # --- by id ---
+
+    async def test_ids_are_sought_in_lists_from_memory_where_there_are_some(self, calm: Contracted):
+        pages = {List(part): await calm.adapter.read(List(part)) for part in await calm.adapter.parts()}
+        asked: list[List] = []
+
+        async def read(of: List) -> Page:
+            asked.append(of)
+            return pages[of]
+
+        ids = [id for page in pages.values() for id in native_ids(page.connections)]
+        wanted = dict.fromkeys(ids, LIST_FIELDS)
+        anew = await calm.adapter.get_many(wanted)
+        calls(calm)
+        found = await calm.adapter.get_many(wanted, read)
+        assert calls(calm) == {}
+        assert set(asked) == set(pages)
+        assert found == anew
+        kept = {row.native_id: row for page in pages.values() for row in page.connections}
+        assert all(found.by_id[id] is row for id, row in kept.items())
+
+    async def test_a_list_that_memory_fails_to_give_fails_the_ids_sought_in_it(self, calm: Contracted):
+        broken = errors.TimedOut("it was not read in time")
+
+        async def read(of: List) -> Page:
+            raise broken
+
+        ids = native_ids(await listed(calm.adapter))
+        found = await calm.adapter.get_many(dict.fromkeys(ids, LIST_FIELDS), read)
+        assert set(found.by_id.values()) == {broken}
 
     async def test_a_record_found_by_id_says_what_the_list_says(self, calm: Contracted):
         connections = {connection.native_id: connection for connection in await listed(calm.adapter)}

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import random
+import tracemalloc
 import zlib
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ import pytest
 from starlette.responses import Response
 
 from adapters import errors
+from adapters.body import Body
 from adapters.transport import Call
 from tests.adapters.upstream import READ, Upstream, answer, calling, over, raw
 
@@ -48,6 +50,18 @@ async def test_a_gzip_bomb_is_stopped_at_the_limit(size: int):
         with pytest.raises(errors.ContractBroken, match="max_body_bytes"):
             await sender.send(READ)
     assert told[0].size_bytes <= 4096 + 1
+
+
+def test_a_bomb_is_not_inflated_beyond_the_limit():
+    packed = zlib.compressobj(9, wbits=31)
+    bomb = b"".join(packed.compress(bytes(2**20)) for _ in range(20)) + packed.flush()
+    tracemalloc.start()
+    try:
+        with pytest.raises(errors.ContractBroken, match="max_body_bytes"):
+            Body(4096, b"gzip").add([bomb])
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("pack", [Response, gzipped], ids=["plain", "gzip"])

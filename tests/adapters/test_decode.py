@@ -1,6 +1,8 @@
 """One bad value costs that value, one bad row costs that row, and a bad body is a broken contract and nothing else."""
 
 import json
+import subprocess
+import sys
 import traceback
 from typing import Any, Literal
 
@@ -270,3 +272,48 @@ def test_any_bytes_are_read_or_break_the_contract(body: bytes):
 @given(GOOD)
 def test_a_record_that_was_written_is_read_back(row: Row):
     assert decode.whole(msgspec.json.encode(row), Row) == row
+
+
+# Rows that were met before
+
+
+def test_a_row_that_is_known_is_not_decoded_and_stands_as_what_it_is_known_as():
+    body = b'[{"id":"a"}, {"id":"b","name":"x"},{"id":"c"}]'
+    first = decode.rows(body, Row)
+    known = dict(zip(first.digests, ("A", "B", "C"), strict=True))
+    again = decode.rows(body.replace(b'"x"', b'"y"'), Row, known)
+    assert again.places == ("A", Row(id="b", name="y"), "C")
+    assert again.digests[0] == first.digests[0]
+    assert again.digests[1] != first.digests[1]
+
+
+def test_a_row_is_known_wherever_it_stands_and_however_often():
+    first = decode.rows(b'[{"id":"a"},{"id":"b"}]', Row)
+    known = dict(zip(first.digests, ("A", "B"), strict=True))
+    assert decode.rows(b'[ {"id":"b"} , {"id":"a"},\n{"id":"b"},{"id":"c"}]', Row, known).places == (
+        "B",
+        "A",
+        "B",
+        Row(id="c"),
+    )
+
+
+def test_a_row_that_could_not_be_read_is_none_beside_known_ones():
+    known = dict.fromkeys(decode.rows(b'[{"id":"a"}]', Row).digests, "A")
+    got = decode.rows(b'[42,{"id":"a"},{"id":7},{"id":"b","size":"many"}]', Row, known)
+    assert got.places == (None, "A", None, Row(id="b"))
+    assert (got.dropped, len(got.digests)) == (2, 4)
+
+
+@given(st.lists(st.binary(max_size=40), unique=True, max_size=20))
+def test_what_differs_has_another_digest(bodies: list[bytes]):
+    assert len(set(map(decode.digest, bodies))) == len(bodies)
+    listed = b"[" + b",".join(b'{"id":"%s"}' % body.hex().encode() for body in bodies) + b"]"
+    assert len(set(decode.rows(listed, Row).digests)) == len(bodies)
+
+
+def test_digests_mean_nothing_to_another_process():
+    told = "from adapters import decode; print(decode.digest(b'body').hex())"
+    first, second = (subprocess.run([sys.executable, "-c", told], capture_output=True, check=True) for _ in range(2))
+    assert len(first.stdout) == 33
+    assert first.stdout != second.stdout

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters import deadline, errors
+from adapters.guards import Bulkhead
 from adapters.imitation import serve
 from adapters.transport import Request
 from tests.adapters.upstream import (
@@ -84,6 +85,19 @@ async def test_places_are_free_again_after_failures_and_cancellations():
         upstream.gate.set()
         with pytest.raises(errors.UpstreamFault):
             await sender.send(read("after"))
+
+
+async def test_a_place_that_comes_just_when_its_caller_leaves_is_not_lost():
+    bulkhead = Bulkhead(1, 1)
+    assert bulkhead.enter_now()
+    leaving = asyncio.create_task(bulkhead.enter())
+    await asyncio.sleep(0)
+    bulkhead.leave()
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    assert leaving.cancelled()
+    assert bulkhead.enter_now()
+    assert not bulkhead.enter_now()
 
 
 # Breaker

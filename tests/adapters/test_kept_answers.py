@@ -1,12 +1,15 @@
 """An answer that has just come is kept before anybody can ask for it again."""
 
 import asyncio
+import math
+import time
 
 import pytest
 
 from adapters import deadline
 from adapters.errors import TimedOut, UpstreamFault
 from adapters.flight import Kept
+from tests.adapters.upstream import until
 
 
 @pytest.mark.parametrize("turns", range(6))
@@ -46,3 +49,24 @@ async def test_who_has_no_time_left_neither_ends_an_asking_nor_spoils_it_for_oth
     await asyncio.sleep(0)
     may_end.set()
     assert await waiting == "answer"
+
+
+async def test_an_answer_tells_until_when_it_is_kept_and_several_until_when_all_of_them_are():
+    brief, long = Kept(ttl_s=0.01), Kept(ttl_s=60)
+
+    async def answer() -> str:
+        return "answer"
+
+    assert long.until("a") == 0.0, "nothing was asked"
+    began = time.monotonic()
+    await long.get("a", answer)
+    await long.get("b", answer)
+    await brief.get("a", answer)
+    assert began + 60 <= long.until("a") <= long.until("b") <= time.monotonic() + 60
+    assert long.until("a", "b") == long.until("a")
+    assert long.until("a", "b", "never asked") == 0.0
+    assert long.until() == math.inf
+    await until(lambda: time.monotonic() > began + 0.1)
+    assert brief.until("a") == 0.0
+    long.forget("a")
+    assert long.until("a") == 0.0

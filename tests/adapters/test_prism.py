@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from adapters import errors, ids, registry, walk
 from adapters.errors import AdapterError
+from adapters.http1 import Client
 from adapters.imitation import serve
 from adapters.model import Connection, RunStatus
 from adapters.port import LIST_FIELDS, Adapter, Capability, Fields, List, Order, OrderField, Provider
@@ -76,7 +77,7 @@ class Mocked(NamedTuple):
     provider: Provider
     adapter: Adapter
     settings: Mapping[str, Any]
-    client: httpx.AsyncClient
+    client: Client
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +140,7 @@ async def over(started: Started, document: str, mode: str, url: str | None = Non
         "break_after": 1000,
         **SETTINGS[provider.key],
     }
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with Client() as client:
         yield Mocked(document, provider, built(provider, client, raw), raw, client)
 
 

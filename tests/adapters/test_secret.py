@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.secret import MASK, Secret, masked, masked_map, masked_text
+from adapters.secret import _IN_TEXT, MASK, Secret, masked, masked_map, masked_text  # pyright: ignore[reportPrivateUsage]
 
 PLANT = "hunter2plant"
 SECRET = Secret(PLANT)
@@ -169,3 +169,46 @@ def test_masking_any_json_twice_is_masking_it_once(value: object):
 @given(st.dictionaries(st.text(), JSON))
 def test_masking_keeps_the_keys(value: dict[str, object]):
     assert list(masked_map(value) or {}) == list(value)
+
+
+LOOKALIKES = "\u017f\u212ak\u0131\u0130pass wordtokenapi_-key=: bearerbasicseret:/@\"'?#\n\x1c"
+
+
+@given(st.text(st.sampled_from(LOOKALIKES), max_size=30) | st.text(max_size=30))
+def test_a_text_that_is_left_alone_for_its_looks_holds_nothing_to_mask(text: str):
+    assert masked_text(text) == _IN_TEXT.sub(
+        lambda m: f"{m['name'] or m['scheme']}{MASK}{'@' if m['scheme'] else ''}", text
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pa\u017f\u017fword=x",
+        "ap\u0131-key: x",
+        "to\u212aen=x",
+        "BEARER x",
+        "basic\nx",
+        "Basic\x1cx",
+        "A://b@c",
+        "pass=x",
+        "API-KEY=x",
+        "SECRET : x",
+    ],
+)
+def test_what_is_written_oddly_is_masked_all_the_same(text: str):
+    assert MASK in masked_text(text)
+
+
+def test_free_form_data_without_credentials_is_the_very_same_and_other_data_is_never_changed_itself():
+    plain = {"rows": 3, "by": {"name": "x", "pass through": "no"}, "none": None, "all": [1, ["x", {}]]}
+    assert masked(plain) is plain
+    given_in = {"a": {"password": "x", "b": 1}, "c": [{"token": "x"}]}
+    before = copy.deepcopy(given_in)
+    assert masked(given_in) == {"a": {"password": MASK, "b": 1}, "c": [{"token": MASK}]}
+    assert given_in == before
+
+
+def test_a_name_as_long_as_a_text_is_masked_too():
+    name = "x" * 100 + "password"
+    assert masked({name: "plant", "x" * 100: "y"}) == {name: MASK, "x" * 100: "y"}

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.responses import Response
 
-from adapters import errors, transport
+from adapters import errors, translation
 from adapters.auth import bearer
 from adapters.secret import Secret
 from adapters.transport import Request
@@ -65,10 +65,13 @@ def family(kind: type[errors.AdapterError] = errors.AdapterError) -> Iterator[ty
 # Statuses
 
 
+@pytest.mark.parametrize("kept", [True, False], ids=["kept socket", "new socket"])
 @pytest.mark.parametrize(("status", "kind"), [*STATUSES.items(), *OTHERS.items()])
-async def test_every_status_becomes_the_error_a_caller_can_act_on(status: int, kind: type[errors.AdapterError]):
+async def test_every_status_becomes_the_error_a_caller_can_act_on(
+    status: int, kind: type[errors.AdapterError], kept: bool
+):
     upstream = Upstream(Response(b"{}", status))
-    async with over(upstream) as sender:
+    async with over(upstream, kept=kept) as sender:
         with pytest.raises(errors.AdapterError) as raised:
             await sender.send(READ)
     error = raised.value
@@ -79,13 +82,13 @@ async def test_every_status_becomes_the_error_a_caller_can_act_on(status: int, k
 
 
 def test_the_table_of_statuses_is_the_one_tried_here():
-    assert dict(transport.STATUS_ERRORS) == STATUSES
+    assert dict(translation.STATUS_ERRORS) == STATUSES
 
 
 def test_every_error_that_tables_name_exists_in_the_tree_and_the_tree_is_drawn_whole():
     kinds = set(family())
-    assert kinds.issuperset(transport.STATUS_ERRORS.values())
-    assert kinds.issuperset(transport.FOREIGN_ERRORS.values())
+    assert kinds.issuperset(translation.STATUS_ERRORS.values())
+    assert kinds.issuperset(translation.FOREIGN_ERRORS.values())
     drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__ or ""))
     assert {kind.__name__ for kind in kinds} == drawn
 
@@ -105,7 +108,7 @@ def test_every_failure_that_httpx_can_raise_is_mapped():
             yield from below(child)
 
     raisable = {*below(httpx.TransportError), *below(httpx.DecodingError), *below(httpx.InvalidURL)}
-    assert [kind for kind in raisable if not issubclass(kind, tuple(transport.FOREIGN_ERRORS))] == []
+    assert [kind for kind in raisable if not issubclass(kind, tuple(translation.FOREIGN_ERRORS))] == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

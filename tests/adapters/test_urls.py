@@ -1,6 +1,5 @@
 """Whatever an id holds, its URL stays below the base URL; what no URL or body can hold is rejected unsent."""
 
-from collections.abc import AsyncGenerator
 from urllib.parse import unquote
 
 import httpx
@@ -14,7 +13,7 @@ from starlette.routing import Route
 
 from adapters import errors
 from adapters.imitation import serve
-from adapters.transport import Request, Transport
+from adapters.requests import Request, Writer
 from tests.adapters.upstream import READ, SAFE_POST, Upstream, calling, over
 
 
@@ -38,13 +37,13 @@ async def test_a_base_url_that_cannot_be_built_on_is_refused_without_being_told(
 
 
 @pytest.fixture(scope="module")
-async def placed() -> AsyncGenerator[Transport]:
-    async with calling("https://upstream.test/base/v1/") as sender:
-        yield sender
+def placed() -> Writer:
+    return Writer(httpx.URL("https://upstream.test/base/v1/"), {})
 
 
-def located(sender: Transport, id: str) -> httpx.URL:
-    return httpx.URL(sender.url(Request("get_thing", "GET", "/things/{id}/runs", ids={"id": id})))
+def located(writer: Writer, id: str) -> httpx.URL:
+    target = writer.target(Request("get_thing", "GET", "/things/{id}/runs", ids={"id": id}))
+    return httpx.URL(f"{writer.origin.scheme}://{writer.origin.authority.decode()}{target.decode()}")
 
 
 @pytest.mark.parametrize(
@@ -64,12 +63,12 @@ def located(sender: Transport, id: str) -> httpx.URL:
         ("@evil.test", "%40evil.test"),
     ],
 )
-def test_an_id_is_quoted_whatever_it_holds(placed: Transport, id: str, quoted: str):
+def test_an_id_is_quoted_whatever_it_holds(placed: Writer, id: str, quoted: str):
     assert located(placed, id).raw_path.decode() == f"/base/v1/things/{quoted}/runs"
 
 
 @pytest.mark.parametrize("id", ["", ".", ".."])
-def test_an_id_that_would_change_the_path_is_rejected(placed: Transport, id: str):
+def test_an_id_that_would_change_the_path_is_rejected(placed: Writer, id: str):
     with pytest.raises(errors.Rejected):
         located(placed, id)
 
@@ -78,7 +77,7 @@ def test_an_id_that_would_change_the_path_is_rejected(placed: Transport, id: str
 @example("../..")
 @example("\ud800")
 @example("//evil.test/")
-def test_no_id_leads_out_of_its_place_below_the_base_url(placed: Transport, id: str):
+def test_no_id_leads_out_of_its_place_below_the_base_url(placed: Writer, id: str):
     try:
         url = located(placed, id)
     except errors.Rejected:

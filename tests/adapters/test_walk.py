@@ -2,7 +2,8 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters import walk
+from adapters.decode import Rows
 from adapters.errors import AdapterError, ContractBroken, NotFound, Rejected, TimedOut, Unsupported, UpstreamFault
 from adapters.model import Connection, ConnectionStatus, ReasonCode, StatusReason
 from adapters.port import Adapter, Completed, Found, List, Page
@@ -34,6 +36,12 @@ def row(id: str, name: str = "") -> Connection:
     )
 
 
+def as_read(rows: Iterable[Connection | None]) -> Rows[Connection]:
+    """Rows as they were read, each with its place for a digest."""
+    places = tuple(rows)
+    return Rows(places, array("Q", range(len(places))))
+
+
 class Lists:
     """An upstream with one list for each part, read by offset, whose tokens can be told ahead; an empty text is a row
     that nobody can read. Whatever is being read at the same time is counted."""
@@ -56,10 +64,10 @@ class Lists:
         body = repr([(id, self.names.get(id)) for id in ids]).encode()
         if last is not None and last.digest == body:
             return last
-        rows = [row(id, self.names.get(id, "")) for id in ids if id]
+        rows = as_read(row(id, self.names.get(id, "")) if id else None for id in ids)
         follows = Token(start.position + len(ids)) if self.goes_on(of.part, start) else None
         sent = Sent(len(body), body)
-        return walk.page(rows, start, follows=follows, dropped=ids.count(UNREADABLE), sent=sent)
+        return walk.page(rows, start, follows=follows, sent=sent)
 
     def ids(self, part: str, start: Token) -> Sequence[str]:
         """What stands in the page at ``start``."""
@@ -177,37 +185,40 @@ def test_any_text_is_a_token_or_rejected(text: str):
 
 
 def test_a_page_tells_where_the_one_after_it_begins_and_with_what_it_began_itself():
-    page = walk.page([row("a"), row("b")], Token(10), follows=Token(12, "b"), dropped=1, sent=Sent(7, b"d"))
+    rows = as_read([row("a"), None, row("b")])
+    page = walk.page(rows, Token(10), follows=Token(13, "b"), sent=Sent(7, b"d"))
     assert page.next is not None
-    assert walk.token(page.next) == Token(12, "b", "a")
-    assert page == Page((row("a"), row("b")), page.next, 1, 7, b"d")
+    assert walk.token(page.next) == Token(13, "b", "a")
+    assert page == Page((row("a"), row("b")), page.next, 1, 7, b"d", None, array("Q", [0, 2]))
 
 
 def test_the_last_page_leads_nowhere():
-    assert walk.page([row("a")], Token(3), follows=None).next is None
+    assert walk.page(as_read([row("a")]), Token(3), follows=None).next is None
 
 
 def test_a_row_that_comes_twice_in_a_page_is_met_once_as_it_came_first():
-    page = walk.page([row("a", "1"), row("b"), row("a", "2")], Token(), follows=Token(3))
+    page = walk.page(as_read([row("a", "1"), None, row("b"), row("a", "2")]), Token(), follows=Token(4))
     assert page.connections == (row("a", "1"), row("b"))
+    assert list(page.row_digests) == [0, 2], "each connection has the digest of the row that it was made of"
 
 
 def test_a_page_that_begins_as_the_one_before_ends_the_walk():
-    first = walk.page([row("a"), row("b")], Token(), follows=Token(2))
-    again = walk.page([row("a"), row("b")], walk.token(first.next), follows=Token(4), dropped=1, sent=Sent(9, b"d"))
+    first = walk.page(as_read([row("a"), row("b")]), Token(), follows=Token(2))
+    rows = as_read([row("a"), row("b"), None])
+    again = walk.page(rows, walk.token(first.next), follows=Token(5), sent=Sent(9, b"d"))
     assert again == Page((), None, 1, 9, b"d")
 
 
 def test_an_empty_page_goes_on_where_it_is_told_to_and_remembers_what_came_before():
-    page = walk.page([], Token(5, "", "a"), follows=Token(7), dropped=2)
+    page = walk.page(as_read([None, None]), Token(5, "", "a"), follows=Token(7))
     assert page.next is not None
     assert (page.connections, page.dropped, walk.token(page.next)) == ((), 2, Token(7, "", "a"))
-    assert walk.page([], Token(5), follows=None) == Page(())
+    assert walk.page(as_read([]), Token(5), follows=None) == Page((), row_digests=array("Q"))
 
 
 def test_a_page_says_until_when_it_is_good():
     moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    assert walk.page([row("a")], Token(), follows=None, good_until=moment).good_until == moment
+    assert walk.page(as_read([row("a")]), Token(), follows=None, good_until=moment).good_until == moment
 
 
 # Walks
@@ -487,6 +498,17 @@ def test_a_row_that_two_pages_hold_differently_is_taken_from_the_first_and_each_
     assert both.rows == (row("a", "before"), row("b"))
     later = walk.gathered([Page(()), both.pages[1]], last=both)
     assert later.rows == (row("a", "after"), row("b"))
+
+
+def test_a_row_that_comes_twice_where_another_one_stood_is_met_once():
+    one, two, three = row("a"), row("b"), row("c")
+    before = walk.gathered([Page((one, two)), Page((three,))])
+    for again in (two, row("b"), row("b", "changed")):
+        after = walk.gathered([Page((one, two)), Page((again,))], last=before)
+        assert after.rows == (one, two)
+        assert after.rows[1] is two
+        assert after.pages[1].connections == (again,)
+        assert (after.pages[1].connections[0] is two) == (again == two)
 
 
 async def test_pages_hold_the_objects_that_were_kept():

@@ -20,12 +20,17 @@ from starlette.routing import Route
 
 from adapters import errors, transport
 from adapters.auth import Authorizer
+from adapters.channel import Wanted
+from adapters.dialling import Origin
+from adapters.http1 import Client, field_lines, written
 from adapters.imitation import serve
 from adapters.transport import Request, Settings, Transport
 
 READ = Request("list_things", "GET", "/things")
 WRITE = Request("make_thing", "POST", "/things", json={"name": "a"}, safe=False)
 SAFE_POST = Request("search", "POST", "/search", json={"page": 1})
+KEEPING = "/keeping"
+"""What is asked for so that there is a kept socket, and not counted."""
 
 
 class Seen(NamedTuple):
@@ -49,6 +54,8 @@ class Upstream:
         self.app = Starlette(routes=[Route("/{path:path}", self.answer, methods=["GET", "POST"])])
 
     async def answer(self, request: Asked) -> Response:
+        if request.url.path == KEEPING:
+            return Response()
         answer = self.answers[min(len(self.seen), len(self.answers) - 1)]
         self.seen.append(Seen(request.method, request.url.path, request.headers, await request.body()))
         self.now += 1
@@ -71,10 +78,15 @@ async def calling(
     authorizer: Authorizer | None = None,
     headers: Mapping[str, str] = {},
     hooks: Sequence[transport.Hook] = (),
+    kept: bool = False,
     **settings: Any,
 ) -> AsyncGenerator[Transport]:
-    """A transport that neither retries nor breaks unless told to."""
-    async with httpx.AsyncClient() as client:
+    """A transport that neither retries nor breaks unless told to, with a ``kept`` socket at hand or none."""
+    async with Client() as client:
+        if kept:
+            origin = Origin.of(httpx.URL(base_url))
+            asked = written(b"GET", KEEPING.encode(), field_lines([(b"Host", origin.authority)]))
+            await client.exchange(origin, asked, Wanted(1024))
         yield Transport(
             instance="acme",
             provider="test",
@@ -88,8 +100,8 @@ async def calling(
 
 
 @contextlib.asynccontextmanager
-async def over(upstream: Upstream, **settings: Any) -> AsyncGenerator[Transport]:
-    async with serve(upstream.app) as url, calling(url, **settings) as sender:
+async def over(upstream: Upstream, *, kept: bool = True, **settings: Any) -> AsyncGenerator[Transport]:
+    async with serve(upstream.app) as url, calling(url, kept=kept, **settings) as sender:
         yield sender
 
 

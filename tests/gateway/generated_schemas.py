@@ -465,12 +465,21 @@ def _resolved(name: str, draw: random.Random) -> dict[str, Any]:
         await asyncio.sleep(0)
         return argued(self, n)
 
+    def optional(self: Any, n: int | None = strawberry.UNSET) -> Any:
+        return argued(self, 1 if n is None or n is strawberry.UNSET else n)
+
+    async def optional_later(
+        parent: strawberry.Parent[Any], info: strawberry.Info, n: int | None = strawberry.UNSET
+    ) -> Any:
+        return optional(parent, n if info.field_name == name else 0)
+
     def awaitable(self: Any) -> Any:
         return Later(_kept(self, name))
 
-    resolver = draw.choice([plain, later, informed, argued, argued, argued_later, awaitable])
+    plainly = [plain, later, informed, argued, argued, argued_later, optional, optional_later, awaitable]
+    resolver = draw.choice(plainly)
     extras: list[dict[str, Any]] = [{}, {}, {"permission_classes": [_Allowed]}, {"permission_classes": [_AllowedLater]}]
-    is_async = resolver in (later, argued_later)
+    is_async = resolver in (later, argued_later, optional_later)
     extras.append({"extensions": [_ChangingLater() if is_async else _Changing()]})
     return {"resolver": resolver, **draw.choice(extras)}
 

@@ -26,7 +26,7 @@ from adapters.model import (
     StatusReason,
     TimeUnit,
 )
-from adapters.port import Completed, Fields, Filter, Found, List, Narrowing, Order, Page, Planned, Work, wants
+from adapters.port import Completed, Fields, Filter, Found, List, Narrowing, Order, Page, Planned, Reader, Work, wants
 from gateway.instances import Instance, Instances
 from gateway.schema.providers import PROVIDERS
 
@@ -212,7 +212,13 @@ class Listed:
             connections = [msgspec.structs.replace(row, name=names.get(row.native_id)) for row in connections]
         return Completed(tuple(connections))
 
-    async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
+    def adds(self, fields: Fields) -> bool:
+        return self.lacks_names and wants(fields, "name")
+
+    def holds(self, fields: Fields) -> bool:
+        return True
+
+    async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
         raise NotImplementedError
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> Any:

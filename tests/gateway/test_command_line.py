@@ -1,10 +1,12 @@
 """The command line as a user types it: what it prints, with which status it ends, and that it ends when told to."""
 
 import asyncio
+import contextlib
 import json
+import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +170,97 @@ async def test_serve_answers_over_the_configured_upstreams_and_ends_cleanly(
     assert "Traceback" not in ended.err
     assert all(json.loads(line) for line in ended.err.splitlines()), "every line of the log is a JSON object"
     assert any(json.loads(line)["message"] == "request" for line in ended.err.splitlines())
+
+
+class Log:
+    """The log of a running command, read line by line."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        self._lines = process.stderr
+
+    async def until(self, message: str) -> dict[str, Any]:
+        """The next line that says this."""
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            while line := await self._lines.readline():
+                if message in (said := json.loads(line))["message"]:
+                    return said
+        raise AssertionError(f"it ended before it said {message!r}")
+
+
+@contextlib.asynccontextmanager
+async def two_workers(
+    upstreams: Mapping[str, Any], path: Path, *arguments: str, **server: Any
+) -> AsyncGenerator[tuple[asyncio.subprocess.Process, Log, str]]:
+    """`gateway serve` by several workers, its log, and its URL."""
+    port = free_port()
+    config = configuration(upstreams, path / "gateway.yaml", server={"port": port, **server})
+    async with running("serve", "--config", config, *arguments, environment=environment(upstreams)) as process:
+        yield process, Log(process), f"http://127.0.0.1:{port}"
+
+
+async def answered_by(url: str, log: Log) -> int:
+    """The process that answers a request."""
+    assert (await answers(url)).status_code == 200
+    return (await log.until("request"))["pid"]
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state == "Z"  # nobody has waited for it yet
+
+
+async def until_gone(pid: int) -> None:
+    async with asyncio.timeout(ENDS_WITHIN_S):
+        while not is_gone(pid):  # noqa: ASYNC110  it is not ours to wait for
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_workers_answer_and_end_with_the_command(
+    number: signal.Signals, upstreams: Mapping[str, Any], tmp_path: Path
+):
+    async with two_workers(upstreams, tmp_path, "--workers", "2") as (process, log, url):
+        worker = await answered_by(url, log)
+        assert worker != process.pid
+        ended = await stopped(process, number)
+        assert ended.status == 0
+        assert "Traceback" not in ended.err
+        assert is_gone(worker)
+        async with httpx.AsyncClient() as client:
+            with pytest.raises(httpx.ConnectError):
+                await client.get(url)
+
+
+async def test_a_worker_that_dies_is_replaced(upstreams: Mapping[str, Any], tmp_path: Path):
+    async with two_workers(upstreams, tmp_path, workers=2) as (process, log, url):
+        died = await answered_by(url, log)
+        os.kill(died, signal.SIGKILL)
+        assert str(died) in (await log.until("died"))["message"]
+        assert await answered_by(url, log) != died
+        assert (await stopped(process, signal.SIGTERM)).status == 0
+
+
+async def test_workers_end_where_the_command_could_not_tell_them_to(upstreams: Mapping[str, Any], tmp_path: Path):
+    async with two_workers(upstreams, tmp_path, "--workers", "2") as (process, log, url):
+        worker = await answered_by(url, log)
+        process.kill()
+        await until_gone(worker)
+
+
+async def test_a_configuration_that_no_worker_could_use_is_told_in_a_line(tmp_path: Path):
+    path = tmp_path / "gateway.yaml"
+    path.write_text(f"instances: {{ a: {{ provider: airbyte, base_url: '{SECRET}' }} }}", encoding="utf-8")
+    ended = await gateway("serve", "--config", str(path), "--workers", "2")
+    assert (ended.status, len(ended.err.splitlines())) == (2, 1)
+    assert ended.err.startswith("gateway: instances.a: base_url:")
+    none = await gateway("serve", "--config", str(path), "--workers", "0")
+    assert none.status == 2
+    assert "--workers" in none.err
 
 
 async def test_serve_says_that_its_port_is_taken(upstreams: Mapping[str, Any], tmp_path: Path):

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from adapters import ids
 from adapters.airbyte.demo import connection_id
 from adapters.imitation import Knobs, serve
-from adapters.port import Fields, Filter, Found, List, Narrowing, Order, Page, Planned, Work
+from adapters.port import Fields, Filter, Found, List, Narrowing, Order, Page, Planned, Reader, Work
 from adapters.transport import Transport
 from adapters.walk import BOUNDLESS
 from gateway import app
@@ -400,7 +400,13 @@ class Toy:
     async def complete(self, *_: object, **__: object) -> Any:
         raise RuntimeError(f"the secret is {self._wrong}")
 
-    async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
+    def adds(self, fields: Fields) -> bool:
+        return True
+
+    def holds(self, fields: Fields) -> bool:
+        return True
+
+    async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
         raise RuntimeError(f"the secret is {self._wrong}")
 
     async def runs(self, *_: object, **__: object) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from adapters import ids
 from adapters.airbyte.demo import connection_id
 from adapters.model import Connection, ConnectionStatus, ReasonCode, StatusReason
-from adapters.port import Completed, Fields, Filter, Found, List, Narrowing, Order, Page, Planned, Work
+from adapters.port import Completed, Fields, Filter, Found, List, Narrowing, Order, Page, Planned, Reader, Work
 from adapters.walk import BOUNDLESS
 from gateway import app
 from gateway.context import Context
@@ -61,7 +61,13 @@ class Listening:
         self.wanted.append(fields)
         return Completed(tuple(connections))
 
-    async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
+    def adds(self, fields: Fields) -> bool:
+        return True
+
+    def holds(self, fields: Fields) -> bool:
+        return False
+
+    async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
         self.wanted += wanted.values()
         return Found({})
 

@@ -11,7 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.imitation import Knobs
+from adapters import ids
+from adapters.airbyte.demo import connection_id
+from adapters.imitation import Knobs, native_id
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, Upstreams, fleet_over
 
 ALL = (AIRBYTE, WORKIVA, UNIFIED_TO)
@@ -395,3 +397,61 @@ async def test_a_failed_lookup_is_not_repeated_for_each_page(kept_fleet: Fleet):
         assert [error["extensions"]["code"] for error in answered["errors"]] == ["UPSTREAM_UNAVAILABLE"]
     assert kept_fleet.calls(UNIFIED_TO, "/unified/integration") == 1
     assert lists(kept_fleet) == LISTS
+
+
+# --- by id
+
+
+ONE_ROW = "id nativeId name status updatedAt source { name type }"
+ONE = f"query ($id: ID!, $maxAge: Int) {{ connection(id: $id, maxAge: $maxAge) {{ {ONE_ROW} }} }}"
+GOOD = {AIRBYTE: connection_id(0), WORKIVA: native_id("workiva", 0), UNIFIED_TO: native_id("unified_to", 0)[:24]}
+
+
+@pytest.mark.parametrize("instance", ALL)
+async def test_what_a_list_in_memory_has_is_found_by_id_without_a_call(warm: Fleet, instance: str):
+    shown = await warm.data(f'{{ connections(filter: {{ instance: ["{instance}"] }}) {{ nodes {{ {ONE_ROW} }} }} }}')
+    for row in shown["connections"]["nodes"][:3]:
+        assert await warm.data(ONE, {"id": row["id"]}) == {"connection": row}
+    assert none(warm)
+
+
+async def test_many_ids_of_lists_in_memory_cost_no_call(warm: Fleet):
+    shown = (await warm.data("{ connections(first: 60) { nodes { id name } } }"))["connections"]["nodes"]
+    query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Connection { name } } }"
+    assert await warm.data(query, {"ids": [row["id"] for row in shown]}) == {"nodes": shown}
+    assert none(warm)
+
+
+@pytest.mark.parametrize("instance", ALL)
+async def test_max_age_of_zero_asks_for_one_connection_now(warm: Fleet, instance: str):
+    id = ids.encode(instance, GOOD[instance])
+    kept = await warm.data(ONE, {"id": id})
+    assert none(warm)
+    assert await warm.data(ONE, {"id": id, "maxAge": 0}) == kept
+    assert calls(warm)[instance].total() == 1
+    assert (await warm.ask(ONE, {"id": id, "maxAge": -1}))["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+async def test_what_lists_do_not_hold_is_asked_for_by_id(warm: Fleet):
+    id = ids.encode(AIRBYTE, GOOD[AIRBYTE])
+    query = "query ($id: ID!) { connection(id: $id) { details { ... on AirbyteConnection { prefix geography } } } }"
+    await warm.data(query, {"id": id})
+    assert calls(warm)[AIRBYTE] == {"POST /api/v1/web_backend/connections/get": 1}
+
+
+async def test_an_id_that_no_list_in_memory_has_is_asked_for(warm: Fleet):
+    unknown = ids.encode(UNIFIED_TO, "f" * 24)
+    assert await warm.data(ONE, {"id": unknown}) == {"connection": None}
+    assert calls(warm)[UNIFIED_TO].total() == 1
+
+
+async def test_ids_that_were_read_by_lists_leave_them_in_memory(kept_fleet: Fleet):
+    """More ids than lists are read as lists, which then answer for whatever they hold."""
+    wanted = [ids.encode(WORKIVA, native_id("workiva", number)) for number in range(3)]
+    query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+    await kept_fleet.data(query, {"ids": wanted})
+    assert lists(kept_fleet)[WORKIVA] == LISTS[WORKIVA]
+    await kept_fleet.data('{ connections(filter: { instance: ["workiva-us"] }) { totalCount } }')
+    await kept_fleet.data(query, {"ids": wanted[:1]})
+    assert lists(kept_fleet)[WORKIVA] == LISTS[WORKIVA]
+    assert kept_fleet.calls(WORKIVA, "GET /api/v1/connections/") == 0

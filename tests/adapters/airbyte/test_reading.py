@@ -322,6 +322,36 @@ async def test_rows_are_made_anew_when_the_name_of_their_workspace_became_known(
         assert await contracted.adapter.read(List(FIRST), last=named) is named
 
 
+@GENERATIONS
+async def test_no_row_keeps_the_name_that_its_workspace_had(generation: str):
+    imitation, names, changed = airbyte(generation), ["Before"], ["Before"]
+
+    def workspaces(body: Any) -> Any:
+        return {"workspaces": [{**row, "name": names[0]} for row in body["workspaces"]]}
+
+    def connections(body: Any) -> Any:
+        first, *others = body["connections"]
+        return {**body, "connections": [{**first, "name": changed[0]}, *others]}
+
+    imitation.app = Rewritten(imitation.app, "/workspaces/list", workspaces)
+    imitation.app = Rewritten(imitation.app, "/web_backend/connections/list", connections)
+    async with over(PROVIDER, imitation) as contracted:
+        await contracted.adapter.parts()
+        before = await contracted.adapter.read(List(FIRST))
+        names[0] = changed[0] = "After"
+        kept = await contracted.adapter.read(List(FIRST), last=before)
+        assert [row is old for row, old in zip(kept.connections, before.connections, strict=True)].count(False) == 1
+        assert {row.workspace_name for row in kept.connections} == {"Before"}, "names are kept for a while"
+        # A list that is not there has the workspaces asked for anew, and with them their names.
+        imitation.knobs = Knobs(status=404, only="/connections/list")
+        assert (await contracted.adapter.read(List("gone"))).connections == ()
+        imitation.knobs = Knobs()
+        changed[0] = "Once more"
+        after = await contracted.adapter.read(List(FIRST), last=kept)
+        assert {row.workspace_name for row in after.connections} == {"After"}
+        assert after.connections[0].name == "Once more"
+
+
 async def test_a_record_read_by_id_has_the_name_of_its_workspace_as_soon_as_it_is_known():
     async with over(PROVIDER, airbyte()) as contracted:
         await contracted.adapter.parts()

@@ -3,12 +3,12 @@
 import datetime as dt
 from typing import Any
 
-import httpx
 import pytest
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from adapters import errors, walk
+from adapters.http1 import Client
 from adapters.imitation import Knobs
 from adapters.model import Connection
 from adapters.port import LIST_FIELDS, Filter, List, Order, OrderField, Page, Period
@@ -128,7 +128,7 @@ async def test_a_region_has_a_host(region: str, host: str):
     "auth", [{"username": "a", "password": "hunter2"}, {"client_id": "a", "client_secret": "hunter2"}]
 )
 async def test_only_a_token_is_a_way_to_log_in(auth: dict[str, str]):
-    async with httpx.AsyncClient() as client:
+    async with Client() as client:
         with pytest.raises(errors.ConfigurationError) as raised:
             built(PROVIDER, client, {"provider": "unified_to", "auth": auth})
     assert "hunter2" not in str(raised.value)
@@ -202,6 +202,33 @@ async def test_a_page_is_made_anew_when_an_authorization_in_it_has_ended():
         after = walk.gathered([ended], last=walk.Walked((valid,), valid.connections))
     changed = [number for number, row in enumerate(after.rows) if row is not valid.connections[number]]
     assert changed == [1], "the others are the objects that they were"
+
+
+async def test_no_row_is_kept_beyond_the_end_of_an_authorization():
+    ends_at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)
+    later = ends_at + dt.timedelta(hours=1)
+    rows: list[dict[str, Any]] = [
+        {"id": f"{number:024x}", "external_xref": "before", "auth": {"expiry_date": moment.isoformat()}}
+        for number, moment in enumerate((ends_at, later, later))
+    ]
+    server = unified()
+    server.app = Rewritten(server.app, "/unified/connection", lambda _: rows)
+    async with over(PROVIDER, server, environments=["Production"]) as contracted:
+        of = List("Production")
+        first = await contracted.adapter.read(of)
+        rows[2]["external_xref"] = "after"
+        second = await contracted.adapter.read(of, last=first)
+        assert [row is old for row, old in zip(second.connections, first.connections, strict=True)] == [
+            True,
+            True,
+            False,
+        ]
+        assert second.good_until == ends_at, "it is a kept row that ends first"
+        await until(lambda: dt.datetime.now(dt.UTC) > ends_at)
+        rows[1]["external_xref"] = "after"
+        third = await contracted.adapter.read(of, last=second)
+    assert states(third) == [AuthState.EXPIRED, AuthState.VALID, AuthState.VALID]
+    assert third.good_until == later
 
 
 def states(page: Page) -> list[AuthState | None]:

@@ -3,12 +3,12 @@
 import time
 from typing import Any
 
-import httpx
 import pytest
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from adapters import errors, walk
+from adapters.http1 import Client
 from adapters.imitation import Knobs
 from adapters.model import Connection, RunStatus
 from adapters.port import LIST_FIELDS, Filter, List
@@ -66,7 +66,7 @@ def workiva(**options: Any) -> WorkivaImitation:
 async def test_tokens_come_from_their_own_host():
     data, tokens = workiva(), workiva()
     data.tokens = tokens.tokens
-    async with data.serve() as data_url, tokens.serve() as token_url, httpx.AsyncClient() as client:
+    async with data.serve() as data_url, tokens.serve() as token_url, Client() as client:
         raw = data.settings(data_url) | {"token_url": token_url}
         page = await built(PROVIDER, client, raw).read(List())
     assert len(page.connections) == 60
@@ -123,7 +123,7 @@ def test_a_region_that_does_not_exist_is_refused(region: str):
 
 
 async def test_a_user_name_and_a_password_are_no_way_to_log_in():
-    async with httpx.AsyncClient() as client:
+    async with Client() as client:
         raw = {"provider": "workiva", "auth": {"username": "a", "password": "hunter2"}}
         with pytest.raises(errors.ConfigurationError) as raised:
             built(PROVIDER, client, raw)

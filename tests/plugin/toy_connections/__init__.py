@@ -1,5 +1,6 @@
 """Toy: pipes between two tanks, a provider in one file, for those who write one of their own."""
 
+import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ from adapters.port import (
     Page,
     Planned,
     Provider,
+    Reader,
     RunPage,
     Work,
     Workshop,
@@ -93,21 +95,27 @@ class ToyAdapter:
         sent = walk.Sent(len(body), decode.digest(body))
         if last is not None and last.digest == sent.digest:
             return last
-        pipes = decode.rows(body, Pipe)
-        rows = [self._unified(pipe) for pipe in pipes.rows]
-        count = len(pipes.places)
+        # Rows that are as they were in the last page are the connections that they were there.
+        rows = walk.unified(decode.rows(body, Pipe, walk.known(last)), self._unified)
+        count = len(rows.places)
         follows = walk.Token(start.position + count) if count >= PAGE_LIMIT else None
-        return walk.page(rows, start, follows=follows, dropped=pipes.dropped, sent=sent)
+        return walk.page(rows, start, follows=follows, sent=sent)
 
     def ahead(self, token: str, pages: int) -> str | None:
         return None  # read one page after the other: there are never many
 
     async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
-        """The list holds all that there is."""
-        return Completed(tuple(connections))
+        """The list holds all that there is, so nothing is looked up that could become old."""
+        return Completed(tuple(connections), good_until=math.inf)
 
-    async def get_many(self, wanted: Mapping[str, Fields]) -> Found:
-        return Found(await walk.find(list(wanted), parts=await self.parts(), read=self.read, get=self._get))
+    def adds(self, fields: Fields) -> bool:
+        return False
+
+    def holds(self, fields: Fields) -> bool:
+        return True
+
+    async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
+        return Found(await walk.find(list(wanted), parts=("",), read=read or self.read, get=self._get))
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
         raise Unsupported("pipes do not run, they flow", instance=self._instance, provider="toy", operation="runs")

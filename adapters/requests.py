@@ -1,0 +1,113 @@
+"""What an upstream can be asked, and how that is written."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import quote, urlencode
+
+import httpx
+import msgspec
+
+from adapters import errors
+from adapters.dialling import Origin
+from adapters.http1 import field_lines, written
+
+Query: TypeAlias = Sequence[tuple[str, str]]
+
+
+class Request(NamedTuple):
+    """A call to make. ``route`` is a template below the base URL; ``ids`` fill it, quoted.
+
+    ``safe`` says that repeating the call changes nothing: true of every read, whatever its HTTP method. ``batch`` is
+    how many things it asks for by their ids.
+    """
+
+    operation: str
+    method: str
+    route: str
+    ids: Mapping[str, str] = {}
+    query: Query = ()
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    safe: bool = True
+    batch: int = 1
+
+
+class Message(NamedTuple):
+    """A request as far as it is the same for all who make it: equal ones are one question."""
+
+    method: str
+    target: bytes
+    content: bytes | None
+    kind: bytes
+
+
+class Writer:
+    """Requests below one base URL, with some header fields of their own."""
+
+    def __init__(self, base_url: httpx.URL, headers: Mapping[str, str]) -> None:
+        self.origin = Origin.of(base_url)
+        self._base = base_url.raw_path.decode("ascii").rstrip("/")
+        self._headers = headers
+        self._lines: _Lines | None = None
+
+    def message(self, request: Request) -> Message:
+        """Raises Rejected for an id, and UnicodeEncodeError for a text, that cannot be written."""
+        target = self.target(request)
+        if request.json is not None:
+            return Message(request.method, target, msgspec.json.encode(request.json), _JSON)
+        if request.form is not None:
+            return Message(request.method, target, urlencode(request.form).encode("ascii"), _FORM)
+        return Message(request.method, target, None if request.method == "GET" else b"", b"")
+
+    def target(self, request: Request) -> bytes:
+        """The path and the query that a request asks for, the path proven to lie below the base URL's. Raises as
+        `message` does."""
+        path = request.route
+        if request.ids:
+            path = path.format(**{name: _quoted(value) for name, value in request.ids.items()})
+        target = f"{self._base}{path}?{urlencode(request.query)}" if request.query else self._base + path
+        return target.encode("ascii")
+
+    def written(self, message: Message, header: str | None, id: str) -> bytes:
+        """The message with its Authorization and its correlation id. Raises httpx.LocalProtocolError and
+        UnicodeEncodeError for what no header can hold."""
+        lines = self._lines
+        if lines is None or lines.header != header:
+            lines = self._lines = _Lines(header, self._written_lines(header))
+        own = b"%b%bX-Request-Id: %b\r\n" % (lines.written, message.kind, id.encode())
+        return written(message.method.encode("ascii"), message.target, own, message.content)
+
+    def _written_lines(self, header: str | None) -> bytes:
+        """What all requests with one Authorization have in common."""
+        named = {name.lower(): (name, value) for name, value in (*_LINES.items(), *self._headers.items())}
+        named["host"] = ("Host", self.origin.authority.decode("ascii"))
+        if header is not None:
+            named["authorization"] = ("Authorization", header)
+        return field_lines((name.encode("ascii"), value.encode("ascii")) for name, value in named.values())
+
+
+class _Lines:
+    """Header fields, written; no tuple, or whatever is printed with a writer in it would tell them."""
+
+    def __init__(self, header: str | None, lines: bytes) -> None:
+        self.header = header
+        self.written = lines
+
+
+_LINES = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "connection-gateway"}
+_JSON = b"Content-Type: application/json\r\n"
+_FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
+_PLAIN = re.compile(r"[A-Za-z0-9_~-]+")
+
+
+def _quoted(id: str) -> str:
+    if _PLAIN.fullmatch(id):
+        return id
+    # Dots survive quoting, and who reads the path may resolve them: they would climb out of the route.
+    if id in ("", ".", ".."):
+        raise errors.Rejected("an id cannot be part of a path")
+    try:
+        return quote(id, safe="")
+    except UnicodeEncodeError:
+        raise errors.Rejected("an id cannot be part of a path") from None

@@ -1,0 +1,61 @@
+"""Whether a request's client is still there, at the cost of a timer where the answer comes soon.
+
+Nobody else would notice: a server tells an app that a client hung up only where the app asks for it. A task of its own
+that asks costs more than a small query, and a client can hardly hang up on what takes less than a tenth of a second.
+"""
+
+import asyncio
+from types import TracebackType
+from typing import Any, Final, Self, cast
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+UNWATCHED_S: Final = 0.1
+
+
+class Attendance:
+    """A block of a request's own task, which is cancelled where its client is late or gone. Raises what it is told to
+    for a late one, and ClientDisconnect."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._ended_by: Exception | None = None
+
+    def __enter__(self) -> Self:
+        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
+        return self
+
+    def expect_within(self, seconds: float, late: Exception) -> None:
+        """Raise ``late`` in the block where `watch` is not called before."""
+        self._timer = self._loop.call_later(seconds, self._end, late)
+
+    def watch(self) -> None:
+        """The request has come whole, and is being worked on: end the block where its client hangs up."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(UNWATCHED_S, self._begin)
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, trace: TracebackType | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+        # The server may have cancelled the request as well, because it ends: that goes on.
+        if self._ended_by is not None and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
+            raise self._ended_by from None
+
+    def _begin(self) -> None:
+        self._watching = self._loop.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._end(ClientDisconnect())
+
+    def _end(self, why: Exception) -> None:
+        self._ended_by = why
+        self._task.cancel()
