@@ -61,7 +61,8 @@ def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)
     kept = settings.inventory
     ages = Ages(kept.max_age, kept.max_stale, kept.walk_timeout)
     inventory = Inventory(ages, Bounds(kept.max_rows, kept.max_bytes))
-    executor = compiled(Plans(AS_ENCODED, constant=(Connection,))) if settings.execution.compiled else None
+    plans = Plans(AS_ENCODED, constant=(Connection,), shares_arguments=True)
+    executor = compiled(plans) if settings.execution.compiled else None
     new_context = functools.partial(Context, instances, inventory, max_first=limits.first)
     engine = Engine(schema(), limits, new_context, executor)
     keys = Keys(settings.auth.keys)

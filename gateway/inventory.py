@@ -110,7 +110,8 @@ class Snapshot:
             return self._table, ()
         joins |= self._joined
         walked, known = self.walked, self._known(joins)
-        lacking = [row for row in walked.rows if id(row) not in known]
+        rows = list(map(known.get, map(id, walked.rows))) if known else [None] * len(walked.rows)
+        lacking = [row for row, made in zip(walked.rows, rows, strict=True) if made is None]
         completed = await self._instance.ask(self._instance.adapter.complete(lacking, joins))
         if isinstance(completed, AdapterError):
             return self._table, (completed,)
@@ -118,8 +119,7 @@ class Snapshot:
             return await self.table(joins)  # somebody else has looked up something else meanwhile: both are wanted
         if self.walked is walked and not joins <= self._joined:  # somebody else may have been quicker
             made = iter(completed.connections)
-            rows = [known.get(id(row)) or next(made) for row in walked.rows]
-            self._take(rows, joins, completed, keeps=bool(known))
+            self._take([row if row is not None else next(made) for row in rows], joins, completed, keeps=bool(known))
         return self._table, tuple(map(self._instance.named, completed.failures))
 
     def _known(self, joins: Fields) -> Mapping[int, Connection]:

@@ -30,6 +30,8 @@ _KEPT = 64
 """Masks and counts that are kept with a table."""
 _KEPT_KEYS = 8
 """Orders whose keys are kept."""
+_SMALL = 500
+"""Up to so many rows are sorted by their keys, which are wanted for merging too; of more, texts are looked at first."""
 _FEW = 1 / 8
 """Up to this share of new rows they are put into an order one by one; beyond it, sorting all anew is quicker."""
 
@@ -178,6 +180,9 @@ class Table:
 
     def _sorted(self, order_by: OrderBy) -> "array[int]":
         known = self._former and self._former.order(order_by, self._key_at(order_by))
+        if known is None and len(self.rows) <= _SMALL:
+            keys = [of_row for of_row, _ in self.keyed(order_by, self.rows)]
+            return array("I", sorted(range(len(keys)), key=keys.__getitem__))
         return known or ranked(order_by, self.rows, self._in_order_of_ids)
 
     @cached_property
@@ -194,7 +199,7 @@ class _Former:
     def __init__(self, before: Table, rows: Sequence[Connection]) -> None:
         self._count = len(rows)
         self._columns, self._orders = before.derived
-        new = _differing(rows, before.rows)
+        new = differing(rows, before.rows)
         self._places: list[int | None] | None = None
         """For each row its place in the table before, None for one that is new or has changed; None altogether where
         each has the place that it had, but for the new ones."""
@@ -228,7 +233,7 @@ class _Former:
         return _merged([now[place] for place in known if place in now], self._new, functools.cache(by))
 
 
-def _differing(rows: Sequence[Connection], before: Sequence[Connection]) -> list[int] | None:
+def differing(rows: Sequence[Connection], before: Sequence[Connection]) -> list[int] | None:
     """The places at which rows are not those of before; None where there are more or fewer of them."""
     if len(rows) != len(before):
         return None

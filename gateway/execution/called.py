@@ -92,7 +92,7 @@ def call(executor: Any, parent: Any, details: Any) -> Call | None:
     if schema.schema_converter._exception_handler_specs:
         return None
     own, resolver = _own(field), cast("Any", _own(field).base_resolver)
-    arguments = _arguments(field, node, schema)
+    arguments = _arguments(field, node, schema, are_shared=executor.plans.shares_arguments)
     if arguments is None:
         return None
     sources = (resolver.parent_parameter, resolver.root_parameter)
@@ -132,7 +132,9 @@ def _is_plain(field: GraphQLField) -> bool:
     )
 
 
-def _arguments(field: GraphQLField, node: FieldNode, schema: Any) -> tuple[Mapping[str, Any], tuple[Given, ...]] | None:
+def _arguments(
+    field: GraphQLField, node: FieldNode, schema: Any, *, are_shared: bool
+) -> tuple[Mapping[str, Any], tuple[Given, ...]] | None:
     """The arguments that are constant, and those that variables tell; None where there are others."""
     own = _own(field)
     names = schema.config.name_converter
@@ -156,13 +158,17 @@ def _arguments(field: GraphQLField, node: FieldNode, schema: Any) -> tuple[Mappi
         )
     except (GraphQLError, TypeError, ValueError):  # told by the engine, each time
         return None
-    if not all(isinstance(value, enum.Enum) or type(value) in (*_LEAVES, NoneType) for value in constant.values()):
-        return None  # what a resolver could change must be its own
+    if not are_shared and not all(map(_never_changes, constant.values())):
+        return None
     given = (
         Given(known[name].python_name, variable, isinstance(cast("Any", field.args[name]).type, GraphQLNonNull))
         for name, variable in by_variable.items()
     )
     return constant, tuple(given)
+
+
+def _never_changes(value: object) -> bool:
+    return isinstance(value, enum.Enum) or type(value) in (*_LEAVES, NoneType)
 
 
 def _has_variable(node: Node) -> bool:

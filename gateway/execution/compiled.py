@@ -333,14 +333,18 @@ class Plans:
     """The plans of the documents lately used. ``passed`` says, by the name of a scalar, which of its values the encoder
     of answers, which is orjson, writes as its serializer would. ``constant`` are classes whose objects never change,
     nor anything inside: they are read once, and stand in answers as `orjson.Fragment`; ``kept_bytes`` bounds what is
-    held of their JSON."""
+    held of their JSON. ``shares_arguments`` says that no resolver changes its arguments, so that lists and inputs that
+    stand in a document are made once."""
 
     def __init__(
         self,
         passed: Mapping[str, Callable[[Any], bool]] = {},
         constant: Iterable[type] = (),
         kept_bytes: int = KEPT_BYTES,
+        *,
+        shares_arguments: bool = False,
     ) -> None:
+        self.shares_arguments = shares_arguments
         self.passed = passed
         self.constant = frozenset(constant)
         self.room = Room(kept_bytes)

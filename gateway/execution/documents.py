@@ -58,7 +58,7 @@ class Documents:
             self._kept.move_to_end(key)
         if isinstance(found, Unfit):
             raise Unfit(*found.reasons)
-        if over := exceeded(found.measured, self._limits, variables):
+        if found.measured.varies and (over := exceeded(found.measured, self._limits, variables)):
             raise Unfit(_too_complex(over))
         return found
 

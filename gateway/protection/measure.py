@@ -7,7 +7,7 @@ nothing recurses: a document whose fragments multiply (1 kB can mean a billion f
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from graphql import DocumentNode, FragmentDefinitionNode, OperationDefinitionNode
+from graphql import DocumentNode, FragmentDefinitionNode, OperationDefinitionNode, VariableNode
 
 from gateway.protection.parts import MOST, Pair, Part, walk
 from gateway.protection.sizes import Variables, known
@@ -37,6 +37,8 @@ class Measured(NamedTuple):
     introspection_depth: int
     parts: Mapping[str, Part]
     defaults: Mapping[str, object]
+    varies: bool
+    """Whether variables have a say in what it costs."""
 
     def costs(self, variables: Variables | None, *, page: int) -> Pair:
         """The cost of the query and of its introspection. No page counts for more than ``page`` rows."""
@@ -68,7 +70,9 @@ def measure(
     for name, part in reached.items():
         totals[name] = _total(part, totals)
     aliases, directives, root_fields, depths = totals[_OPERATION]
-    return Measured(aliases, directives, root_fields, *depths, reached, _defaults(operations))
+    return Measured(
+        aliases, directives, root_fields, *depths, reached, _defaults(operations), _varies(reached.values())
+    )
 
 
 def _selected(document: DocumentNode, name: str | None) -> list[OperationDefinitionNode]:
@@ -83,6 +87,11 @@ def _defaults(operations: Iterable[OperationDefinitionNode]) -> dict[str, object
         for definition in operation.variable_definitions or ()
         if definition.default_value
     }
+
+
+def _varies(parts: Iterable[Part]) -> bool:
+    sizes = (size for part in parts for scope in part.scopes for size in scope.sizes)
+    return any(isinstance(value, VariableNode) for size in sizes for value in size.given)
 
 
 def _inner_first(parts: Mapping[str, Part]) -> Iterable[str]:

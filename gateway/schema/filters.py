@@ -58,7 +58,20 @@ class ConnectionOrder:
 def filter_of(sent: Any, instances: Instances) -> Filter:
     """The filter that a client sent; the one that everything meets for none. Raises BAD_USER_INPUT."""
     sent = given(sent)
-    return filters.EVERYTHING if sent is None else filters.checked(_filter(sent, 0), instances)
+    if sent is None:
+        return filters.EVERYTHING
+    known = _known.get(id(sent))
+    if known is None or known[0] is not sent:
+        known = _known[id(sent)] = sent, filters.checked(_filter(sent, 0), instances)
+        if len(_known) > _KEPT:
+            del _known[next(iter(_known))]
+    return known[1]
+
+
+_KEPT = 300
+"""Filters that are remembered: what a document says itself is the same object each time that it is executed."""
+_known: dict[int, tuple[Any, Filter]] = {}
+"""By the id of what was sent, which is held so that nothing else can have it."""
 
 
 def _filter(sent: Any, depth: int) -> Filter:

@@ -7,6 +7,7 @@ from typing import Any, NewType
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.name_converter import NameConverter
 from strawberry.types.scalar import ScalarDefinition
 
 from gateway.errors import bad_input
@@ -73,5 +74,20 @@ def _is_utc(value: Any) -> bool:
 AS_ENCODED: Mapping[str, Callable[[Any], bool]] = {"DateTime": _is_utc}
 """By the name of a scalar, the values that orjson writes just as the scalar serializes them."""
 
-CONFIG = StrawberryConfig(scalar_map=SCALARS)  # pyright: ignore[reportArgumentType]
+
+class _Names(NameConverter):
+    """Strawberry spells names anew for each argument of each request; here each is spelled once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._spelled: dict[str, str] = {}
+
+    def apply_naming_config(self, name: str) -> str:
+        spelled = self._spelled.get(name)
+        if spelled is None:
+            spelled = self._spelled[name] = super().apply_naming_config(name)
+        return spelled
+
+
+CONFIG = StrawberryConfig(scalar_map=SCALARS, name_converter=_Names())  # pyright: ignore[reportArgumentType]
 """How Strawberry is to build the schema."""
