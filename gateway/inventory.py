@@ -109,15 +109,15 @@ class Snapshot:
         if joins <= self._joined or not self.walked.rows:
             return self._table, ()
         joins |= self._joined
-        walked, known = self.walked, self._known(joins)
-        rows = list(map(known.get, map(id, walked.rows))) if known else [None] * len(walked.rows)
-        lacking = [row for row, made in zip(walked.rows, rows, strict=True) if made is None]
+        known, listed = self._known(joins), self.walked.rows
+        rows = list(map(known.get, map(id, listed))) if known else [None] * len(listed)
+        lacking = [row for row, made in zip(listed, rows, strict=True) if made is None]
         completed = await self._instance.ask(self._instance.adapter.complete(lacking, joins))
         if isinstance(completed, AdapterError):
             return self._table, (completed,)
-        if self.walked is walked and not self._joined <= joins:
+        if not self._joined <= joins:
             return await self.table(joins)  # somebody else has looked up something else meanwhile: both are wanted
-        if self.walked is walked and not joins <= self._joined:  # somebody else may have been quicker
+        if not joins <= self._joined:  # somebody else may have been quicker
             made = iter(completed.connections)
             self._take([row if row is not None else next(made) for row in rows], joins, completed, keeps=bool(known))
         return self._table, tuple(map(self._instance.named, completed.failures))
@@ -193,6 +193,8 @@ class Shelf:
         self.snapshot: Snapshot | None = None
         self.is_long = False
         """Whether it takes more than one page, as far as is known."""
+        self.length: int | None = None
+        """How many rows it had when it was last read to its end."""
         self._instance = instance
         self._ages = ages
         self._bounds = bounds
@@ -275,14 +277,19 @@ class Shelf:
                 self._reading.pop((order, token), None)
 
     def read_through(self, ask: Ask, order: Order, pages: Sequence[Page]) -> None:
-        """Keep the whole list, where these are all of its pages: they need not be read again for who wants it. It is as
-        old as the oldest of them."""
+        """Keep the whole list, where these are all of its pages, and were all read for who asks: they need not be read
+        again for who wants it. Of pages of different ages, rows that moved between them could be missing."""
         kept = [self._pages.get((order, token)) for token in (None, *(page.next for page in pages[:-1]))]
         spans = [each.span for each, page in zip(kept, pages, strict=True) if each is not None and each.page is page]
-        if len(spans) == len(pages) and all(self._is_fresh(span, ask) for span in spans):
-            last = self.snapshot.walked if self.snapshot is not None else NOTHING_READ
+        if len(spans) < len(pages):
+            return
+        self.length = sum(len(page.connections) for page in pages)
+        last = self.snapshot
+        is_latest = last is None or last.span.began <= spans[0].began
+        if is_latest and all(span.began >= ask.since for span in spans):
             with contextlib.suppress(AdapterError):  # of more rows than may be kept
-                self._keep(walk.gathered(pages, last=last, bounds=self._bounds), order, min(spans))
+                known = NOTHING_READ if last is None else last.walked
+                self._keep(walk.gathered(pages, last=known, bounds=self._bounds), order, spans[0])
 
     async def first(self, ask: Ask) -> Page:
         """The first page of the list, or all of it as one, where that is at hand."""
@@ -336,9 +343,7 @@ class Shelf:
 
     async def _open(self, order: Order | None) -> Snapshot | None:
         begun, before = self._begin(), self.snapshot
-        # In the order of the last time, where there was one, so that an unchanged list has an unchanged body.
-        order = before.order if before is not None else order
-        page = await self._read(order, None)
+        order, page = await self._first(order)
         if page.next is not None:
             self.is_long = True
             return None
@@ -347,12 +352,24 @@ class Shelf:
         self._pages[order, None] = _KeptPage(walked.pages[0], begun)
         return self._keep(walked, order, begun._replace(ended=time.monotonic()))
 
+    async def _first(self, order: Order | None) -> tuple[Order | None, Page]:
+        """The first page, in the order of the last time, where there was one and the upstream still takes it: so that
+        an unchanged list has an unchanged body."""
+        last = self.snapshot and self.snapshot.order
+        if last is not None and last != order and self.trusts(last):
+            try:
+                return last, await self._read(last, None)
+            except Rejected:
+                self.distrust(last)
+        return order, await self._read(order, None)
+
     async def _walk(self, ask: Ask) -> Snapshot:
         begun, first = self._set_out(ask)
+        age_s = time.monotonic() - begun.ended  # of the first page, and so of the list when it is whole
         last = self.snapshot.walked if self.snapshot is not None and self.snapshot.order is None else NOTHING_READ
         walked = await walk.whole(self._instance.adapter, self.of, first=first, last=last, bounds=self._bounds)
         self.is_long = len(walked.pages) > 1
-        return self._keep(walked, None, begun._replace(ended=time.monotonic()))
+        return self._keep(walked, None, begun._replace(ended=time.monotonic() - age_s))
 
     def _set_out(self, ask: Ask) -> tuple[Span, Page | None]:
         """When a walk begins, and its first page: with the one that was just read, where there is one, and then."""
@@ -366,7 +383,7 @@ class Shelf:
         return Span(now, now, dt.datetime.now(dt.UTC), self._version)
 
     def _keep(self, walked: Walked, order: Order | None, span: Span) -> Snapshot:
-        before = self.snapshot
+        before, self.length = self.snapshot, len(walked.rows)
         if before is None:
             self.snapshot = Snapshot(self._instance, walked, order, span)
         else:

@@ -312,8 +312,7 @@ class Source:
         order = need.order
         if order is None or not self.instance.adapter.sorts(order) or not shelf.trusts(order):
             return None
-        known = shelf.snapshot
-        if known is not None and MOST_OF_IT * len(known.walked.rows) <= need.size:
+        if shelf.length is not None and MOST_OF_IT * shelf.length <= need.size:
             return None  # nearly all of it is to be shown: it is quicker read whole, several pages at a time
         knows_where = need.after is None or shelf.of.part in need.resumes(self.instance.name)
         return order if knows_where and not filters.left(need.where, narrowing) else None
@@ -338,7 +337,7 @@ class Source:
     def _fill(self, found: Sequence[Table]) -> None:
         """The tables of the snapshots, and which of their rows meet the filter."""
         if not self.failures:
-            self.joined = JOINED.intersection(*(snapshot.joined for snapshot in self._snapshots))
+            self.joined = JOINED.intersection(*(each.joined for each in self._snapshots if each.walked.rows))
         where, now = self._need.where, self._need.now
         for table, own in tables.without(found).items():
             self.tables[table] = filters.joined(filters.masks(where, table, self.instance, now), own)

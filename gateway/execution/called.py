@@ -9,14 +9,13 @@ results of their own are left to the engine, and so are those whose arguments ar
 import enum
 import inspect
 from collections.abc import Callable, Mapping
-from types import NoneType, SimpleNamespace
+from types import CodeType, NoneType, SimpleNamespace
 from typing import Any, Final, NamedTuple, cast
 
 import strawberry
 from graphql import (
     FieldNode,
     GraphQLBoolean,
-    GraphQLError,
     GraphQLField,
     GraphQLFloat,
     GraphQLID,
@@ -28,6 +27,7 @@ from graphql import (
     get_argument_values,
 )
 from graphql.pyutils import Undefined
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.base import StrawberryOptional
 from strawberry.types.field import StrawberryField
@@ -38,6 +38,17 @@ _LEAVES: Final = frozenset({str, int, float, bool, strawberry.ID})
 _SCALARS: Final = frozenset({GraphQLString, GraphQLInt, GraphQLFloat, GraphQLBoolean, GraphQLID})
 _RESOLVERS: Final = ("_resolver", "_async_resolver")
 """The functions by which Strawberry calls a resolver."""
+_CODES: Final[Mapping[str, CodeType]] = {
+    code.co_name: code
+    for code in cast("Any", GraphQLCoreConverter.from_resolver).__code__.co_consts
+    if isinstance(code, CodeType)
+}
+
+
+def is_own(function: Any, *names: str) -> bool:
+    """Whether a field's function is one of those that Strawberry makes, and nothing that somebody put around it."""
+    code = getattr(function, "__code__", None)
+    return code is not None and any(_CODES.get(name) is code for name in names)
 
 
 class Given(NamedTuple):
@@ -127,8 +138,7 @@ def _is_plain(field: GraphQLField) -> bool:
         and cast("Any", resolver).__class__.__call__ is cast("Any", StrawberryResolver).__call__
         and callable(function)
         and inspect.iscoroutinefunction(function) is own.is_async
-        and getattr(field.resolve, "__module__", "") == "strawberry.schema.schema_converter"
-        and getattr(field.resolve, "__name__", "") in _RESOLVERS
+        and is_own(field.resolve, *_RESOLVERS)
     )
 
 
@@ -139,7 +149,8 @@ def _arguments(
     own = _own(field)
     names = schema.config.name_converter
     known = {names.from_argument(argument): argument for argument in own.arguments}
-    nodes = {argument.name.value: argument.value for argument in node.arguments or ()}
+    sent = {argument.name.value: argument.value for argument in node.arguments or ()}
+    nodes = {name: value for name, value in sent.items() if name in field.args}  # validation refuses all others
     by_variable = {name: value.name.value for name, value in nodes.items() if isinstance(value, VariableNode)}
     if any(_has_variable(value) for name, value in nodes.items() if name not in by_variable):
         return None
@@ -156,7 +167,7 @@ def _arguments(
             scalar_registry=schema.schema_converter.scalar_registry,
             config=schema.config,
         )
-    except (GraphQLError, TypeError, ValueError):  # told by the engine, each time
+    except Exception:  # noqa: BLE001  whatever it is, the engine tells it, each time
         return None
     if not are_shared and not all(map(_never_changes, constant.values())):
         return None

@@ -22,7 +22,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import GeneratorType, NoneType
 from typing import Any, ClassVar, Final, NamedTuple, TypeAlias, cast
 
+import graphql
 from graphql import (
+    DocumentNode,
     FragmentDefinitionNode,
     GraphQLBoolean,
     GraphQLEnumType,
@@ -36,17 +38,23 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLScalarType,
+    GraphQLSchema,
     GraphQLString,
     GraphQLUnionType,
     Node,
+    OperationDefinitionNode,
     VariableNode,
+    VariableValues,
+    get_operation_ast,
 )
+from graphql.execution import get_variable_values
 from graphql.pyutils import Undefined
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.field import StrawberryField
 
-from gateway.execution.called import Call, call
+from gateway.execution.called import Call, call, is_own
 from gateway.execution.kept import Memo, Room
+from gateway.execution.whole import Asked, Execution, Outcome, Root, root
 
 Kind: TypeAlias = Any
 """An output type of the engine's, whose generics say nothing that is needed here."""
@@ -279,7 +287,7 @@ def _attribute(field: GraphQLField) -> str:
         and not own.permission_classes
         and type(own).get_result is StrawberryField.get_result
         and own.default_resolver is getattr
-        and getattr(field.resolve, "_is_default", False)
+        and is_own(field.resolve, "_get_basic_result")
         and not field.args
         and own.python_name.isascii()
         and own.python_name.isidentifier()
@@ -293,10 +301,10 @@ def _attribute(field: GraphQLField) -> str:
 class _Document:
     """The plans of one operation, by what `@skip` and `@include` leave of it."""
 
-    def __init__(self, executor: "CompiledExecutor") -> None:
-        self.held = executor.operation, executor.fragment_definitions  # plans are known by the ids of their nodes
+    def __init__(self, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+        self.held = operation, fragments  # plans are known by the ids of their nodes
         self.uses = 0
-        self._conditions = _conditions(executor.operation, executor.fragment_definitions.values())
+        self._conditions = _conditions(operation, fragments.values())
         self._plans: dict[tuple[Any, ...], dict[Any, Any]] = {}
 
     def plans(self, variables: Mapping[str, Any]) -> dict[Any, Any] | None:
@@ -304,11 +312,18 @@ class _Document:
         self.uses += 1
         if self.uses < WORTH or self._conditions is None:
             return None
-        values = (variables.get(name) for name in self._conditions)
-        left = tuple(value if value.__class__ is bool else None for value in values)  # the engine refuses null
+        left = self._left(self._conditions, variables)
         if left not in self._plans and len(self._plans) >= WAYS:
             return None
         return self._plans.setdefault(left, {})
+
+    def known(self, variables: Mapping[str, Any]) -> dict[Any, Any]:
+        """The plans that there are for these variables."""
+        return {} if self._conditions is None else self._plans.get(self._left(self._conditions, variables), {})
+
+    def _left(self, conditions: Sequence[str], variables: Mapping[str, Any]) -> tuple[bool | None, ...]:
+        values = (variables.get(name) for name in conditions)
+        return tuple(value if value.__class__ is bool else None for value in values)  # the engine refuses null
 
 
 def _conditions(operation: Node, fragments: Iterable[FragmentDefinitionNode]) -> list[str] | None:
@@ -355,22 +370,76 @@ class Plans:
         key = id(executor.operation)
         document = self._documents.get(key)
         if document is None:
-            document = self._documents[key] = _Document(executor)
+            document = self._documents[key] = _Document(executor.operation, executor.fragment_definitions)
             if len(self._documents) > KEPT:
                 self._documents.popitem(last=False)
         self._documents.move_to_end(key)
         return document.plans(executor.variable_values.coerced)
+
+    def known(self, operation: OperationDefinitionNode) -> "_Document | None":
+        """An operation that was executed lately."""
+        document = self._documents.get(id(operation))
+        if document is not None:
+            self._documents.move_to_end(id(operation))
+        return document
 
 
 class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
     """The engine's executor with plans. Made for a schema by `compiled`."""
 
     plans: ClassVar[Plans]
+    outcome: Outcome | None = None
+    """What the resolver of the operation's one field has come to already."""
+
+    @classmethod
+    def run(
+        cls,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        root_value: Any = None,
+        *,
+        context_value: Any = None,
+        variable_values: Mapping[str, Any] | None = None,
+        operation_name: str | None = None,
+    ) -> Any:
+        """What `graphql.execute` gives: the result of an operation, or an awaitable of it."""
+        operation = get_operation_ast(document, operation_name)
+        known = operation and cls.plans.known(operation)
+        if operation is not None and known is not None:
+            given = get_variable_values(schema, operation.variable_definitions or (), dict(variable_values or {}))
+            if isinstance(given, VariableValues):
+                plans = known.known(given.coerced)
+                of: Root | None = plans.get(_ROOT)
+                plan: Plan | None = of and plans.get(of.plan)
+                arguments = of and of.call.arguments(given.coerced)
+                if of is not None and plan is not None and arguments is not None and not plan.others:
+                    asked = Asked(schema, operation, given, root_value, context_value)
+                    return Execution(of, asked, cls).result(functools.partial(_read, plan), arguments)
+        return cast("Any", graphql).execute(
+            schema,
+            document,
+            root_value,
+            context_value,
+            dict(variable_values or {}),
+            operation_name,
+            executor_class=cls,
+        )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._kept = None if cast("Any", self).middleware_manager else self.plans.of(self)
         self._found: dict[tuple[Any, int], tuple[Any, Plan | None]] = {}
+
+    def execute_fields(
+        self, parent_type: Any, source_value: Any, path: Any, grouped_field_set: Any, position_context: Any
+    ) -> Any:
+        """As the engine's. Takes note of an operation's one field, where it has no more."""
+        if path is None and self._kept is not None and _ROOT not in self._kept:
+            details = next(iter(grouped_field_set.values()), None)
+            call = None if details is None else self._call(parent_type, details)
+            self._kept[_ROOT] = root(self, parent_type, grouped_field_set, call)
+        own = cast("Any", super())
+        return own.execute_fields(parent_type, source_value, path, grouped_field_set, position_context)
 
     def execute_field(
         self, parent_type: Any, source: Any, field_details_list: Any, path: Any, position_context: Any
@@ -378,13 +447,14 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
         """As the engine's. A resolver that nothing stands before is called at once."""
         call = None if self._kept is None else self._call(parent_type, field_details_list)
         arguments = None if call is None else call.arguments(self.variable_values.coerced)
+        outcome, self.outcome = self.outcome, None
         own = cast("Any", self)
         if call is None or arguments is None:
             return cast("Any", super()).execute_field(parent_type, source, field_details_list, path, position_context)
         kind = cast("Any", call.field).type
         info = own.build_resolve_info(call.field, call.nodes, parent_type, path)
         try:
-            result = call.resolve(source, info, arguments)
+            result = call.resolve(source, info, arguments) if outcome is None else outcome.given()
             if own.is_awaitable(result):
                 return own.complete_awaitable_value(kind, field_details_list, info, path, result, position_context)
             completed = own.complete_value(kind, field_details_list, info, path, result, position_context)
@@ -458,6 +528,9 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
             return _Writer(self).plan(kind, details)
         except (_Unplain, GraphQLError, RecursionError):  # what cannot be collected is told where it is met
             return None
+
+
+_ROOT: Final = "root"
 
 
 def _read(plan: Plan, value: Any) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """One operation executed: by the engine, under a deadline, with every error in the result coded."""
 
 import asyncio
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
@@ -12,6 +13,7 @@ from adapters import deadline
 from adapters.transport import watching
 from gateway.context import Context
 from gateway.errors import Code, error, presented
+from gateway.execution.compiled import CompiledExecutor
 from gateway.execution.documents import Documents, Unfit
 from gateway.explain import Explanation, Mode
 from gateway.protection.body import Operation
@@ -38,10 +40,17 @@ class Engine:
     """Executes operations against the schema."""
 
     def __init__(
-        self, schema: Schema, limits: Limits, new_context: Callable[..., Context], executor: type[Any] | None = None
+        self,
+        schema: Schema,
+        limits: Limits,
+        new_context: Callable[..., Context],
+        executor: type[CompiledExecutor] | None = None,
     ) -> None:
         # Strawberry's own or one that builds on it: its resolvers count on what it hands them.
-        self._executor = executor or cast("Any", schema).execution_context_class
+        own = functools.partial(
+            cast("Any", graphql).execute, executor_class=cast("Any", schema).execution_context_class
+        )
+        self._run = own if executor is None else executor.run
         self._graphql = schema._schema  # pyright: ignore[reportPrivateUsage]
         self._limits = limits
         self._new_context = new_context
@@ -71,13 +80,12 @@ class Engine:
         return Outcome(data, errors, _began(result), explanation)
 
     async def _execute(self, node: Any, operation: Operation, context: Context) -> ExecutionResult:
-        result = cast("Any", graphql).execute(
+        result = self._run(
             self._graphql,
             node,
             context_value=context,
             variable_values=operation.variables,
             operation_name=operation.operation_name,
-            executor_class=self._executor,
         )
         return cast("ExecutionResult", await result if asyncio.iscoroutine(result) else result)
 

@@ -54,7 +54,8 @@ class Memo:
         return orjson.Fragment(found[1] if found is not None and found[0] is value else self._kept(value))
 
     def all(self, values: Sequence[Any], *, is_required: bool) -> orjson.Fragment:
-        """A list of them. A tuple that comes again is kept as a whole: nothing in it can have changed."""
+        """A list of them. A tuple that comes again is kept as a whole: nothing in it can have changed. One with null in
+        it is not: where it comes again, that may be an error."""
         young = self.young.get
         whole = young(id(values))
         if whole is not None and whole[0] is values:
@@ -69,7 +70,7 @@ class Memo:
             else:
                 parts.append(self._kept(value))
         encoded = b"[%b]" % b",".join(parts)
-        if values is self._last and values.__class__ is tuple:
+        if values is self._last and values.__class__ is tuple and None not in values:
             self._keep(values, encoded)
         self._last = values
         return orjson.Fragment(encoded)

@@ -422,7 +422,7 @@ class Generated:
     def _field(self, made: Made, name: str, annotation: Any) -> Any:
         """The field under an attribute; None where its annotation says all."""
         draw = self.random
-        if draw.random() < self._plainness:
+        if draw.random() < (self._plainness if made.name != "Query" else 0.3):
             return None
         way = draw.random()
         plain = [{"name": f"{name}Renamed"}, {"directives": [Marked(why="told")]}, {"default": None}]
@@ -596,7 +596,10 @@ class Writer:
 
     def document(self) -> tuple[str, set[str]]:
         """A document, and the variables that it takes."""
-        body = self._selection(self._schema.query_type, self._random.randint(2, 5), least=3)
+        depth = self._random.randint(2, 5)
+        is_small = self._random.random() < 0.4
+        query: Any = self._schema.query_type
+        body = f"{{ {self._resolved(query, depth)} }}" if is_small else self._selection(query, depth, least=3)
         declared = ", ".join(f"${name}: {VARIABLES[name]}" for name in sorted(self._used))
         head = f"query Q({declared})" if declared else "query Q"
         parts = [f"{head} {body}", *(text for _, text in self._fragments.values())]
@@ -647,13 +650,13 @@ class Writer:
             return {kind.name}
         return {each.name for each in self._schema.get_possible_types(kind)}
 
-    def _field(self, kind: Any, depth: int) -> str:
+    def _field(self, kind: Any, depth: int, name: str = "") -> str:
         draw = self._random
         fields = getattr(kind, "fields", None)
         if not fields or self._left <= 0:
             return "__typename"
         self._left -= 1
-        name = draw.choice(list(fields))
+        name = name or draw.choice(list(fields))
         field = fields[name]
         inner = cast("Any", get_named_type)(field.type)
         is_leaf = not isinstance(inner, GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType)
@@ -662,6 +665,15 @@ class Writer:
         called, arguments = self._called(name, draw.randrange(5) if field.args else 0)
         body = "" if is_leaf else f" {self._selection(inner, depth - 1)}"
         return f"{called}{arguments}{self._condition()}{body}"
+
+    def _resolved(self, kind: Any, depth: int) -> str:
+        """One field that has a resolver and nothing else, where there is one, best of all of an object."""
+        own = {name: field.extensions["strawberry-definition"] for name, field in kind.fields.items()}
+        plainly = [
+            each for each, of in own.items() if of.base_resolver and not (of.permission_classes or of.extensions)
+        ]
+        objects = [name for name in plainly if isinstance(kind.fields[name].type, GraphQLObjectType)]
+        return self._field(kind, depth, self._random.choice(objects or plainly or list(own)))
 
     def _called(self, name: str, arguments: int) -> tuple[str, str]:
         """How a field is called in the response, and with what: a name for each choice of arguments."""

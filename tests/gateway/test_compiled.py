@@ -8,7 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, Any, ClassVar, NamedTuple, cast
 
 import graphql
 import orjson
@@ -40,7 +40,14 @@ _ADDRESS = re.compile("0x[0-9a-f]+")
 
 OFTEN = (
     *("whole plan", "partial plan", "abstract plan", "no plan"),
-    *("whole projection", "partial projection", "abstract projection", "surprise", "with errors", "awaited"),
+    *(
+        "whole projection",
+        "partial projection",
+        "abstract projection",
+        "surprise",
+        "with errors",
+        "awaited",
+    ),
 )
 """What has to be among the executions, each at least once in a hundred."""
 
@@ -77,6 +84,12 @@ def counting(counts: Counter[str], base: type[CompiledExecutor]) -> type[Compile
     """An executor that counts its plans, and what they come to."""
 
     class Counting(base):
+        made: ClassVar[list[CompiledExecutor]] = []
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self.made.append(self)
+            super().__init__(*args, **kwargs)
+
         def _made(self, kind: Any, details: Any) -> Plan | None:
             plan = super()._made(kind, details)
             counts["no plan" if plan is None else "partial plan" if plan.others else "whole plan"] += 1
@@ -101,13 +114,18 @@ def counting(counts: Counter[str], base: type[CompiledExecutor]) -> type[Compile
 
 
 async def both(
-    schema: Generated, executor: type[Any], document: Any, given: Mapping[str, Any], new_data: Callable[[], Data]
+    schema: Generated,
+    executor: type[CompiledExecutor],
+    document: Any,
+    given: Mapping[str, Any],
+    new_data: Callable[[], Data],
 ) -> tuple[Told, Told]:
     """What the engine answers, and what an executor does, of the same data made twice."""
     answers: list[Told] = []
-    for each in (cast("Any", schema.schema).execution_context_class, executor):
+    own = functools.partial(_graphql.execute, executor_class=cast("Any", schema.schema).execution_context_class)
+    for run in (own, executor.run):
         data = new_data()
-        result = _graphql.execute(schema.graphql, document, data.root, variable_values=dict(given), executor_class=each)
+        result = run(schema.graphql, document, data.root, variable_values=dict(given))
         answers.append(await told(result))
         data.close()
     return answers[0], answers[1]
@@ -124,6 +142,7 @@ async def test_generated_documents_are_answered_as_by_the_engine() -> None:
     assert not READ_BY_PLANS
     for often in OFTEN:
         assert counts[often] > counts["executions"] / 100, f"{often}: {counts}"
+    assert counts["without an executor"] > counts["executions"] / 400, counts
     gc.collect()  # the engine leaves coroutines behind that it never awaits, and they are not to trouble other tests
 
 
@@ -142,8 +161,11 @@ async def compare(seed: int, counts: Counter[str]) -> None:
         for time in range(TIMES):
             given = variables(used, draw)
             new_data = functools.partial(Data, schema, draw.randrange(2**32), draw.choice([0, 0.02, 0.1]))
+            made = cast("Any", executor).made
+            made.clear()
             expected, got = await both(schema, executor, document, given, new_data)
             counts["executions"] += 1
+            counts["without an executor"] += not made
             counts["with errors"] += bool(got.errors)
             counts["awaited"] += got.was_awaited
             assert got == expected, f"COMPILED_SEED={seed}, execution {time + 1}, {given}, of\n{text}"
@@ -181,18 +203,11 @@ class Asked:
     async def again(self, given: Mapping[str, Any] | None = None, document: Any = None, **more: Any) -> Told:
         """The answer, which is the engine's too."""
         values = dict(given or self.given or {})
+        own = functools.partial(_graphql.execute, executor_class=self.own)
+        compiled = functools.partial(_graphql.execute, executor_class=self.executor) if more else self.executor.run
         answers = [
-            await told(
-                _graphql.execute(
-                    self.graphql,
-                    document or self.document,
-                    self.root,
-                    variable_values=values,
-                    executor_class=each,
-                    **more,
-                )
-            )
-            for each in (self.own, self.executor)
+            await told(run(self.graphql, document or self.document, self.root, variable_values=values, **more))
+            for run in (own, compiled)
         ]
         assert answers[0] == answers[1]
         return answers[1]
@@ -740,3 +755,69 @@ async def test_switched_off_it_answers_the_same_over_http(upstreams: Upstreams) 
 def standing(answer: Any) -> str:
     """An answer without the moments that move from one request to the next."""
     return MOVING.sub("", json.dumps(answer))
+
+
+VARIED = (
+    "query ($v: Boolean!) { connections(first: 20) { nodes { id name @include(if: $v) status @skip(if: $v) } } }",
+    """query ($v: Boolean!) { connections(first: 20) { nodes { ...F } edges { node { ...F } } } }
+    fragment F on Connection { id source @include(if: $v) { name } again: name }""",
+    """query ($v: Boolean!) {
+        connections(last: 9) { nodes @include(if: $v) { id } edges @skip(if: $v) { node { id } } } }""",
+    """query ($v: Boolean!) {
+        nodes(ids: []) { id } connections(first: 3) { nodes { id details @skip(if: $v) { __typename } } } }""",
+)
+
+
+async def test_what_is_kept_of_rows_is_not_shown_to_who_selects_something_else(upstreams: Upstreams) -> None:
+    answers: list[list[str]] = []
+    for is_compiled in (True, False):
+        async with fleet_over(upstreams, inventory={"max_age": 600}, execution={"compiled": is_compiled}) as fleet:
+            await fleet.data(EXAMPLES[0].query)
+            asked = [(query, {"v": value}) for query in VARIED for value in (True, True, False, True, False, False)]
+            answers.append([standing(await fleet.data(*each)) for each in asked * 2])
+    assert answers[0] == answers[1]
+
+
+async def test_null_among_what_never_changes_is_judged_at_each_place() -> None:
+    """The same list, where null may be in it, and where it may not."""
+
+    class OfSome(Kept):
+        """It may hold null."""
+
+    class OfAll(Kept):
+        """It must not."""
+
+    @strawberry.type(name="Row")
+    class Type:
+        text: str
+
+    @strawberry.interface
+    class Holder:
+        rows: list[Type | None]
+
+    @strawberry.type
+    class Some(Holder):
+        pass
+
+    @strawberry.type
+    class All(Holder):
+        rows: list[Type]  # pyright: ignore[reportIncompatibleVariableOverride]  as GraphQL allows
+
+    @strawberry.type
+    class Query:
+        items: list[Holder | None]
+
+    for of, record in ((Type, Row), (Some, OfSome), (All, OfAll)):
+
+        def is_type_of(value: Any, _: Any, record: type = record) -> bool:
+            return isinstance(value, record)
+
+        cast("Any", is_type_of).only_class = record
+        cast("Any", of).__strawberry_definition__.is_type_of = is_type_of
+
+    rows = Row("a"), None
+    root = Kept(items=[OfSome(rows=rows), OfSome(rows=rows), OfAll(rows=rows)])
+    asking = Asked(strawberry.Schema(Query, types=[Some, All]), root, "{ items { rows { text } } }", constant=[Row])
+    asking.executor = compiled(asking.plans)
+    for _ in range(3):
+        assert [error[1] for error in (await asking.again()).errors] == [["items", 2, "rows", 1]]

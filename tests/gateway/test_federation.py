@@ -319,3 +319,11 @@ async def test_looking_ahead_sees_through_fragments_aliases_and_conditions(fleet
     assert [entity["__typename"] for entity in answered] == ["Connection"] * 4
     assert fleet.calls(AIRBYTE, FULL) == full
     assert fleet.calls(AIRBYTE, LIST[AIRBYTE]) == (0 if full else LISTS[AIRBYTE])
+
+
+async def test_references_that_stand_in_the_document_lead_to_their_entity_each_time(fleet: Fleet):
+    """What finds entities takes references apart, so that they must be made anew for each request."""
+    key = f'{{ __typename: "Connection", id: "{ids.encode(*places(fleet, 1)[0])}" }}'
+    text = f"{{ _entities(representations: [{key}]) {{ __typename }} }}"
+    for _ in range(4):
+        assert await fleet.data(text) == {"_entities": [{"__typename": "Connection"}]}

@@ -1,7 +1,9 @@
 """Filters: every condition, alone and joined, against plain Python over the same rows."""
 
 import datetime as dt
+import gc
 import unicodedata
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +17,8 @@ from adapters.port import Filter, Narrowing, Period
 from gateway import filters, tables
 from gateway.freshness import due_at
 from gateway.orders import DEFAULT
+from gateway.schema.filters import ConnectionFilter
+from gateway.schema.filters import filter_of as sent_filter
 from gateway.tables import Table
 from tests.gateway.listed import HOUR, MOMENTS, NOON, Listed, connection, drawn, instance_of, some
 
@@ -341,3 +345,30 @@ def test_what_cannot_be_meant_is_the_clients_mistake(where: Filter, told: str):
 )
 def test_anything_else_is_a_filter(where: Filter):
     assert filters.checked(where, INSTANCES) is where
+
+
+# As clients send them
+
+
+def test_a_filter_that_stands_in_a_document_is_made_once():
+    sent = ConnectionFilter(text="orders")
+    assert sent_filter(sent, {}) is sent_filter(sent, {}) is not sent_filter(ConnectionFilter(text="orders"), {})
+    assert sent_filter(sent, {}) == Filter(text="orders")
+
+
+@pytest.mark.xfail(strict=True)
+def test_a_filter_that_came_with_one_request_is_not_held_after_it():
+    """There is room for as many values in one as there is in a body."""
+    sent = ConnectionFilter(text="orders")
+    held = weakref.ref(sent)
+    sent_filter(sent, {})
+    del sent
+    gc.collect()
+    assert held() is None
+
+
+def test_a_filter_that_cannot_be_meant_is_refused_each_time():
+    sent = ConnectionFilter(instance=["nowhere"])
+    for _ in range(3):
+        with pytest.raises(GraphQLError):
+            sent_filter(sent, {})

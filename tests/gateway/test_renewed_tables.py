@@ -1,6 +1,8 @@
 """A list that is read again: what was derived of it is taken on, and answers as if it were made anew."""
 
+import gc
 import random
+import weakref
 from typing import Any
 
 import pytest
@@ -85,3 +87,62 @@ def test_the_table_before_is_left_as_it_was():
     assert after.span(DEFAULT, after.all) == rows[1:]
     assert before.column("name", lambda row: row.name) is column
     assert keyed(before, DEFAULT) == walked
+
+
+def test_what_is_known_is_taken_on_from_a_table_before_others_that_nobody_used():
+    rows = [connection(native_id=str(number), name=f"{number:02}") for number in range(40)]
+    read: list[str] = []
+
+    def name(row: Connection) -> str | None:
+        read.append(row.native_id)
+        return row.name
+
+    used = Table("a", rows)
+    used.column("text", name)
+    keyed(used, DEFAULT)
+    changed = [connection(native_id=str(number), name="99") for number in range(3)]
+    table = used
+    for number in range(3):
+        rows = [*rows[:number], changed[number], *rows[number + 1 :]]
+        table = Table("a", rows, table)
+    read.clear()
+    assert table.column("text", name) == ["99"] * 3 + [f"{number:02}" for number in range(3, 40)]
+    assert read == ["0", "1", "2"]
+    assert not table.is_sorted(DEFAULT)
+    assert [row.native_id for _, row in keyed(table, DEFAULT)] == [*map(str, range(3, 40)), "0", "1", "2"]
+
+
+@pytest.mark.parametrize("is_used", [True, False])
+def test_tables_of_long_ago_are_not_held_by_those_that_came_after(is_used: bool):
+    table = Table("a", [connection(native_id=str(number)) for number in range(5)])
+    keyed(table, DEFAULT)
+    earlier: list[weakref.ref[Table]] = []
+    for number in range(20):
+        earlier.append(weakref.ref(table))
+        table = Table("a", [*table.rows[1:], connection(native_id=f"new-{number}")], table)
+        if is_used:
+            keyed(table, DEFAULT)
+            table.column("name", COLUMNS["enabled"])
+    gc.collect()
+    assert sum(each() is not None for each in earlier) <= 1
+
+
+def test_keys_of_rows_that_are_gone_are_forgotten():
+    table = Table("a", [connection(native_id=str(number)) for number in range(100)])
+    for time in range(20):
+        keyed(table, DEFAULT)
+        assert len(table.keys[DEFAULT]) <= 300
+        table = Table("a", [connection(native_id=f"{time}-{number}") for number in range(100)], table)
+    for number in range(100):
+        field = tuple(OrderField)[number % len(OrderField)]
+        keyed(table, (Order(field, number % 20 >= 10), *DEFAULT[: number % 3 and field is not OrderField.NAME]))
+        assert len(table.keys) <= 8
+
+
+def test_keys_of_rows_that_have_not_changed_are_those_of_before():
+    rows = [connection(native_id=str(number), name=str(number)) for number in range(5)]
+    before = Table("a", rows)
+    known = keyed(before, DEFAULT)
+    after = Table("a", [rows[0], connection(native_id="1", name="1"), *rows[2:]], before)
+    same = [one is other for one, other in zip(known, keyed(after, DEFAULT), strict=True)]
+    assert same == [True, False, True, True, True]

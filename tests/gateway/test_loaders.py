@@ -1,0 +1,198 @@
+"""Connections by id: from lists in memory where they hold all that is wanted, else by the fewest calls."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from adapters.errors import Unreachable
+from adapters.model import Connection
+from adapters.port import LIST_FIELDS, Completed, Fields, Found, List, Reader, Work, wants
+from adapters.walk import Bounds
+from gateway.inventory import Ages, Ask, Inventory
+from gateway.loaders import Loaders
+from tests.gateway.listed import Listed, connection, instances_of
+
+LONG = 600.0
+NAMED, FULL = frozenset({"name"}), frozenset({"details"})
+
+
+class ById(Listed):
+    """Lists lack names, and hold no details, which only asking by id gives. ``asked`` are the ids of each such call,
+    ``given`` what was completed."""
+
+    def __init__(self, lists: Mapping[str, Sequence[Connection]], **options: Any) -> None:
+        super().__init__("a", lists, lacks_names=True, **options)
+        self.asked: list[dict[str, Fields]] = []
+        self.given: list[list[str]] = []
+        self.failed: tuple[Unreachable, ...] = ()
+
+    def holds(self, fields: Fields) -> bool:
+        return not wants(fields, *FULL)
+
+    async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
+        self.given.append([row.native_id for row in connections])
+        if self.failed:
+            return Completed(tuple(connections), self.failed)
+        return await super().complete(connections, fields)
+
+    async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
+        self.asked.append(dict(wanted))
+        return Found({row.native_id: row for row in self.rows if row.native_id in wanted})
+
+
+class Asking:
+    """An inventory over one instance, and requests to it."""
+
+    def __init__(self, adapter: ById) -> None:
+        self.adapter = adapter
+        self.instances = instances_of(adapter)
+        self.inventory = Inventory(Ages(LONG, LONG, LONG), Bounds(1000, 1_000_000))
+
+    @property
+    def ask(self) -> Ask:
+        return Ask(LONG, time.monotonic())
+
+    async def read(self, part: str = "", joins: Fields = LIST_FIELDS, max_age: float = LONG) -> None:
+        """Have a list in memory."""
+        instance = self.instances["a"]
+        await self.inventory.parts(instance)
+        snapshot = await self.inventory.shelf(instance, List(part)).whole(self.ask._replace(max_age=max_age))
+        await snapshot.table(joins)
+
+    def listed(self, id: str, fields: Fields = LIST_FIELDS, ask: Ask | None = None) -> Connection | None:
+        """As a request of its own."""
+        return Loaders(self.instances, self.inventory).listed(("a", id), fields, ask or self.ask)
+
+    def work(self, id: str, fields: Fields = LIST_FIELDS) -> Work:
+        return Loaders(self.instances, self.inventory).work(("a", id), fields, self.ask)
+
+    async def connection(self, id: str, fields: Fields = LIST_FIELDS, ask: Ask | None = None) -> Connection | None:
+        loaders = Loaders(self.instances, self.inventory)
+        return (await loaders.connection(("a", id), fields, ask or self.ask)).connection
+
+
+def rows(*ids: str) -> list[Connection]:
+    return [connection(native_id=id, name=f"name {id}") for id in ids]
+
+
+@pytest.fixture
+def asking() -> Asking:
+    return Asking(ById({"": rows("1", "2")}))
+
+
+async def test_nothing_is_in_memory_before_it_was_read(asking: Asking):
+    assert asking.listed("1") is None
+    assert asking.work("1") == Work(wanted={"1": LIST_FIELDS})
+    assert await asking.connection("1") == asking.adapter.rows[0]
+    assert asking.adapter.asked == [{"1": LIST_FIELDS}]
+
+
+async def test_a_row_of_a_list_in_memory_is_given_at_once_where_it_has_all_that_is_wanted(asking: Asking):
+    await asking.read()
+    found = asking.listed("1")
+    assert found is not None
+    assert found.native_id == "1"
+    assert asking.listed("1") is found
+    assert asking.work("1") == Work()
+    assert (asking.adapter.asked, asking.adapter.given) == ([], [])
+
+
+async def test_a_row_that_lacks_what_is_wanted_is_completed_and_not_asked_for(asking: Asking):
+    await asking.read()
+    assert asking.listed("1", NAMED) is None
+    assert asking.work("1", NAMED) == Work(fields=NAMED)
+    found = await asking.connection("1", NAMED)
+    assert found is not None
+    assert (found.name, asking.adapter.asked, asking.adapter.given) == ("name 1", [], [["1"]])
+
+
+async def test_a_row_that_was_completed_for_a_list_is_given_at_once(asking: Asking):
+    await asking.read(joins=NAMED)
+    found = asking.listed("1", NAMED)
+    assert found is not None
+    assert found.name == "name 1"
+    assert asking.work("1", NAMED) == Work()
+
+
+async def test_a_row_of_which_a_lookup_failed_is_looked_up_again(asking: Asking):
+    asking.adapter.failed = (Unreachable("no names today"),)
+    await asking.read(joins=NAMED)
+    asking.adapter.failed = ()
+    assert asking.listed("1", NAMED) is None
+    found = await asking.connection("1", NAMED)
+    assert found is not None
+    assert found.name == "name 1"
+
+
+async def test_what_no_list_holds_is_asked_for_by_id(asking: Asking):
+    await asking.read(joins=NAMED)
+    for fields in (FULL, FULL | NAMED):
+        assert asking.listed("1", fields) is None
+        assert asking.work("1", fields) == Work(wanted={"1": fields})
+        assert await asking.connection("1", fields) is not None
+    assert asking.adapter.asked == [{"1": FULL}, {"1": FULL | NAMED}]
+
+
+@pytest.mark.parametrize("id", ["3", "", "A"])
+async def test_an_id_that_the_lists_in_memory_do_not_have_is_asked_for(id: str):
+    asking = Asking(ById({"": rows("1", "a")}))
+    await asking.read()
+    assert asking.listed(id) is None
+    assert await asking.connection(id) is None
+    assert asking.adapter.asked == [{id: LIST_FIELDS}]
+
+
+async def test_a_row_may_be_in_any_of_the_lists_in_memory():
+    asking = Asking(ById({"one": rows("1"), "two": rows("2"), "three": rows("3")}))
+    await asking.read("one")
+    await asking.read("two", NAMED)
+    assert [asking.listed(id) is not None for id in "123"] == [True, True, False]
+    assert [asking.listed(id, NAMED) is not None for id in "123"] == [False, True, False]
+
+
+async def test_a_demand_for_now_is_not_met_by_what_was_read_before(asking: Asking):
+    await asking.read()
+    now = Ask(0, time.monotonic(), takes_refreshing=False)
+    assert asking.listed("1", ask=now) is None
+    await asking.read(max_age=0)
+    assert asking.listed("1", ask=now) is not None, "what the same request has read meanwhile"
+
+
+async def test_one_request_may_want_less_here_and_more_there(asking: Asking):
+    await asking.read()
+    loaders, ask = Loaders(asking.instances, asking.inventory), asking.ask
+    now = Ask(0, time.monotonic(), takes_refreshing=False)
+    for _ in range(2):
+        found = [
+            loaders.listed(("a", "1"), fields, each) for fields in (LIST_FIELDS, NAMED, FULL) for each in (ask, now)
+        ]
+        assert [row is not None for row in found] == [True, *[False] * 5]
+
+
+async def test_what_was_changed_through_the_gateway_is_asked_for_again(asking: Asking):
+    await asking.read()
+    asking.inventory.invalidate("a")
+    assert asking.listed("1") is None
+    assert await asking.connection("1") is not None
+    assert asking.adapter.asked == [{"1": LIST_FIELDS}]
+
+
+async def test_a_row_that_is_gone_when_its_list_is_read_again_is_not_given(asking: Asking):
+    await asking.read()
+    del asking.adapter.lists[""][0]
+    assert asking.listed("1") is not None
+    await asking.read(max_age=0)
+    assert asking.listed("1") is None
+    assert await asking.connection("1") is None
+
+
+async def test_the_ids_of_one_request_are_completed_together_and_asked_for_together(asking: Asking):
+    await asking.read()
+    loaders = Loaders(asking.instances, asking.inventory)
+    ask = asking.ask
+    answers = await asyncio.gather(*(loaders.connection(("a", id), NAMED, ask) for id in "1289"))
+    assert [answer.connection and answer.connection.name for answer in answers] == ["name 1", "name 2", None, None]
+    assert (asking.adapter.given, asking.adapter.asked) == ([["1", "2"]], [{"8": NAMED, "9": NAMED}])
