@@ -441,7 +441,8 @@ class Inventory:
         """The field paths that have been looked up for all rows in memory."""
         parts = self._parts_of(instance)
         shelves = [self.shelf(instance, List(p)) for p in parts if narrowing.parts is None or p in narrowing.parts]
-        looked_up = [shelf.snapshot.joined for shelf in shelves if shelf.snapshot is not None]
+        held = (shelf.snapshot for shelf in shelves)
+        looked_up = [each.joined for each in held if each is not None and each.walked.rows]
         return looked_up[0].intersection(*looked_up[1:]) if looked_up else LIST_FIELDS
 
     def fresh(self, instance: Instance, ask: Ask) -> Sequence[Snapshot]:

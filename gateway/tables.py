@@ -146,7 +146,7 @@ class Table:
         pairs: list[tuple[Key, Connection]] = []
         for row in rows:
             pair = known.get(id(row))
-            if pair is None or pair[1] is not row:
+            if pair is None:
                 pair = known[id(row)] = key(order_by, row), row
             pairs.append(pair)
         return pairs

@@ -99,8 +99,8 @@ def call(executor: Any, parent: Any, details: Any) -> Call | None:
     field = executor.schema.get_field(parent, node.name.value)
     if field is None or not _is_plain(field) or details[0].fragment_variable_values is not None:
         return None
-    schema = executor.schema._strawberry_schema
-    if schema.schema_converter._exception_handler_specs:
+    schema = getattr(executor.schema, "_strawberry_schema", None)
+    if schema is None or schema.schema_converter._exception_handler_specs:
         return None
     own, resolver = _own(field), cast("Any", _own(field).base_resolver)
     arguments = _arguments(field, node, schema, are_shared=executor.plans.shares_arguments)

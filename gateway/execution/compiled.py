@@ -427,17 +427,17 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._kept = None if cast("Any", self).middleware_manager else self.plans.of(self)
+        self._planned = None if cast("Any", self).middleware_manager else self.plans.of(self)
         self._found: dict[tuple[Any, int], tuple[Any, Plan | None]] = {}
 
     def execute_fields(
         self, parent_type: Any, source_value: Any, path: Any, grouped_field_set: Any, position_context: Any
     ) -> Any:
         """As the engine's. Takes note of an operation's one field, where it has no more."""
-        if path is None and self._kept is not None and _ROOT not in self._kept:
+        if path is None and self._planned is not None and _ROOT not in self._planned:
             details = next(iter(grouped_field_set.values()), None)
             call = None if details is None else self._call(parent_type, details)
-            self._kept[_ROOT] = root(self, parent_type, grouped_field_set, call)
+            self._planned[_ROOT] = root(self, parent_type, grouped_field_set, call)
         own = cast("Any", super())
         return own.execute_fields(parent_type, source_value, path, grouped_field_set, position_context)
 
@@ -445,7 +445,7 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
         self, parent_type: Any, source: Any, field_details_list: Any, path: Any, position_context: Any
     ) -> Any:
         """As the engine's. A resolver that nothing stands before is called at once."""
-        call = None if self._kept is None else self._call(parent_type, field_details_list)
+        call = None if self._planned is None else self._call(parent_type, field_details_list)
         arguments = None if call is None else call.arguments(self.variable_values.coerced)
         outcome, self.outcome = self.outcome, None
         own = cast("Any", self)
@@ -506,22 +506,22 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
         return own.complete_iterable_value(item_type, field_details_list, info, path, items, position_context)
 
     def _plan(self, kind: Any, details: Any) -> Plan | None:
-        if self._kept is None or not isinstance(kind, GraphQLObjectType | GraphQLUnionType | GraphQLInterfaceType):
+        if self._planned is None or not isinstance(kind, GraphQLObjectType | GraphQLUnionType | GraphQLInterfaceType):
             return None
         found = self._found.get((kind, id(details)))
         if found is None:
             key = kind.name, *(id(detail.node) for detail in details)
-            if key not in self._kept:
-                self._kept[key] = self._made(kind, details)
-            found = self._found[kind, id(details)] = details, self._kept[key]
+            if key not in self._planned:
+                self._planned[key] = self._made(kind, details)
+            found = self._found[kind, id(details)] = details, self._planned[key]
         return found[1]
 
     def _call(self, parent: Any, details: Any) -> Call | None:
-        assert self._kept is not None  # noqa: S101  nobody asks where nothing is kept
+        assert self._planned is not None  # noqa: S101  nobody asks where nothing is kept
         key = "call", parent.name, *(id(detail.node) for detail in details)
-        if key not in self._kept:
-            self._kept[key] = call(self, parent, details)
-        return self._kept[key]
+        if key not in self._planned:
+            self._planned[key] = call(self, parent, details)
+        return self._planned[key]
 
     def _made(self, kind: Any, details: Any) -> Plan | None:
         try:

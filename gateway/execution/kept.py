@@ -51,19 +51,19 @@ class Memo:
     def __call__(self, value: Any) -> orjson.Fragment:
         """The object as it stands in the answer. Raises whatever reading it raises."""
         found = self.young.get(id(value))
-        return orjson.Fragment(found[1] if found is not None and found[0] is value else self._kept(value))
+        return orjson.Fragment(self._kept(value) if found is None else found[1])
 
     def all(self, values: Sequence[Any], *, is_required: bool) -> orjson.Fragment:
         """A list of them. A tuple that comes again is kept as a whole: nothing in it can have changed. One with null in
         it is not: where it comes again, that may be an error."""
         young = self.young.get
         whole = young(id(values))
-        if whole is not None and whole[0] is values:
+        if whole is not None:
             return orjson.Fragment(whole[1])
         parts: list[bytes] = []
         for value in values:
             found = young(id(value))
-            if found is not None and found[0] is value:
+            if found is not None:
                 parts.append(found[1])
             elif value is None and not is_required:
                 parts.append(b"null")
@@ -77,8 +77,7 @@ class Memo:
 
     def _kept(self, value: Any) -> bytes:
         found = self.old.get(id(value))
-        is_known = found is not None and found[0] is value
-        encoded = found[1] if found is not None and is_known else orjson.dumps(self._read(value))
+        encoded = orjson.dumps(self._read(value)) if found is None else found[1]
         self._keep(value, encoded)
         return encoded
 

@@ -60,18 +60,14 @@ def filter_of(sent: Any, instances: Instances) -> Filter:
     sent = given(sent)
     if sent is None:
         return filters.EVERYTHING
-    known = _known.get(id(sent))
-    if known is None or known[0] is not sent:
-        known = _known[id(sent)] = sent, filters.checked(_filter(sent, 0), instances)
-        if len(_known) > _KEPT:
-            del _known[next(iter(_known))]
-    return known[1]
+    made = sent.__dict__.get(_MADE)
+    if made is None:
+        made = sent.__dict__[_MADE] = filters.checked(_filter(sent, 0), instances)
+    return made
 
 
-_KEPT = 300
-"""Filters that are remembered: what a document says itself is the same object each time that it is executed."""
-_known: dict[int, tuple[Any, Filter]] = {}
-"""By the id of what was sent, which is held so that nothing else can have it."""
+_MADE = "_made"
+"""Where a filter is kept with what it was made of: what stands in a document is the same object each time."""
 
 
 def _filter(sent: Any, depth: int) -> Filter:

@@ -632,6 +632,38 @@ async def test_an_operation_of_one_field_calls_its_resolver_once_whatever_it_giv
         assert [error.path for error in result.errors or ()] == paths.get(gives, [])
 
 
+@strawberry.type
+class Counting:
+    @strawberry.field
+    @staticmethod
+    def to(number: int) -> Counter:
+        return cast("Any", Counter(value=number) if number else None)
+
+    @strawberry.field
+    @staticmethod
+    async def later(number: int) -> Counter:
+        return cast("Any", Counter(value=number) if number else None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "query ($n: Int!) { to(number: $n) { value } }",
+        "query ($n: Int!) { later(number: $n) { value } }",
+        "query ($n: Int!) { to(number: $n) { value } to(number: $n) { also: value } }",
+        "query ($n: Int!) { a: to(number: 1) { value } b: to(number: $n) { value } }",
+        "query ($n: Int!) { a: later(number: 1) { value } b: to(number: $n) { value } c: __typename }",
+        "query ($n: Int!) { __typename later(number: $n) { value } }",
+        "query ($n: Int!) { ...F } fragment F on Counting { a: to(number: $n) { value } later(number: 2) { value } }",
+        "query ($n: Int!, $v: Boolean = true) { to(number: $n) { value } later(number: 2) @skip(if: $v) { value } }",
+    ],
+)
+async def test_operations_of_one_field_or_of_several_are_answered_whole(text: str):
+    """Without their one field, where that is null, and with all of several."""
+    given = [{"n": number, **more} for number in (1, 0, 2) for more in ({}, {"v": False})]
+    await told(strawberry.Schema(Counting), text, *(given if "$v" in text else given[::2]), fails=True)
+
+
 async def test_subscriptions_are_left_to_the_engine_and_what_they_give_is_answered_each_time():
     @strawberry.type
     class Query:

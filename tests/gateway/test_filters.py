@@ -356,7 +356,6 @@ def test_a_filter_that_stands_in_a_document_is_made_once():
     assert sent_filter(sent, {}) == Filter(text="orders")
 
 
-@pytest.mark.xfail(strict=True)
 def test_a_filter_that_came_with_one_request_is_not_held_after_it():
     """There is room for as many values in one as there is in a body."""
     sent = ConnectionFilter(text="orders")

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.errors import Rejected, Unreachable
 from adapters.model import Connection, Interval, Run, RunStatus, Schedule, ScheduleType, TimeUnit
-from adapters.port import LIST_FIELDS, Completed, Fields, Filter, List, Order, OrderField, Page
+from adapters.port import LIST_FIELDS, Completed, Fields, Filter, List, Narrowing, Order, OrderField, Page
 from adapters.walk import Bounds
 from gateway import cursors, paging
 from gateway.cursors import Cursor
@@ -192,18 +192,20 @@ async def test_rows_of_a_first_page_that_was_read_before_are_no_younger_for_the_
 # An order refused
 
 
-async def test_an_upstream_that_no_longer_takes_an_order_is_read_without_it():
+@pytest.mark.parametrize("goes_on", [False, True])
+async def test_an_upstream_that_no_longer_takes_an_order_is_read_without_it(goes_on: bool):
     adapter = Listed("a", {"": rows_of(3)}, sort=by_name)
     asking = Asking(adapter)
-    await asking.page()
+    first = await asking.page(1)
     assert adapter.reads == [(List("", order=NAME), None)]
 
     def refusing(rows: Sequence[Connection], order: Order) -> Sequence[Connection]:
         raise Rejected("no such order")
 
     adapter.sort = refusing
-    found = await asking.page(max_age=0)
-    assert (len(ids(found)), list(found.failures)) == (3, [])
+    after = cursors.decode(first.edges[0].cursor, DEFAULT) if goes_on else None
+    found = await asking.page(max_age=0, after=after)
+    assert (ids(found), list(found.failures)) == (["001", "002"] if goes_on else ["000", "001", "002"], [])
     assert [source.is_stale for source in found.sources] == [False]
 
 
@@ -218,6 +220,12 @@ async def test_an_empty_list_beside_does_not_make_names_be_looked_up_again():
     assert adapter.looked_up == [["000", "001", "002"]]
     first, second = await asking.page(fields=NAMED), await asking.page(fields=NAMED)
     assert second.nodes is first.nodes
+
+
+async def test_an_empty_list_beside_is_not_taken_for_one_that_lacks_names():
+    asking = Asking(Named({"one": rows_of(3), "two": []}))
+    await asking.page(joins=NAMED)
+    assert asking.inventory.joined(asking.instance, Narrowing()) >= NAMED, "so that no plan tells of looking them up"
 
 
 async def test_rows_that_have_not_changed_are_looked_up_once_as_long_as_that_is_good():
@@ -560,6 +568,17 @@ async def test_a_list_that_is_new_is_met_when_the_lists_are_asked_for_anew():
     del adapter.lists["one"]
     assert ids(await asking.page(max_age=0)) == ["100"]
     assert ids(at_once(asking.page())) == ["100"], "what is gone is not met any more"
+
+
+async def test_which_lists_there_are_is_asked_anew_where_it_was_told_too_long_ago():
+    adapter = Listed("a", {"one": rows_of(1)})
+    asking = Asking(adapter, max_age=0.3)
+    await asking.page()
+    adapter.lists["two"] = [connection(native_id="100", name="new")]
+    await asyncio.sleep(0.2)
+    await asking.inventory.shelf(asking.instance, List("one")).whole(asking.ask(0))
+    await asyncio.sleep(0.2)
+    assert ids(await asking.page()) == ["000", "100"], "the one that was known is younger than its name"
 
 
 @pytest.mark.parametrize("max_age", [None, 0])
