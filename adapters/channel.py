@@ -96,6 +96,7 @@ class Channel(asyncio.Protocol):
         self._begin()
 
     def _begin(self) -> None:
+        """Nothing has come yet, and nothing is kept of the answer before."""
         self._status = 0
         self._fields: Fields = []
         self._pieces: list[bytes] = []
@@ -109,7 +110,9 @@ class Channel(asyncio.Protocol):
     def ask(self, request: bytes, asker: Asker, wanted: Wanted, timeout_s: float | None) -> None:
         """Send a request over a channel at rest. ``asker`` is told the answer, an httpx.TransportError or a
         ContractBroken."""
-        self._begin()
+        if not self._is_open:  # it was opened, and closed before its opener could say so
+            asker.set_exception(httpx.ConnectError("the socket was closed before a request"))
+            return
         self._is_busy = True
         self._asker = asker
         self._wanted = wanted
@@ -127,6 +130,7 @@ class Channel(asyncio.Protocol):
         if self._is_open:
             self._is_open = False
             self._rest()
+            self._begin()
             self._transport.abort()
             self._keeper.went(self)
 
@@ -305,6 +309,7 @@ class Channel(asyncio.Protocol):
                 return
         if self._is_kept:
             self._rest()
+            self._begin()
             self._keeper.rested(self)
         else:
             self.drop()

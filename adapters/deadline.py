@@ -4,8 +4,8 @@ A context variable, because a deadline belongs to the request and not to any one
 request inherit it, so a loader's batch or a retry ends when its caller would stop listening.
 """
 
-import asyncio
 import contextlib
+import time
 from collections.abc import Generator
 from contextvars import ContextVar
 
@@ -15,7 +15,7 @@ _ends_at: ContextVar[float | None] = ContextVar("deadline", default=None)
 @contextlib.contextmanager
 def within(seconds: float) -> Generator[None]:
     """Bound what happens inside to ``seconds`` from now, or to the deadline already set if that is nearer."""
-    ends_at = asyncio.get_running_loop().time() + seconds
+    ends_at = time.monotonic() + seconds
     outer = _ends_at.get()
     mark = _ends_at.set(ends_at if outer is None else min(outer, ends_at))
     try:
@@ -27,7 +27,7 @@ def within(seconds: float) -> Generator[None]:
 @contextlib.contextmanager
 def afresh(seconds: float) -> Generator[None]:
     """Bound what happens inside to ``seconds`` from now, whoever began it: work whose answer is kept for others."""
-    mark = _ends_at.set(asyncio.get_running_loop().time() + seconds)
+    mark = _ends_at.set(time.monotonic() + seconds)
     try:
         yield
     finally:
@@ -37,4 +37,4 @@ def afresh(seconds: float) -> Generator[None]:
 def remaining() -> float | None:
     """Seconds left, never negative; None where no deadline is set."""
     ends_at = _ends_at.get()
-    return None if ends_at is None else max(0.0, ends_at - asyncio.get_running_loop().time())
+    return None if ends_at is None else max(0.0, ends_at - time.monotonic())

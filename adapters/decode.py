@@ -79,11 +79,14 @@ def rows(listed: bytes | Sequence[msgspec.Raw], row: type[T], known: Mapping[int
     items = _items(listed) if isinstance(listed, bytes) else listed
     # Bodies are not kept to compare rows with: some hold credentials.
     digests = array("Q", [xxhash.xxh3_64_intdigest(item, _SEED) for item in items])
-    places: list[T | K | None] = list(map(known.get, digests))
-    read = functools.partial(_row, _decoder(row).decode, row)
+    places: list[T | K | None] = list(map(known.get, digests)) if known else [None] * len(items)
+    decode: Callable[[msgspec.Raw], T] = _decoder(row).decode
     for place, met in enumerate(places):
         if met is None:
-            places[place] = read(items[place])
+            try:
+                places[place] = decode(items[place])
+            except _UNREADABLE:
+                places[place] = _mended_row(items[place], row)
     return Rows(tuple(places), digests)
 
 
@@ -106,11 +109,7 @@ def _items(body: bytes) -> list[msgspec.Raw]:
         raise ContractBroken("the answer is not a list", path="$") from None
 
 
-def _row(decode: Callable[[msgspec.Raw], T], row: type[T], item: msgspec.Raw) -> T | None:
-    try:
-        return decode(item)
-    except _UNREADABLE:
-        pass
+def _mended_row(item: msgspec.Raw, row: type[T]) -> T | None:
     try:
         return _salvage(item, row)
     except ContractBroken:

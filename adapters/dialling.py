@@ -15,6 +15,7 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 _NEXT_AFTER_S = 0.25
 """How long one address of a name is tried alone (RFC 8305 asks for 0.1 to 2 s)."""
 _PORTS = {"http": 80, "https": 443}
+_LAST_PORT = 65_535
 
 
 class Origin(NamedTuple):
@@ -28,10 +29,13 @@ class Origin(NamedTuple):
 
     @classmethod
     def of(cls, url: httpx.URL) -> "Origin":
-        """Raises httpx.UnsupportedProtocol for anything but http and https with a host."""
-        if url.scheme not in _PORTS or not url.host:
+        """Raises httpx.UnsupportedProtocol for anything but http and https with a host and a port that there is."""
+        if url.scheme not in _PORTS or not url.raw_host:
             raise httpx.UnsupportedProtocol("only http and https are spoken")
-        return cls(url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme], url.netloc)
+        port = _PORTS[url.scheme] if url.port is None else url.port
+        if not 0 < port <= _LAST_PORT:
+            raise httpx.UnsupportedProtocol("there is no such port")
+        return cls(url.scheme, url.raw_host.decode("ascii"), port, url.netloc)
 
 
 def trust() -> ssl.SSLContext:

@@ -7,6 +7,7 @@ transport of httpx too, for everything that httpx can do besides, and raises the
 import asyncio
 import re
 import ssl
+import time
 from collections.abc import Iterable
 
 import httpx
@@ -76,25 +77,24 @@ class Client(httpx.AsyncBaseTransport):
         """
         channel = None if anew else self.idle(origin, safe=safe)
         if channel is not None:
-            began = asyncio.get_running_loop().time()
+            began = time.monotonic()
             try:
                 return await _asked(channel, request, wanted, timeout_s)
             except Stale:
                 if not safe:
                     raise
             if timeout_s is not None:
-                timeout_s = max(0.0, timeout_s - (asyncio.get_running_loop().time() - began))
+                timeout_s = max(0.0, timeout_s - (time.monotonic() - began))
         return await self._asked_anew(origin, request, wanted, timeout_s)
 
     async def _asked_anew(self, origin: Origin, request: bytes, wanted: Wanted, timeout_s: float | None) -> Answer:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = time.monotonic()
         try:
             async with asyncio.timeout(timeout_s):
                 channel = await dial(lambda: Channel(self, origin), origin, self._context(origin))
         except TimeoutError:
             raise httpx.ConnectTimeout("no socket could be opened in time") from None
-        left_s = None if timeout_s is None else max(0.0, timeout_s - (loop.time() - began))
+        left_s = None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - began))
         return await _asked(channel, request, wanted, left_s)
 
     def idle(self, origin: Origin, *, safe: bool) -> Channel | None:
@@ -127,11 +127,11 @@ class Client(httpx.AsyncBaseTransport):
         if self._idle_count >= self._max_idle:
             channel.drop()
             return
-        channel.rested_at = asyncio.get_running_loop().time()
+        channel.rested_at = time.monotonic()
         self._idle.setdefault(channel.origin, []).append(channel)
         self._idle_count += 1
         if self._sweep is None:
-            self._sweep_at(channel.rested_at + self._idle_s)
+            self._sweep_in(self._idle_s)
 
     def went(self, channel: Channel) -> None:
         """It is of no more use."""
@@ -143,17 +143,18 @@ class Client(httpx.AsyncBaseTransport):
 
     def _swept(self) -> None:
         """Close what nobody has needed for long."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         for channel in [channel for kept in self._idle.values() for channel in kept]:
             if channel.rested_at + self._idle_s <= now:
                 channel.drop()
         self._idle = {origin: kept for origin, kept in self._idle.items() if kept}
         self._sweep = None
         if self._idle:
-            self._sweep_at(min(channel.rested_at for kept in self._idle.values() for channel in kept) + self._idle_s)
+            longest_at = min(channel.rested_at for kept in self._idle.values() for channel in kept)
+            self._sweep_in(longest_at + self._idle_s - now)
 
-    def _sweep_at(self, when: float) -> None:
-        self._sweep = asyncio.get_running_loop().call_at(when, self._swept)
+    def _sweep_in(self, seconds: float) -> None:
+        self._sweep = asyncio.get_running_loop().call_later(seconds, self._swept)
 
     # What httpx asks
 

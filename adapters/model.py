@@ -24,6 +24,9 @@ class Word(enum.StrEnum):
         word.description = description
         return word
 
+    # That of the text it is equal to, and not a call into Python for each look into a table.
+    __hash__ = str.__hash__  # pyright: ignore[reportAssignmentType]
+
 
 class ConnectionStatus(Word):
     """How a connection is doing, in the words that all providers share. The first that applies is given."""
@@ -189,20 +192,26 @@ class Run(Record, frozen=True, kw_only=True):
     ] = None
 
 
-class Connection(Record, frozen=True, kw_only=True):
-    """One connection of one instance. ``details`` is the provider's own record of what nobody else has."""
+class Identified(Record, frozen=True):
+    """What nearly every connection has. It may be given by position: Python makes a dictionary for a call with more
+    than fifteen keywords, which takes longer than the rest of the record."""
 
     id: str
     instance: str
     provider: str
     native_id: str
-    name: str | None = None
-    description: str | None = None
     status: ConnectionStatus
     status_reason: StatusReason
+    name: str | None = None
     enabled: bool | None = None
     running: bool | None = None
     source: Endpoint | None = None
+
+
+class Connection(Identified, frozen=True, kw_only=True):
+    """One connection of one instance. ``details`` is the provider's own record of what nobody else has."""
+
+    description: str | None = None
     destination: Endpoint | None = None
     schedule: Schedule | None = None
     last_run: Run | None = None

@@ -1,6 +1,5 @@
 """Keeping credentials out of what people read: settings that do not print, and masks for free-form data."""
 
-import functools
 import operator
 import re
 from typing import Any, cast
@@ -64,7 +63,9 @@ def masked(value: object) -> object:
 def _masked_items(given: dict[str, object]) -> dict[str, object]:
     changed: dict[str, object] = {}
     for key, item in given.items():
-        if item and _sounds_secret(key):
+        if not item:  # there is nothing in it to be masked
+            continue
+        if _sounds_secret[key]:
             changed[key] = MASK
         elif (shown := masked_text(item) if isinstance(item, str) else masked(item)) is not item:
             changed[key] = shown
@@ -72,27 +73,37 @@ def _masked_items(given: dict[str, object]) -> dict[str, object]:
 
 
 _LONG = 64
+_NAMES_KEPT = 4096
 
 
-def _sounds_secret(name: str) -> bool:
-    # Names come again in row after row; one that is rather a text is not kept in memory.
-    return _sounds_so(name) if len(name) < _LONG else _NAMES.search(name) is not None
+class _Judged(dict[str, bool]):
+    """Whether names sound secret. They come again in row after row; one that is rather a text is not kept."""
+
+    def __missing__(self, name: str) -> bool:
+        judged = _NAMES.search(name) is not None
+        if len(name) < _LONG:
+            if len(self) >= _NAMES_KEPT:
+                self.clear()
+            self[name] = judged
+        return judged
 
 
-@functools.lru_cache(maxsize=4096)
-def _sounds_so(name: str) -> bool:
-    return _NAMES.search(name) is not None
+_sounds_secret = _Judged()
 
 
 def masked_map(value: dict[str, Any] | None) -> dict[str, Any] | None:
     """`masked` for a map at the top, or for its absence."""
-    return None if value is None else _masked_items(value)
+    return _masked_items(value) if value else value
 
 
 def masked_text(text: str) -> str:
-    """A text with bearer tokens, ``password=…`` and the user part of URLs replaced by the mask. All of these have a
-    space, a colon or an equals sign in them."""
-    if text.isalnum() or _is_plain(text):
+    """A text with bearer tokens, ``password=…`` and the user part of URLs replaced by the mask."""
+    if text.isalnum():
+        return text
+    # All that is looked for has a colon, an equals sign or white space in it, of which only the space is printable.
+    if " " not in text and ":" not in text and "=" not in text and text.isprintable():
+        return text
+    if _is_plain(text):
         return text
     return _IN_TEXT.sub(lambda m: f"{m['name'] or m['scheme']}{MASK}{'@' if m['scheme'] else ''}", text)
 

@@ -15,6 +15,7 @@ import msgspec
 from adapters import deadline, errors
 from adapters.auth import Authorizer, Credentials
 from adapters.channel import Answer, Channel, Stale, Wanted
+from adapters.dialling import Origin
 from adapters.flight import Flight, SingleFlight
 from adapters.guards import Breaker, Bulkhead
 from adapters.http1 import Client
@@ -120,8 +121,12 @@ class Transport:
             flight = self._flights.get(message)
         if flight is None:
             flight = self._flights.begin(message)
-            if not self._begun(flight, request, message):
-                flight.follow(asyncio.create_task(self.with_retries(request)))
+            try:
+                if not self._begun(flight, request, message):
+                    flight.follow(asyncio.create_task(self.with_retries(request)))
+            except BaseException as error:
+                flight.fail(error)  # or who asks the same later would wait for ever
+                raise
         return await flight.answer()
 
     def _begun(self, flight: Flight[bytes], request: Request, message: Message) -> bool:
@@ -142,6 +147,7 @@ class Transport:
             self.bulkhead.leave()
             return False
         begun.over(channel)
+        flight.by(begun.give_up)
         channel.ask(sent, begun, self._wanted, self._timeout_s(left_s))
         return True
 
@@ -232,25 +238,31 @@ class Transport:
             return begun.body()
         sent = self._writer.written(self._writer.message(request), header, trace.correlation_id)
         trace.sent = True
-        timeout_s = self._timeout_s(deadline.remaining())
+        timeout_s = self._timeout_s(deadline.remaining(), trace.spent_s if is_stale else 0.0)
         answer = await self._client.exchange(
             self._writer.origin, sent, self._wanted, timeout_s=timeout_s, safe=request.safe, anew=is_stale
         )
         return trace.body_of(answer)
 
-    def _timeout_s(self, left_s: float | None) -> float:
-        """It bounds the whole exchange, slow bodies included."""
-        return self._settings.timeout if left_s is None else min(self._settings.timeout, left_s)
+    def _timeout_s(self, left_s: float | None, spent_s: float = 0.0) -> float:
+        """It bounds the whole exchange, slow bodies included, and what was ``spent_s`` on it before."""
+        timeout_s = max(0.0, self._settings.timeout - spent_s)
+        return timeout_s if left_s is None else min(timeout_s, left_s)
 
 
 def _checked(base_url: str) -> httpx.URL:
     """The base URL. Raises ConfigurationError for one that cannot be built on."""
     try:
         url = httpx.URL(base_url)
+        Origin.of(url)
     except httpx.InvalidURL:
         raise errors.ConfigurationError("base_url: not a URL") from None
-    if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.fragment:
-        raise errors.ConfigurationError("base_url: must be http(s)://host/path, without a user, a query or a fragment")
+    except httpx.UnsupportedProtocol:
+        url = None
+    if url is None or url.userinfo or url.query or url.fragment:
+        raise errors.ConfigurationError(
+            "base_url: must be http(s)://host:port/path, without a user, a query or a fragment"
+        )
     return url
 
 
@@ -266,6 +278,11 @@ class _Trace:
         self.status: int | None = None
         self.sent = False
         self._size_bytes = 0
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds since it began."""
+        return time.perf_counter() - self._began
 
     def body_of(self, answer: Answer) -> bytes:
         """The body of a successful answer. Raises what another one means."""
@@ -300,7 +317,7 @@ class _Trace:
             request.route,
             self.status,
             type(error).__name__ if error else None,
-            time.perf_counter() - self._began,
+            self.spent_s,
             self._size_bytes,
             self._attempt,
             request.batch,

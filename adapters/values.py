@@ -3,8 +3,12 @@
 import datetime as dt
 import sys
 
-_FIRST_EPOCH_S = -62_135_596_800  # the first second of the year 1, and
-_LAST_EPOCH_S = 253_402_300_799  # the last of the year 9999: what a datetime can hold
+_FIRST_EPOCH_S = -62_135_596_800.0  # the first second of the year 1, and
+_LAST_EPOCH_S = 253_402_300_799.0  # the last of the year 9999: what a datetime can hold
+
+
+# There are several of these in each row that is read.
+_intern, _UTC, _read_iso, _since_1970 = sys.intern, dt.UTC, dt.datetime.fromisoformat, dt.datetime.fromtimestamp
 
 
 def text(value: str | None) -> str | None:
@@ -15,7 +19,7 @@ def text(value: str | None) -> str | None:
 def word(value: str | None) -> str | None:
     """A text that stands in row after row, such as a type or an icon: kept in memory once, however many rows have it.
     None for the empty one."""
-    return sys.intern(value) if value else None
+    return _intern(value) if value else None
 
 
 def instant(value: str | None) -> dt.datetime | None:
@@ -23,10 +27,11 @@ def instant(value: str | None) -> dt.datetime | None:
     if not value:
         return None
     try:
-        moment = dt.datetime.fromisoformat(value)
-        if moment.tzinfo is dt.UTC:
+        moment = _read_iso(value)
+        zone = moment.tzinfo
+        if zone is _UTC:
             return moment
-        return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+        return moment.replace(tzinfo=_UTC) if zone is None else moment.astimezone(_UTC)
     except (ValueError, OverflowError):
         return None
 
@@ -35,7 +40,7 @@ def epoch_s(value: float | None) -> dt.datetime | None:
     """Seconds since 1970 as an aware UTC datetime; None where a datetime cannot hold it."""
     if value is None or not _FIRST_EPOCH_S <= value <= _LAST_EPOCH_S:
         return None
-    return dt.datetime.fromtimestamp(value, dt.UTC)
+    return _since_1970(value, _UTC)
 
 
 def epoch_ms(value: float | None) -> dt.datetime | None:

@@ -218,8 +218,12 @@ async def _pages(adapter: Adapter, of: List, first: Page | None, last: Walked) -
     number = 0
     tokens: list[str | None] = [None]
     while tokens:
-        asked = (adapter.read(of, after=token, last=before.get(number + count)) for count, token in enumerate(tokens))
-        pages = [first] if number == 0 and first is not None else await asyncio.gather(*asked)
+        if number == 0 and first is not None:
+            pages: Sequence[Page] = [first]
+        else:
+            pages = await together(
+                [adapter.read(of, after=token, last=before.get(number + at)) for at, token in enumerate(tokens)]
+            )
         for page, token in zip(pages, tokens, strict=True):
             number += 1
             yield page
@@ -251,23 +255,29 @@ async def find(
     found: dict[str, Connection | AdapterError] = {}
     if len(ids) > len(parts):
         failures: list[AdapterError] = []
-        asked = (attempt(read(List(part)), None, failures) for part in parts)
-        pages = [page for page in await asyncio.gather(*asked) if page is not None]
+        asked = [attempt(read(List(part)), None, failures) for part in parts]
+        pages = [page for page in await together(asked) if page is not None]
         listed = {row.native_id: row for page in pages for row in page.connections}
         found = {id: listed[id] for id in ids if id in listed}
         if failures:  # a call for each of the others would be many more to an upstream in trouble
             return {**dict.fromkeys(ids, failures[0]), **found}
         if list_is_complete and not any(page.next or page.dropped for page in pages):
             return found
-    return {**found, **await get_each([id for id in ids if id not in found], get)}
+    left = [id for id in ids if id not in found] if found else ids
+    return {**found, **await get_each(left, get)}
 
 
 async def get_each(
     ids: Sequence[str], get: Callable[[str], Awaitable[Connection]]
 ) -> dict[str, Connection | AdapterError]:
     """A call for each id, all at once; ids unknown upstream are absent, and one that fails costs only itself."""
-    answers = zip(ids, await asyncio.gather(*(_or_error(id, get) for id in ids)), strict=True)
-    return {id: answer for id, answer in answers if answer is not None}
+    answers = await together([_or_error(id, get) for id in ids])
+    return {id: answer for id, answer in zip(ids, answers, strict=True) if answer is not None}
+
+
+async def together(asked: Sequence[Awaitable[T]]) -> Sequence[T]:
+    """The answers to all, asked at the same time. There is one as a rule, which takes no task of its own."""
+    return [await each for each in asked] if len(asked) <= 1 else await asyncio.gather(*asked)
 
 
 async def completed(
@@ -276,7 +286,9 @@ async def completed(
 ) -> Found:
     """The answers with each connection among them completed; errors stay what they are."""
     records = {id: answer for id, answer in by_id.items() if isinstance(answer, Connection)}
-    done = await complete(list(records.values()))
+    if not records:
+        return Found(by_id)
+    done = await complete(tuple(records.values()))
     return Found({**by_id, **dict(zip(records, done.connections, strict=True))}, done.failures)
 
 

@@ -15,9 +15,9 @@ from adapters.errors import AdapterError
 from adapters.flight import look_at
 from adapters.model import Connection
 from adapters.port import LIST_FIELDS, Completed, Fields, Found, List, Page, Work
+from adapters.walk import together
 from gateway.instances import Instance, Instances
 from gateway.inventory import Ask, Inventory
-from gateway.sources import together
 
 Place: TypeAlias = tuple[str, str]
 """An instance and a native id."""

@@ -17,12 +17,13 @@ from typing import Any, Final, NamedTuple
 from adapters.errors import AdapterError
 from adapters.model import Connection
 from adapters.port import Fields
+from adapters.walk import together
 from gateway import cursors, orders, sources, tables
 from gateway.cursors import Cursor, Places
 from gateway.instances import Instances
 from gateway.inventory import Inventory
 from gateway.orders import Key, OrderBy
-from gateway.sources import LARGE, Disordered, Need, Pages, Source, together
+from gateway.sources import LARGE, Disordered, Need, Pages, Source
 from gateway.tables import Table
 
 

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import datetime as dt
 import itertools
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from adapters import deadline, walk
 from adapters.errors import AdapterError, Rejected
 from adapters.model import Connection, Word
 from adapters.port import LIST_FIELDS, Fields, Filter, List, Narrowing, Order, Page
+from adapters.walk import together
 from gateway import filters, orders, tables
 from gateway.cursors import Cursor
 from gateway.explain import How, ListRead, Note
@@ -20,8 +21,6 @@ from gateway.instances import Instance, Instances
 from gateway.inventory import Ask, Inventory, Shelf, Snapshot
 from gateway.orders import Key, OrderBy
 from gateway.tables import Mask, Table
-
-T = TypeVar("T")
 
 LISTING_SHARE = 0.8
 """The part of the request's time in which lists are read: an instance that hangs must leave some of it to what the
@@ -356,11 +355,6 @@ async def gathered(instances: Instances, inventory: Inventory, need: Need) -> Se
         with contextlib.nullcontext() if left_s is None else deadline.within(left_s * LISTING_SHARE):
             await together([source.gather(inventory) for source in asked])
     return sources
-
-
-async def together(work: Sequence[Awaitable[T]]) -> Sequence[T]:
-    """The outcomes of all, done at the same time; of one alone, without a task for it."""
-    return [await work[0]] if len(work) == 1 else await asyncio.gather(*work)
 
 
 def failures(found: Sequence[Source]) -> Sequence[AdapterError]:

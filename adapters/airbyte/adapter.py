@@ -1,6 +1,5 @@
 """The port, spoken to Airbyte: list pages hold the list fields, everything else costs a full read a connection."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -122,8 +121,8 @@ class AirbyteAdapter:
             return await self._joins(connections, fields)
         failures: list[AdapterError] = []
         get = self._get if wants(fields, *FULL_RECORD) else self._get_brief
-        reads = (walk.attempt(walk.get_one(row.native_id, get), row, failures) for row in connections)
-        joined = await self._joins(await asyncio.gather(*reads), fields)
+        reads = [walk.attempt(walk.get_one(row.native_id, get), row, failures) for row in connections]
+        joined = await self._joins(await walk.together(reads), fields)
         return Completed(joined.connections, (*failures, *joined.failures))
 
     def adds(self, fields: Fields) -> bool:

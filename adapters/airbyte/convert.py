@@ -76,6 +76,7 @@ UNKNOWN_STATUS = Rule(ConnectionStatus.UNKNOWN, ReasonCode.UNKNOWN_WORD, "Airbyt
 UNKNOWN_JOB = Rule(ConnectionStatus.UNKNOWN, ReasonCode.UNKNOWN_WORD, "The latest sync has a status we do not know.")
 
 
+_UNKNOWN_RUN, _UNKNOWN_CHANGE = RunStatus.UNKNOWN, SchemaChange.UNKNOWN
 _NO_SOURCE = wire.Source()
 _NO_DESTINATION = wire.Destination()
 
@@ -91,11 +92,15 @@ class Definition(NamedTuple):
 
 def status(row: wire.ListItem) -> tuple[ConnectionStatus, StatusReason]:
     """The first rule that applies, from what people decided down to what the latest job says."""
+    return _status(row, epoch_s(row.latest_sync_job_created_at))
+
+
+def _status(row: wire.ListItem, run_at: dt.datetime | None) -> tuple[ConnectionStatus, StatusReason]:
     rule, field, raw = _rule(row)
     return rule.status, StatusReason(
         code=rule.code,
         message=rule.message,
-        since=epoch_s(row.latest_sync_job_created_at) if field in ("isSyncing", "latestSyncJobStatus") else None,
+        since=run_at if field in ("isSyncing", "latestSyncJobStatus") else None,
         field=field,
         raw_value=raw and sys.intern(raw),
     )
@@ -121,23 +126,24 @@ def connection(
     web_url: str,
 ) -> Connection:
     """The unified record of a list item or a full record. ``workspace_id`` is that of the list it came from."""
-    state, reason = status(row)
+    run = last_run(row)
+    state, reason = _status(row, run and run.started_at)
     source, destination = row.source or _NO_SOURCE, row.destination or _NO_DESTINATION
-    workspace_id = workspace_id or text(source.workspace_id) or text(destination.workspace_id)
+    workspace_id = workspace_id or source.workspace_id or destination.workspace_id or None
     return Connection(
-        id=ids.encode(instance, row.connection_id),
-        instance=instance,
-        provider="airbyte",
-        native_id=row.connection_id,
-        name=text(row.name),
-        status=state,
-        status_reason=reason,
-        enabled=None if row.status is None else row.status == "active",
-        running=row.is_syncing,
-        source=_source(row, workspace_id),
+        ids.encode(instance, row.connection_id),
+        instance,
+        "airbyte",
+        row.connection_id,
+        state,
+        reason,
+        row.name or None,
+        None if row.status is None else row.status == "active",
+        row.is_syncing,
+        _source(row, workspace_id),
         destination=_destination(row, workspace_id),
         schedule=schedule(row),
-        last_run=last_run(row),
+        last_run=run,
         created_at=epoch_s(row.created_at) if isinstance(row, wire.Brief) else None,
         workspace_id=workspace_id,
         workspace_name=workspace_names.get(workspace_id or ""),
@@ -148,7 +154,7 @@ def connection(
 
 
 def _schema_change(word: str | None) -> SchemaChange | None:
-    return SCHEMA_CHANGES.get(word, SchemaChange.UNKNOWN) if word else None
+    return SCHEMA_CHANGES.get(word, _UNKNOWN_CHANGE) if word else None
 
 
 def _source(row: wire.ListItem, workspace_id: str | None) -> Endpoint | None:
@@ -162,8 +168,8 @@ def _source(row: wire.ListItem, workspace_id: str | None) -> Endpoint | None:
 def source(given: wire.Source, id: str | None = None, workspace_id: str | None = None) -> Endpoint:
     """A source as an endpoint; its connector's name is its type. It is in ``workspace_id`` if it does not say."""
     return Endpoint(
-        id=text(id or given.source_id),
-        name=text(given.name),
+        id=id or given.source_id or None,
+        name=given.name or None,
         type=word(given.source_name),
         icon=word(given.icon),
         definition_id=word(given.source_definition_id),
@@ -182,8 +188,8 @@ def _destination(row: wire.ListItem, workspace_id: str | None) -> Endpoint | Non
 def destination(given: wire.Destination, id: str | None = None, workspace_id: str | None = None) -> Endpoint:
     """A destination as an endpoint; its connector's name is its type. It is in ``workspace_id`` if it does not say."""
     return Endpoint(
-        id=text(id or given.destination_id),
-        name=text(given.name),
+        id=id or given.destination_id or None,
+        name=given.name or None,
         type=word(given.destination_name),
         icon=word(given.icon),
         definition_id=word(given.destination_definition_id),
@@ -200,7 +206,7 @@ def last_run(row: wire.ListItem) -> Run | None:
 
 
 def run_status(word: str | None) -> RunStatus:
-    return RUN_STATUSES.get(word or "", RunStatus.UNKNOWN)
+    return RUN_STATUSES.get(word or "", _UNKNOWN_RUN)
 
 
 def run(job: wire.JobWithAttempts) -> Run:

@@ -25,14 +25,15 @@ from adapters.values import text, word
 
 def details(row: wire.ListItem) -> AirbyteConnection:
     """The details of a list item, or of a full record with all that only it has."""
+    source, destination = row.source, row.destination
     listed = AirbyteConnection(
         raw_status=word(row.status),
         raw_latest_sync_job_status=word(row.latest_sync_job_status),
         raw_schedule_type=word(row.schedule_type),
         raw_schema_change=word(row.schema_change),
         is_syncing=row.is_syncing,
-        source_definition_id=word(row.source.source_definition_id) if row.source else None,
-        destination_definition_id=word(row.destination.destination_definition_id) if row.destination else None,
+        source_definition_id=word(source.source_definition_id) if source else None,
+        destination_definition_id=word(destination.destination_definition_id) if destination else None,
     )
     return _full(listed, row) if isinstance(row, wire.Read) else listed
 

@@ -42,8 +42,18 @@ def interval(given: wire.Interval) -> Interval | None:
 
 
 def _basic(given: wire.Interval) -> Schedule:
-    every = interval(given)
-    word = (given.time_unit or "units").removesuffix("s")
+    make = _basic_of if len(given.time_unit or "") <= _USUAL else _basic_of.__wrapped__
+    return make(given.units, given.time_unit)
+
+
+_USUAL = 256
+"""Rows share their schedules, which are kept. A longer text is no schedule of anybody's, and could be of any length."""
+
+
+@functools.lru_cache(maxsize=4096)
+def _basic_of(units: int | None, time_unit: str | None) -> Schedule:
+    every = interval(wire.Interval(units, time_unit))
+    word = (time_unit or "units").removesuffix("s")
     if every is None:
         return Schedule(type=ScheduleType.BASIC, human_text="At an interval that is not given")
     human_text = f"Every {word}" if every.units == 1 else f"Every {every.units} {word}s"
@@ -51,7 +61,9 @@ def _basic(given: wire.Interval) -> Schedule:
 
 
 def _cron(given: wire.Cron) -> Schedule:
-    return _cron_of(given.cron_expression or "", text(given.cron_time_zone))
+    expression, zone = given.cron_expression or "", text(given.cron_time_zone)
+    make = _cron_of if len(expression) + len(zone or "") <= _USUAL else _cron_of.__wrapped__
+    return make(expression, zone)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -60,7 +72,6 @@ def _cron_of(expression: str, zone: str | None) -> Schedule:
     return Schedule(type=ScheduleType.CRON, cron=Cron(expression=expression, time_zone=zone), human_text=human_text)
 
 
-@functools.lru_cache(maxsize=4096)
 def described(expression: str) -> str:
     """A Quartz expression in English, or as it is where it cannot be read."""
     options = cron_descriptor.Options()

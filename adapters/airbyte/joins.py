@@ -1,6 +1,5 @@
 """What a list row lacks, looked up in bulk: names of workspaces and endpoints, icons and versions of connectors."""
 
-import asyncio
 import functools
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -98,7 +97,7 @@ class Joins:
 
         workspaces = sorted({end.workspace_id for row in rows if (end := needy(row)) is not None and end.workspace_id})
         asked = [self._kept.get((lookup, id), functools.partial(lookup, self._client, id)) for id in workspaces]
-        answers = await asyncio.gather(*(walk.attempt(answer, {}, failures) for answer in asked))
+        answers = await walk.together([walk.attempt(answer, {}, failures) for answer in asked])
         known = dict(zip(workspaces, answers, strict=True))
         joined = [
             row if end is None else altered(row, **{side: put(end, known[end.workspace_id or ""])})

@@ -1,6 +1,7 @@
 """The port, spoken to Unified.to: a list for each environment, whose pages hold whole records."""
 
 import datetime as dt
+import functools
 import itertools
 import math
 from array import array
@@ -96,10 +97,10 @@ class UnifiedToAdapter:
         if listed is None:
             assert last is not None  # noqa: S101  nothing is known without it
             return last
-        ends = [end for row in listed.rows.places if isinstance(row, wire.Connection) and (end := _ends_at(row, now))]
-        if last is not None and last.good_until is not None:  # of the rows that are kept, none ends before that
-            ends.append(last.good_until)
-        rows = walk.unified(listed.rows, lambda row: convert.connection(row, instance=self._instance, now=now))
+        # Of the rows that are kept, none ends before that.
+        ends = [] if last is None or last.good_until is None else [last.good_until]
+        made = functools.partial(convert.connection, instance=self._instance, now=now, ends=ends)
+        rows = walk.unified(listed.rows, made)
         follows = walk.Token(start.position + len(rows.places)) if listed.more else None
         own = self._own(rows, of.part)
         return walk.page(own, start, follows=follows, sent=listed.sent, good_until=min(ends, default=None))
@@ -183,12 +184,6 @@ class UnifiedToAdapter:
 
     async def _by_type(self) -> dict[str, wire.Integration]:
         return {integration.type: integration for integration in await self._client.list_integrations()}
-
-
-def _ends_at(row: wire.Connection, now: dt.datetime) -> dt.datetime | None:
-    """When its authorization will end, where that is still to come."""
-    ends_at = convert.auth_ends_at(row)
-    return ends_at if ends_at is not None and ends_at > now else None
 
 
 def _sorted(order: Order | None) -> Query:

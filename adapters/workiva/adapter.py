@@ -1,5 +1,6 @@
 """The port, spoken to Wdata: a list page holds whole records, so one walk answers for many ids."""
 
+import functools
 import math
 from collections.abc import Mapping, Sequence, Set
 
@@ -25,7 +26,7 @@ from adapters.port import (
     wants,
 )
 from adapters.transport import Transport
-from adapters.workiva import client, convert, wire
+from adapters.workiva import client, convert
 from adapters.workiva.client import Client, Settings
 
 QUERY_TYPES = frozenset({"wdata_query", "wdata_shared_query"})
@@ -64,6 +65,7 @@ class WorkivaAdapter:
         self._instance = instance
         self._client = client
         self._names = Kept(_NAMES_KEPT_S)
+        self._unified = functools.partial(convert.connection, instance=instance)
 
     @property
     def transport(self) -> Transport:
@@ -153,15 +155,12 @@ class WorkivaAdapter:
 
     async def _run(self, connection_id: str, job_id: str) -> Run | None:
         try:
-            return convert.run(await self._client.get_status(connection_id, job_id), wire.ConnectionRun(job_id=job_id))
+            return convert.run(await self._client.get_status(connection_id, job_id), job_id)
         except NotFound:
             return None
 
     async def _get(self, id: str) -> Connection:
         return self._unified(await self._client.get_connection(id))
-
-    def _unified(self, row: wire.Connection) -> Connection:
-        return convert.connection(row, instance=self._instance)
 
     async def _query_names(self, ids: Set[str]) -> dict[str, str]:
         """Names by id: one call for a hundred queries, none for those that were looked up lately."""

@@ -1,11 +1,14 @@
 """From Wdata's records to the unified ones. The knowledge of this upstream's words is here, in tables."""
 
+import datetime as dt
+import itertools
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from adapters import ids
 from adapters.model import Connection, ConnectionStatus, Endpoint, ReasonCode, Run, RunStatus, StatusReason, altered
 from adapters.secret import masked_map, masked_text
-from adapters.values import instant, text, word
+from adapters.values import instant, word
 from adapters.workiva import wire
 from adapters.workiva.details import WorkivaConnection, WorkivaRun
 
@@ -20,32 +23,92 @@ STATUSES: Mapping[RunStatus, tuple[ConnectionStatus, ReasonCode, str]] = {
     RunStatus.FAILED: (ConnectionStatus.FAILING, ReasonCode.LAST_RUN_FAILED, "The last run failed."),
     RunStatus.CANCELLED: (ConnectionStatus.DEGRADED, ReasonCode.LAST_RUN_CANCELLED, "The last run was cancelled."),
     RunStatus.SUCCEEDED: (ConnectionStatus.HEALTHY, ReasonCode.LAST_RUN_SUCCEEDED, "The last run succeeded."),
+    RunStatus.UNKNOWN: (
+        ConnectionStatus.UNKNOWN,
+        ReasonCode.UNKNOWN_WORD,
+        "The last run has a status we do not know.",
+    ),
 }
+
+
+class Verdict(NamedTuple):
+    """What the statuses of a run's two sides say together; ``evidence`` is what they were."""
+
+    run: RunStatus
+    is_going_on: bool
+    is_finished: bool
+    status: ConnectionStatus
+    code: ReasonCode
+    message: str
+    evidence: str
+
+
+def verdict(source: str | None, destination: str | None) -> Verdict:
+    """Workiva itself has no word for the run as a whole."""
+    run = _run_status(source, destination)
+    is_going_on = run in (RunStatus.QUEUED, RunStatus.RUNNING)
+    return Verdict(run, is_going_on, run in FINISHED, *STATUSES[run], f"{source}, {destination}")
+
+
+def _run_status(*sides: str | None) -> RunStatus:
+    if "error" in sides:
+        return RunStatus.FAILED
+    if "cancelled" in sides:
+        return RunStatus.CANCELLED
+    if set(sides) == {"complete"}:
+        return RunStatus.SUCCEEDED
+    if set(sides) == {"not_started"}:
+        return RunStatus.QUEUED
+    return RunStatus.RUNNING if SIDE_STATUSES.issuperset(sides) else RunStatus.UNKNOWN
+
+
+_VERDICTS = {sides: verdict(*sides) for sides in itertools.product((*SIDE_STATUSES, None), repeat=2)}
+_NOTHING_TOLD, _NO_DETAILS = wire.ConnectionRun(), WorkivaRun()
+_NEVER_RAN = ConnectionStatus.NEVER_RAN
 
 
 def connection(row: wire.Connection, *, instance: str) -> Connection:
     """The unified record, with endpoints that have no name yet: see `named`."""
-    run = last_run(row)
-    status, reason = _status(row, run)
+    created_at, last_run_at = instant(row.created), instant(row.last_run_date)
+    last_run = None if row.last_run is None else _run_details(row.last_run)
+    ruled = _verdict(row.last_run or _NOTHING_TOLD)
+    if last_run is not None or row.last_run_job_id or row.last_run_date:
+        run = _run(last_run or _NO_DETAILS, ruled, row.last_run_job_id, last_run_at, row.last_run_by)
+        status, reason = ruled.status, _reason(ruled, run)
+    else:
+        run, status, reason = None, _NEVER_RAN, _never_ran(created_at)
+    details = WorkivaConnection(
+        source_type=word(row.source_type),
+        source_workspace_id=word(row.source_workspace_id),
+        destination_type=word(row.destination_type),
+        destination_workspace_id=word(row.destination_workspace_id),
+        last_run=last_run,
+        last_run_job_id=row.last_run_job_id or None,
+        last_run_date=last_run_at,
+        last_run_by=row.last_run_by or None,
+        last_run_source_parameters=masked_map(row.last_run_source_parameters),
+        last_run_destination_parameters=masked_map(row.last_run_destination_parameters),
+        metadata=masked_map(row.metadata),
+    )
     return Connection(
-        id=ids.encode(instance, row.connection_id),
-        instance=instance,
-        provider="workiva",
-        native_id=row.connection_id,
-        name=text(row.name),
-        description=text(row.description),
-        status=status,
-        status_reason=reason,
-        enabled=True,
-        running=run is not None and run.status in (RunStatus.QUEUED, RunStatus.RUNNING),
-        source=_endpoint(row.source_id, row.source_type, row.source_workspace_id),
-        destination=_endpoint(row.destination_id, row.destination_type, row.destination_workspace_id),
+        ids.encode(instance, row.connection_id),
+        instance,
+        "workiva",
+        row.connection_id,
+        status,
+        reason,
+        row.name or None,
+        True,
+        ruled.is_going_on,
+        _endpoint(row.source_id, details.source_type, details.source_workspace_id),
+        description=row.description or None,
+        destination=_endpoint(row.destination_id, details.destination_type, details.destination_workspace_id),
         last_run=run,
-        created_at=instant(row.created),
+        created_at=created_at,
         updated_at=instant(row.updated),
         created_by=word(row.created_by),
         workspace_id=word(row.workspace_id),
-        details=_details(row),
+        details=details,
     )
 
 
@@ -61,88 +124,58 @@ def _named(endpoint: Endpoint | None, names: Mapping[str, str]) -> Endpoint | No
     return altered(endpoint, name=name) if endpoint and name else endpoint
 
 
-def run_status(run: wire.ConnectionRun) -> RunStatus:
-    """The one status of a run that has a status for each side: Workiva itself has no word for it."""
-    sides = (run.source_status, run.destination_status)
-    if "error" in sides:
-        return RunStatus.FAILED
-    if "cancelled" in sides:
-        return RunStatus.CANCELLED
-    if set(sides) == {"complete"}:
-        return RunStatus.SUCCEEDED
-    if set(sides) == {"not_started"}:
-        return RunStatus.QUEUED
-    return RunStatus.RUNNING if SIDE_STATUSES.issuperset(sides) else RunStatus.UNKNOWN
+def run(given: wire.ConnectionRun, job_id: str) -> Run:
+    """The run of this job."""
+    return _run(_run_details(given), _verdict(given), job_id)
 
 
-def last_run(row: wire.Connection) -> Run | None:
-    """The last run, from the embedded record where there is one, else from the three fields beside it."""
-    if row.last_run is None and not (row.last_run_job_id or row.last_run_date):
-        return None
-    beside = wire.ConnectionRun(job_id=row.last_run_job_id, created=row.last_run_date, created_by=row.last_run_by)
-    return run(row.last_run or beside, beside)
-
-
-def run(given: wire.ConnectionRun, beside: wire.ConnectionRun) -> Run:
-    """A run; what it lacks is taken from what is known ``beside`` it."""
-    status = run_status(given)
+def _run(
+    shown: WorkivaRun,
+    ruled: Verdict,
+    job_id: str | None,
+    started_at: dt.datetime | None = None,
+    by: str | None = None,
+) -> Run:
+    """A run; what it lacks itself is taken from what is known beside it."""
     return Run(
-        id=text(given.job_id) or text(beside.job_id),
-        status=status,
-        started_at=instant(given.created) or instant(beside.created),
-        ended_at=instant(given.updated) if status in FINISHED else None,
-        by=text(given.created_by) or text(beside.created_by),
-        error=masked_text(given.error) if given.error else None,
+        id=shown.job_id or job_id or None,
+        status=ruled.run,
+        started_at=shown.created or started_at,
+        ended_at=shown.updated if ruled.is_finished else None,
+        by=shown.created_by or by or None,
+        error=shown.error,
     )
 
 
-def _status(row: wire.Connection, run: Run | None) -> tuple[ConnectionStatus, StatusReason]:
-    if run is None:
-        return ConnectionStatus.NEVER_RAN, StatusReason(
-            code=ReasonCode.NO_RUN_YET,
-            message="The connection has never run.",
-            since=instant(row.created),
-            field="lastRun",
-        )
-    status, code, message = STATUSES.get(
-        run.status, (ConnectionStatus.UNKNOWN, ReasonCode.UNKNOWN_WORD, "The last run has a status we do not know.")
+def _verdict(run: wire.ConnectionRun) -> Verdict:
+    sides = run.source_status, run.destination_status
+    return _VERDICTS.get(sides) or verdict(*sides)
+
+
+def _never_ran(created_at: dt.datetime | None) -> StatusReason:
+    return StatusReason(
+        code=ReasonCode.NO_RUN_YET, message="The connection has never run.", since=created_at, field="lastRun"
     )
-    sides = row.last_run or wire.ConnectionRun()
-    return status, StatusReason(
-        code=code,
-        message=message,
+
+
+def _reason(ruled: Verdict, run: Run) -> StatusReason:
+    return StatusReason(
+        code=ruled.code,
+        message=ruled.message,
         since=run.ended_at or run.started_at,
         field="lastRun.sourceStatus, lastRun.destinationStatus",
-        raw_value=f"{sides.source_status}, {sides.destination_status}",
+        raw_value=ruled.evidence,
     )
 
 
 def _endpoint(id: str | None, type: str | None, workspace_id: str | None) -> Endpoint | None:
-    if not (id or type or workspace_id):
-        return None
-    return Endpoint(id=text(id), type=word(type), workspace_id=word(workspace_id))
-
-
-def _details(row: wire.Connection) -> WorkivaConnection:
-    return WorkivaConnection(
-        source_type=word(row.source_type),
-        source_workspace_id=word(row.source_workspace_id),
-        destination_type=word(row.destination_type),
-        destination_workspace_id=word(row.destination_workspace_id),
-        last_run=None if row.last_run is None else _run_details(row.last_run),
-        last_run_job_id=text(row.last_run_job_id),
-        last_run_date=instant(row.last_run_date),
-        last_run_by=text(row.last_run_by),
-        last_run_source_parameters=masked_map(row.last_run_source_parameters),
-        last_run_destination_parameters=masked_map(row.last_run_destination_parameters),
-        metadata=masked_map(row.metadata),
-    )
+    return Endpoint(id=id or None, type=type, workspace_id=workspace_id) if id or type or workspace_id else None
 
 
 def _run_details(run: wire.ConnectionRun) -> WorkivaRun:
     return WorkivaRun(
-        job_id=text(run.job_id),
-        connection_id=text(run.connection_id),
+        job_id=run.job_id or None,
+        connection_id=run.connection_id or None,
         workspace_id=word(run.workspace_id),
         source_workspace_id=word(run.source_workspace_id),
         destination_workspace_id=word(run.destination_workspace_id),

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from adapters import deadline, errors
-from adapters.auth import Grant, Renewing
+from adapters.auth import Fixed, Grant, Renewing
 from adapters.secret import Secret
 from adapters.transport import Call, Transport
 from tests.adapters.bytes_server import Act, Server, closed, dripping, silent
@@ -167,6 +167,30 @@ async def test_a_call_that_fails_just_when_its_caller_leaves_leaves_its_place_to
         assert await sender.send(read("third")) == b"[]"
 
 
+async def test_a_call_that_nobody_wants_any_more_ends_with_its_socket_and_leaves_its_place():
+    async with over(GOOD, silent, GOOD, max_in_flight=1, max_waiting=0, timeout=30) as (sender, server):
+        await sender.send(read("first"))
+        call = asyncio.create_task(sender.send(read("second")))
+        await until(lambda: len(server.requests) == 2)
+        call.cancel()
+        await asyncio.wait([call])
+        assert await sender.send(read("third")) == b"[]"
+        await until(lambda: server.left == 1)
+        assert (server.sockets, sender.breaker.state) == (2, "CLOSED")
+
+
+async def test_what_is_sent_once_more_has_only_the_time_that_is_left():
+    async def late(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.2)
+        writer.write(GOOD) if len(server.requests) > 2 else writer.close()
+
+    async with over(GOOD, late, timeout=0.3) as (sender, server):
+        await sender.send(read("first"))
+        with pytest.raises(errors.TimedOut):
+            await sender.send(READ)
+    assert len(server.requests) == 3
+
+
 async def test_a_call_that_began_at_once_goes_on_for_those_who_joined_it():
     gate = asyncio.Event()
 
@@ -200,3 +224,22 @@ async def test_a_mistake_in_a_hook_is_told_to_the_caller_and_costs_no_place():
             with pytest.raises(ZeroDivisionError):
                 await sender.send(READ)
     assert (len(server.requests), server.sockets) == (3, 1)
+
+
+class Mistaken(Fixed):
+    """An authorizer that fails at one call in a way that nobody foresaw."""
+
+    mistakes = 0
+
+    def ready(self) -> str:
+        self.mistakes += 1
+        if self.mistakes == 1:
+            raise ZeroDivisionError
+        return super().ready()
+
+
+async def test_a_mistake_in_an_authorizer_costs_the_calls_after_it_nothing():
+    async with over(GOOD, authorizer=Mistaken("Bearer x"), max_in_flight=1, max_waiting=0) as (sender, _):
+        with pytest.raises(ZeroDivisionError):
+            await sender.send(READ)
+        assert await outcomes(sender.send(READ)) == [b"[]"]

@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import socket
 import ssl
+import sys
 import threading
 import time
 import zlib
@@ -393,6 +394,27 @@ async def test_a_failure_whose_body_is_long_is_not_read_for_the_sake_of_its_sock
 # The pool
 
 
+@pytest.mark.parametrize("size", [10, 300_000])
+async def test_a_socket_at_rest_keeps_nothing_of_the_answer_before(size: int):
+    async with asking(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (size, bytes(size))) as (client, server):
+        body, alone = (await ask(client, server)).body, bytes(size)
+        await asyncio.sleep(0.01)
+        assert sys.getrefcount(body) == sys.getrefcount(alone)
+        assert server.left == 0
+
+
+async def test_a_socket_that_was_closed_before_it_could_be_used_is_told_at_once():
+    async with asking(PLAIN) as (client, server):
+        await ask(client, server)
+        channel = client.idle(server.origin, safe=True)
+        assert channel is not None
+        channel.drop()
+        asker: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        channel.ask(b"", asker, WANTED, None)
+        with pytest.raises(httpx.ConnectError):
+            await asyncio.wait_for(asker, 10)
+
+
 async def test_sockets_at_rest_are_closed_after_a_while():
     async with asking(PLAIN, idle_s=0.05) as (client, server):
         await asyncio.gather(*(ask(client, server) for _ in range(3)))
@@ -438,8 +460,8 @@ async def test_an_origin_is_what_the_host_header_says(url: str, origin: tuple[An
     assert Origin.of(httpx.URL(url)) == origin
 
 
-@pytest.mark.parametrize("url", ["ftp://a.test/", "/path", "http:///x"])
-async def test_nothing_but_http_is_spoken(url: str):
+@pytest.mark.parametrize("url", ["ftp://a.test/", "/path", "http:///x", "http://a.test:65536", "https://a.test:0"])
+async def test_nothing_but_http_is_spoken_and_only_over_ports_that_there_are(url: str):
     with pytest.raises(httpx.UnsupportedProtocol):
         Origin.of(httpx.URL(url))
 

@@ -3,6 +3,8 @@
 import copy
 import json
 import logging
+import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -212,3 +214,15 @@ def test_free_form_data_without_credentials_is_the_very_same_and_other_data_is_n
 def test_a_name_as_long_as_a_text_is_masked_too():
     name = "x" * 100 + "password"
     assert masked({name: "plant", "x" * 100: "y"}) == {name: MASK, "x" * 100: "y"}
+
+
+def test_after_every_kind_of_white_space_a_credential_is_masked():
+    spaces = [chr(code) for code in range(sys.maxunicode + 1) if re.match(r"\s", chr(code))]
+    assert len(spaces) > 20
+    assert [space for space in spaces if PLANT in masked_text(f"bearer{space}{PLANT}")] == []
+
+
+def test_names_beyond_those_that_are_remembered_are_judged_all_the_same():
+    given_in = {f"name {number}": "plain" for number in range(5000)} | {"password": "x"}
+    expected = given_in | {"password": MASK}
+    assert masked(given_in) == masked(given_in) == expected

@@ -27,6 +27,8 @@ from tests.adapters.upstream import READ, SAFE_POST, Upstream, calling, over
         "http://127.0.0.1/api?key=secret",
         "http://127.0.0.1/#api",
         "http://[::1",
+        "http://127.0.0.1:65536",
+        "http://127.0.0.1:0/api",
     ],
 )
 async def test_a_base_url_that_cannot_be_built_on_is_refused_without_being_told(base_url: str):

@@ -519,7 +519,7 @@ async def test_an_upstream_that_says_when_to_ask_again_is_not_asked_before(upstr
 
 
 async def test_page_and_facets_arrive_within_the_deadline_of_a_request_shorter_than_any_call(upstreams: Upstreams):
-    async with over(upstreams, settings_of(upstreams, timeout=600), limits={"request_timeout": 0.7}) as fleet:
+    async with over(upstreams, settings_of(upstreams, timeout=600), limits={"request_timeout": 1.5}) as fleet:
         await fleet.data(BOTH)
         fleet.servers[UNIFIED_TO].knobs = Knobs(hang=True)
         answered = await fleet.ask(BOTH)

@@ -1,5 +1,7 @@
 """Airbyte's two generations of schedules as one, with a sentence that people can read."""
 
+import sys
+
 import pytest
 
 from adapters.airbyte import wire
@@ -117,3 +119,19 @@ def test_the_old_form_fills_in_for_an_interval_without_data():
     got = schedule(read("basic", None, legacy=wire.Interval(units=1, time_unit="days")))
     assert got is not None
     assert got.every == Interval(units=1, time_unit=TimeUnit.DAYS)
+
+
+def test_rows_share_their_schedule_in_memory():
+    assert schedule(item("basic", every(7, "weeks"))) is schedule(item("basic", every(7, "weeks")))
+    assert schedule(item("cron", cron("0 7 * * * ?"))) is schedule(item("cron", cron("0 7 * * * ?")))
+
+
+def test_what_is_far_too_long_for_a_schedule_is_shown_and_not_kept_in_memory():
+    word, expression = "w" * 1000, "0 0 " * 250
+    unread = sys.getrefcount(word), sys.getrefcount(expression)
+    for data in (every(2, word), cron(expression)):
+        shown = schedule(item("basic" if data.basic_schedule else "cron", data))
+        assert shown is not None
+        assert shown.human_text
+    del data, shown
+    assert (sys.getrefcount(word), sys.getrefcount(expression)) == unread
