@@ -108,6 +108,9 @@ class Snapshot:
         """The rows with what they lack of these field paths, and what failed of looking that up."""
         if joins <= self._joined or not self.walked.rows:
             return self._table, ()
+        if not self._instance.adapter.adds(joins - self._joined):
+            self._joined |= joins
+            return self._table, ()
         joins |= self._joined
         known, listed = self._known(joins), self.walked.rows
         rows = list(map(known.get, map(id, listed))) if known else [None] * len(listed)

@@ -200,16 +200,27 @@ def _kept(found: Sequence[Source], order_by: OrderBy, window: Window) -> Rows:
         spans = _spans(found, order_by, window)
         # The rows of one table come in order, and without the keys that nothing but merging needs.
         rows = spans[0][1] if len(spans) == 1 else [row for _, row in _sorted_together(spans, order_by, window)]
-        return _as_rows(rows[: window.size], window, is_cut=len(rows) > window.size)
+        is_cut, instances = len(rows) > window.size, {table.instance for table, _ in masked}
+        return _as_rows(
+            rows[: window.size], window, is_cut=is_cut, alone=instances.pop() if len(instances) == 1 else ""
+        )
 
     return masked[0][0].kept(asked, make)
 
 
 def _as_rows(
-    rows: Sequence[Connection], window: Window, *, is_cut: bool, places: Sequence[Places] | None = None
+    rows: Sequence[Connection],
+    window: Window,
+    *,
+    is_cut: bool,
+    places: Sequence[Places] | None = None,
+    alone: str = "",
 ) -> Rows:
+    """The rows of a window. ``alone`` is the one instance that they are of, where that is known."""
     step = -1 if window.is_backward else 1
     listed = tuple(rows[::step])
+    if alone:
+        return Rows(listed, is_cut, {alone: listed} if listed else {})
     by_instance: defaultdict[str, list[Connection]] = defaultdict(list)
     for row in listed:
         by_instance[row.instance].append(row)

@@ -10,6 +10,7 @@ are single operations however many rows there are.
 
 import bisect
 import functools
+import itertools
 import operator
 from array import array
 from collections import Counter, OrderedDict
@@ -32,6 +33,8 @@ _KEPT_KEYS = 8
 """Orders whose keys are kept."""
 _SMALL = 500
 """Up to so many rows are sorted by their keys, which are wanted for merging too; of more, texts are looked at first."""
+_SOUGHT = 20_000
+"""Up to so many places looked at, it is quicker to see whether rows still stand in order than to put them into it."""
 _FEW = 1 / 8
 """Up to this share of new rows they are put into an order one by one; beyond it, sorting all anew is quicker."""
 
@@ -227,10 +230,22 @@ class _Former:
         if known is None or len(self._new) > _FEW * self._count:
             return None
         if self._places is None:
-            new = frozenset(self._new)
-            return _merged([at for at in known if at not in new], self._new, functools.cache(by))
+            new, by = frozenset(self._new), functools.cache(by)
+            if len(new) * self._count <= _SOUGHT and _is_in_order(known, self._new, by):
+                return known
+            return _merged([at for at in known if at not in new], self._new, by)
         now: dict[int, int] = {place: at for at, place in enumerate(self._places) if place is not None}
         return _merged([now[place] for place in known if place in now], self._new, functools.cache(by))
+
+
+def _is_in_order(order: "array[int]", new: Iterable[int], by: Callable[[int], Key]) -> bool:
+    """Whether rows that have changed stand where they stood: most changes move nothing."""
+    for at in new:
+        place = order.index(at)
+        keys = [by(each) for each in order[max(0, place - 1) : place + 2]]
+        if any(before > after for before, after in itertools.pairwise(keys)):
+            return False
+    return True
 
 
 def differing(rows: Sequence[Connection], before: Sequence[Connection]) -> list[int] | None:

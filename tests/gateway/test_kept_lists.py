@@ -11,7 +11,7 @@ import pytest
 
 from adapters.errors import Rejected, Unreachable
 from adapters.model import Connection, Interval, Run, RunStatus, Schedule, ScheduleType, TimeUnit
-from adapters.port import LIST_FIELDS, Completed, Fields, Filter, List, Narrowing, Order, OrderField, Page
+from adapters.port import LIST_FIELDS, Completed, Fields, Filter, List, Narrowing, Order, OrderField, Page, wants
 from adapters.walk import Bounds
 from gateway import cursors, paging
 from gateway.cursors import Cursor
@@ -52,6 +52,9 @@ class Named(Listed):
     def _page(self, rows: Sequence[Connection], after: str | None) -> Page:
         page = super()._page(rows, after)
         return page._replace(size_bytes=100 + len(self.reads)) if self.changes_bodies else page
+
+    def adds(self, fields: Fields) -> bool:
+        return wants(fields, "name", "source.icon")
 
     async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
         self.looked_up.append([row.native_id for row in connections])
@@ -269,6 +272,14 @@ async def test_what_is_good_ends_with_what_was_looked_up_first():
     await asyncio.sleep(0.3)
     await asking.page(joins=NAMED)
     assert adapter.looked_up[2:] == [["000", "001", "002"]]
+
+
+async def test_what_adds_nothing_is_not_looked_up():
+    adapter = Named({"": rows_of(2)})
+    asking = Asking(adapter, max_age=0.0)
+    for fields in (frozenset({"status"}), NAMED, NAMED | {"status"}, frozenset({"destination.name"})):
+        await asking.page(joins=fields)
+    assert adapter.looked_up == [["000", "001"]]
 
 
 async def test_other_fields_are_looked_up_for_all_rows():
