@@ -94,8 +94,8 @@ async def fleet(upstreams: Upstreams) -> AsyncGenerator[Fleet]:
 
 @pytest.fixture
 async def hasty(upstreams: Upstreams) -> AsyncGenerator[Fleet]:
-    """The same upstreams behind a gateway that gives each call a third of a second."""
-    async with over(upstreams, settings_of(upstreams, timeout=0.33)) as fleet:
+    """The same upstreams behind a gateway that gives each call most of a second."""
+    async with over(upstreams, settings_of(upstreams, timeout=0.8)) as fleet:
         yield fleet
 
 
@@ -537,7 +537,7 @@ async def test_a_later_page_that_hangs_costs_what_had_not_been_read(upstreams: U
     query += " pageInfo { hasNextPage endCursor } sources { instance { name } state } } }"
     async with long.serve() as url:
         instances[UNIFIED_TO] = {**long.settings(url), "environments": ["Production"], "timeout": 600, "retries": 0}
-        limits = {"request_timeout": 0.7}
+        limits = {"request_timeout": 1.5}
         async with over(upstreams, instances, inventory={"max_age": 600}, limits=limits) as fleet:
             met: Counter[str] = Counter()
             errors: list[dict[str, Any]] = []
