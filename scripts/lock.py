@@ -20,7 +20,11 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 DEV = "requirements-dev.lock"
-COMPILE = "--quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate"
+# With extras kept: older pips refuse a package asked for with one and locked without, once a newer version is out.
+COMPILE = (
+    "--quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate"
+    " --no-strip-extras"
+)
 
 Locks = Mapping[str, Sequence[str]]
 
