@@ -277,7 +277,9 @@ async def get_each(
 
 async def together(asked: Sequence[Awaitable[T]]) -> Sequence[T]:
     """The answers to all, asked at the same time. There is one as a rule, which takes no task of its own."""
-    return [await each for each in asked] if len(asked) <= 1 else await asyncio.gather(*asked)
+    if len(asked) == 1:
+        return [await asked[0]]
+    return await asyncio.gather(*asked) if asked else []
 
 
 async def completed(

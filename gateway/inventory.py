@@ -450,7 +450,8 @@ class Inventory:
 
     def fresh(self, instance: Instance, ask: Ask) -> Sequence[Snapshot]:
         """The whole lists of an instance that were read lately enough."""
-        shelves = (self.shelf(instance, List(part)) for part in self._parts_of(instance))
+        parts = self._parts_of(instance)
+        shelves = [self.shelf(instance, List(part)) for part in parts] if parts else ()
         return [shelf.snapshot for shelf in shelves if shelf.snapshot is not None and shelf.is_fresh(ask)]
 
     def as_of(self, instance: str) -> dt.datetime | None:

@@ -13,6 +13,7 @@ from gateway import cursors, facets, filters, instances, orders, paging
 from gateway.context import Context
 from gateway.errors import Code, bad_input, error, from_adapter
 from gateway.inventory import Ask
+from gateway.loaders import Place
 from gateway.orders import OrderBy
 from gateway.paging import Window
 from gateway.schema import page as pages
@@ -21,7 +22,7 @@ from gateway.schema.facets import ConnectionFacets
 from gateway.schema.fields import argument, checked_size, given
 from gateway.schema.filters import ConnectionFilter, ConnectionOrder, filter_of, order_of
 from gateway.schema.instance import Instance
-from gateway.schema.selection import child_fields, connection_fields
+from gateway.schema.selection import child_fields, connection_fields, is_only_field
 from gateway.sources import Need
 
 DEFAULT_FIRST = 25
@@ -40,10 +41,17 @@ Sought: TypeAlias = model.Connection | Awaitable[model.Connection | None] | None
 
 
 def find(
-    info: Info[Context, None], instance: str, native_id: str, fields: frozenset[str], max_age: int | None = None
+    info: Info[Context, None],
+    instance: str,
+    native_id: str,
+    fields: frozenset[str],
+    max_age: int | None = None,
+    *,
+    alone: bool = False,
 ) -> Sought:
-    """A connection, None for an unknown one. Raises NOT_FOUND for an instance that is not configured, BAD_USER_INPUT
-    for an id that cannot be one of its provider's, and, when it is awaited, AdapterError where the instance failed."""
+    """A connection, None for an unknown one; ``alone`` where its field is all that is being resolved. Raises NOT_FOUND
+    for an instance that is not configured, BAD_USER_INPUT for an id that cannot be one of its provider's, and, when it
+    is awaited, AdapterError where the instance failed."""
     configured = info.context.instances.get(instance)
     if configured is None:
         raise error(Code.NOT_FOUND, "There is no such instance.", retryable=False)
@@ -53,25 +61,28 @@ def find(
     if info.context.is_planning:
         info.context.plan_connection(instance, native_id, fields, ask)
         return None
-    listed = info.context.loaders.listed((instance, native_id), fields, ask)
-    return listed if listed is not None else _load(info, instance, native_id, fields, ask)
+    place = instance, native_id
+    listed = info.context.loaders.listed(place, fields, ask)
+    return listed if listed is not None else _load(info, place, fields, ask, alone=alone)
 
 
 async def _load(
-    info: Info[Context, None], instance: str, native_id: str, fields: frozenset[str], ask: Ask
+    info: Info[Context, None], place: Place, fields: frozenset[str], ask: Ask, *, alone: bool
 ) -> model.Connection | None:
-    answer = await info.context.loaders.connection((instance, native_id), fields, ask)
+    answer = await info.context.loaders.connection(place, fields, ask, alone=alone)
     info.context.report(answer.failures, info)
     return answer.connection
 
 
-def find_by_id(info: Info[Context, None], id: str, fields: frozenset[str], max_age: int | None = None) -> Sought:
+def find_by_id(
+    info: Info[Context, None], id: str, fields: frozenset[str], max_age: int | None = None, *, alone: bool = False
+) -> Sought:
     """A connection by its global id. Raises as `find`, and BAD_USER_INPUT for a text that is no id."""
     try:
         instance, native_id = ids.decode(id)
     except ids.MalformedId:
         raise bad_input("This is not an id of this graph.") from None
-    return find(info, instance, native_id, fields, max_age)
+    return find(info, instance, native_id, fields, max_age, alone=alone)
 
 
 async def _found_by_id(info: Info[Context, None], id: str, fields: frozenset[str]) -> model.Connection | None:
@@ -199,10 +210,11 @@ class Query:
     ) -> Sought:
         fields = connection_fields(info)
         id, ref, max_age = given(id), given(ref), given(max_age)
+        alone = is_only_field(info)
         if id is not None and ref is None:
-            return find_by_id(info, id, fields, max_age)
+            return find_by_id(info, id, fields, max_age, alone=alone)
         if ref is not None and id is None:
-            return find(info, ref.instance, ref.native_id, fields, max_age)
+            return find(info, ref.instance, ref.native_id, fields, max_age, alone=alone)
         raise bad_input("connection takes either id or ref.")
 
     @strawberry.field(
@@ -219,7 +231,7 @@ class Query:
     )
     @staticmethod
     def node(info: Info[Context, None], id: Annotated[strawberry.ID, argument("A global id.")]) -> Sought:
-        return find_by_id(info, id, connection_fields(info))
+        return find_by_id(info, id, connection_fields(info), alone=is_only_field(info))
 
     @strawberry.federation.field(
         description="Several things by their ids, in the order asked; null at the place of an unknown one.",

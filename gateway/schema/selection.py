@@ -39,6 +39,14 @@ def child_fields(info: Info[Any, Any]) -> Fields:
     return _walked(raw(info), "")
 
 
+def is_only_field(info: Info[Any, Any]) -> bool:
+    """Whether the present field is all that its operation asks for at the top, so that nothing else is resolved before
+    it is."""
+    engine = raw(info)
+    asked = engine.operation.selection_set.selections
+    return engine.path.prev is None and len(asked) == 1 and isinstance(asked[0], FieldNode)
+
+
 _KEPT = 600
 """Selections that are remembered, a few for each document that is."""
 _walks: OrderedDict[tuple[int, str | None], tuple[list[FieldNode], Fields]] = OrderedDict()

@@ -1,5 +1,6 @@
 """Fetching by id: good ids answer, whatever stands beside them; the others are null, and mistakes have a code."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import strategies as st
 
 from adapters import ids
 from adapters.airbyte.demo import connection_id
-from adapters.imitation import native_id
-from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet
+from adapters.imitation import Knobs, native_id
+from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, Upstreams, fleet_over
 
 GOOD = {
     AIRBYTE: connection_id(0),
@@ -93,6 +94,67 @@ async def test_aliased_fields_fail_on_their_own_as_well(fleet: Fleet):
     assert [name for name, node in answered["data"].items() if node] == ["good"]
     expected = {("malformed",): "BAD_USER_INPUT", ("removed",): "NOT_FOUND", ("impossible",): "BAD_USER_INPUT"}
     assert codes(answered) == expected
+
+
+# An id that is all a request asks for is not gathered with others
+
+
+def alone(field: str, times: int = 1) -> str:
+    """A query for one connection, under so many names."""
+    id = ids.encode(WORKIVA, GOOD[WORKIVA])
+    return "{ " + " ".join(f'c{number}: {field}(id: "{id}") {{ __typename id }}' for number in range(times)) + " }"
+
+
+def without_correlation(answered: dict[str, Any]) -> dict[str, Any]:
+    """An answer without what is another each time."""
+    for error in answered.get("errors", []):
+        error["extensions"].pop("correlationId", None)
+        error.pop("locations", None)
+    return answered
+
+
+@pytest.mark.parametrize("field", ["connection", "node"])
+@pytest.mark.parametrize(
+    "knobs",
+    [Knobs(), Knobs(status=500), Knobs(status=401), Knobs(status=404), Knobs(body="{"), Knobs(reset=True)],
+    ids=["well", "500", "401", "404", "nonsense", "reset"],
+)
+async def test_an_id_asked_for_alone_is_answered_as_among_others(fleet: Fleet, field: str, knobs: Knobs):
+    fleet.servers[WORKIVA].knobs = knobs
+    for _ in range(4):  # by the engine, by a plan, and without an executor
+        one = without_correlation(await fleet.ask(alone(field)))
+        many = without_correlation(await fleet.ask(alone(field, 2)))
+        assert (one["data"] or {}).get("c0") == (many["data"] or {}).get("c0")
+        assert one.get("errors", []) == many.get("errors", [])[:1]
+
+
+async def test_the_time_of_a_request_ends_for_an_id_asked_for_alone_as_well(upstreams: Upstreams):
+    async with fleet_over(upstreams, limits={"request_timeout": 0.2}, inventory={"max_age": 0}) as fleet:
+        fleet.servers[WORKIVA].knobs = Knobs(hang=True, only="connections")
+        for times in (1, 2, 1, 1):
+            answered = await fleet.ask(alone("connection", times))
+            assert codes(answered) == {(f"c{number}",): "UPSTREAM_TIMEOUT" for number in range(times)}
+
+
+async def test_requests_that_ask_for_one_id_at_once_are_one_call(fleet: Fleet):
+    await fleet.data(alone("connection"))
+    fleet.forget()
+    fleet.servers[WORKIVA].knobs = Knobs(delay_s=0.2)
+    first, *others = await asyncio.gather(*(fleet.data(alone("connection", times)) for times in (1, 1, 2, 1)))
+    assert first["c0"] is not None
+    assert [other["c0"] for other in others] == [first["c0"]] * 3
+    assert fleet.calls(WORKIVA) == 1
+
+
+async def test_representations_of_one_request_are_gathered_though_their_field_is_alone(fleet: Fleet):
+    query = "query ($of: [_Any!]!) { _entities(representations: $of) { ... on Connection { nativeId } } }"
+    natives = [native_id("workiva", number) for number in range(5)]
+    of = [{"__typename": "Connection", "id": ids.encode(WORKIVA, native)} for native in natives]
+    for _ in range(3):
+        fleet.forget()
+        found = await fleet.data(query, {"of": of})
+        assert [row["nativeId"] for row in found["_entities"]] == natives
+        assert fleet.calls(WORKIVA, "connections") == 1
 
 
 @pytest.mark.parametrize("instance", UNKNOWN)

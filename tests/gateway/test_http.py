@@ -340,6 +340,7 @@ async def test_probes_answer_even_where_every_upstream_is_sick(fleet: Fleet):
     [
         "{ connections(first: 5) { nodes { id } } }",
         f'{{ connection(ref: {{ instance: "{UNIFIED_TO}", nativeId: "a" }}) {{ id }} }}',
+        f'{{ a: connection(ref: {{ instance: "{UNIFIED_TO}", nativeId: "a" }}) {{ id }} b: __typename }}',
     ],
 )
 async def test_a_client_that_hangs_up_ends_the_upstream_work(fleet: Fleet, query: str):

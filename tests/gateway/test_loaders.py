@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -196,3 +196,65 @@ async def test_the_ids_of_one_request_are_completed_together_and_asked_for_toget
     answers = await asyncio.gather(*(loaders.connection(("a", id), NAMED, ask) for id in "1289"))
     assert [answer.connection and answer.connection.name for answer in answers] == ["name 1", "name 2", None, None]
     assert (asking.adapter.given, asking.adapter.asked) == ([["1", "2"]], [{"8": NAMED, "9": NAMED}])
+
+
+class Counting(ById):
+    """Tells in which tasks it is asked; asked for "never", it does not answer, and tells when it was given up."""
+
+    def __init__(self, lists: Mapping[str, Sequence[Connection]]) -> None:
+        super().__init__(lists)
+        self.tasks: list[object] = []
+        self.came = asyncio.Event()
+        self.given_up = False
+
+    async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
+        self.tasks.append(asyncio.current_task())
+        if "never" in wanted:
+            self.came.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.given_up = True
+                raise
+        if "failing" in wanted:
+            raise Unreachable("not today")
+        return await super().get_many(wanted, read)
+
+
+@pytest.fixture
+def counting() -> Asking:
+    return Asking(Counting({"": rows("1", "2")}))
+
+
+async def test_what_is_asked_for_alone_is_loaded_by_who_waits_and_known_to_who_asks_later(counting: Asking):
+    loaders, ask = Loaders(counting.instances, counting.inventory), counting.ask
+    alone = await loaders.connection(("a", "1"), FULL, ask, alone=True)
+    assert alone.connection == counting.adapter.rows[0]
+    assert cast("Counting", counting.adapter).tasks == [asyncio.current_task()]
+    assert await loaders.connection(("a", "1"), FULL, ask) == alone
+    assert await loaders.connection(("a", "1"), LIST_FIELDS, ask, alone=True) == alone
+    assert counting.adapter.asked == [{"1": FULL}]
+    await loaders.connection(("a", "1"), FULL | NAMED, ask)
+    assert counting.adapter.asked == [{"1": FULL}, {"1": FULL | NAMED}]
+
+
+async def test_what_is_asked_for_alone_fails_as_in_a_batch(counting: Asking):
+    for alone in (True, False):
+        loaders = Loaders(counting.instances, counting.inventory)
+        with pytest.raises(Unreachable) as failed:
+            await loaders.connection(("a", "failing"), FULL, counting.ask, alone=alone)
+        assert failed.value.instance == "a"
+        assert failed.value.correlation_id
+
+
+async def test_what_is_asked_for_alone_is_given_up_with_who_asked(counting: Asking):
+    adapter = cast("Counting", counting.adapter)
+    loaders = Loaders(counting.instances, counting.inventory)
+    asked = asyncio.create_task(loaders.connection(("a", "never"), FULL, counting.ask, alone=True))
+    await adapter.came.wait()
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert adapter.given_up
+    answer = await loaders.connection(("a", "1"), FULL, counting.ask, alone=True)
+    assert answer.connection == adapter.rows[0]
