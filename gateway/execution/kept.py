@@ -10,6 +10,8 @@ Read: TypeAlias = Callable[[Any], Any]
 
 ENTRY_BYTES: Final = 4_000
 """What is taken to be held for an entry beside its JSON: the object itself above all, which may live on here alone."""
+MET: Final = 4_096
+"""Objects that were read once, of which that much is remembered and no more."""
 
 
 class Room:
@@ -19,11 +21,23 @@ class Room:
     def __init__(self, size_bytes: int) -> None:
         self._half = size_bytes // 2
         self._taken = 0
+        self._met: set[int] = set()
         self._memos: WeakSet[Memo] = WeakSet()
 
     def enter(self, memo: "Memo") -> None:
         """A memo that is to be told when it must forget."""
         self._memos.add(memo)
+
+    def has_met(self, value: object, encoded: bytes) -> bool:
+        """Whether this was asked before of the object and its JSON. Another object that came to lie in the same place
+        and says the same is taken for it, which costs a little room and nothing else."""
+        mark = hash((id(value), encoded))
+        if mark in self._met:
+            return True
+        if len(self._met) >= MET:
+            self._met.clear()
+        self._met.add(mark)
+        return False
 
     def take(self, size_bytes: int) -> None:
         """Take note of bytes that are held from now on."""
@@ -36,7 +50,12 @@ class Room:
 
 class Memo:
     """Reads objects of one class for one selection, each once as long as it is remembered. The objects are held, so
-    that no other can be taken for one of them."""
+    that no other can be taken for one of them.
+
+    What is read by itself is remembered from its second time on. As a rule it was fetched for this one answer, and
+    never comes again: to hold it would fill the room with what nobody asks for, and have each answer made in memory
+    that is new and therefore slow.
+    """
 
     def __init__(self, room: Room, read: Read) -> None:
         self._read = read
@@ -51,7 +70,7 @@ class Memo:
     def __call__(self, value: Any) -> orjson.Fragment:
         """The object as it stands in the answer. Raises whatever reading it raises."""
         found = self.young.get(id(value))
-        return orjson.Fragment(self._kept(value) if found is None else found[1])
+        return orjson.Fragment(self._alone(value) if found is None else found[1])
 
     def all(self, values: Sequence[Any], *, is_required: bool) -> orjson.Fragment:
         """A list of them. A tuple that comes again is kept as a whole: nothing in it can have changed. One with null in
@@ -74,6 +93,13 @@ class Memo:
             self._keep(values, encoded)
         self._last = values
         return orjson.Fragment(encoded)
+
+    def _alone(self, value: Any) -> bytes:
+        found = self.old.get(id(value))
+        encoded = orjson.dumps(self._read(value)) if found is None else found[1]
+        if found is not None or self._room.has_met(value, encoded):
+            self._keep(value, encoded)
+        return encoded
 
     def _kept(self, value: Any) -> bytes:
         found = self.old.get(id(value))

@@ -22,7 +22,7 @@ from strawberry.permission import BasePermission
 from gateway import app
 from gateway.examples import EXAMPLES
 from gateway.execution.compiled import KEPT, WAYS, CompiledExecutor, Plan, Plans, compiled
-from gateway.execution.kept import ENTRY_BYTES, Memo, Room
+from gateway.execution.kept import ENTRY_BYTES, MET, Memo, Room
 from gateway.schema.scalars import AS_ENCODED
 from tests.conftest import Upstreams, fleet_over
 from tests.gateway.generated_schemas import READ_BY_PLANS, Data, Generated, Later, Obliging, Writer, variables
@@ -459,7 +459,8 @@ async def test_what_never_changes_is_read_once(kind: Any) -> None:
     items = kind(Row(text) for text in "abc")
     asking = rows_of(items, "text more")
     by_the_engine = [3, 2, 2]  # the first stands in three places
-    for expected in (by_the_engine, by_the_engine, [0, 0, 0], [0, 0, 0], [0, 0, 0]):  # plans are made the second time
+    once_more = [1, 0, 0]  # in one of them it is alone, and remembered when it comes again
+    for expected in (by_the_engine, by_the_engine, once_more, [0, 0, 0], [0, 0, 0]):  # plans are made the second time
         before = [row.reads for row in items]
         await asking.again()
         read = [now.reads - then - own for now, then, own in zip(items, before, by_the_engine, strict=True)]
@@ -505,11 +506,26 @@ async def test_what_is_held_of_what_never_changes_is_bounded() -> None:
     memo = Memo(room, lambda row: {"text": row.text})
     often = Row("often")
     for number in range(10_000):
-        memo(Row(str(number)))
-        memo(often)
+        again = Row(str(number))
+        for row in (again, again, often):
+            memo(row)
         held = [value for _, value in (*memo.young.values(), *memo.old.values())]
         assert sum(map(len, held)) + ENTRY_BYTES * len(held) <= 105_000
-    assert often.reads == 1, "what is asked for again and again stays"
+    assert often.reads == 2, "what is asked for again and again stays"
+
+
+async def test_what_is_read_alone_is_held_from_its_second_time_on() -> None:
+    memo = Memo(Room(1_000_000), lambda row: {"text": row.text})
+    rows = [Row(str(number)) for number in range(MET + 1)]
+    answers = [json.loads(orjson.dumps(memo(row))) for row in rows]
+    assert answers == [{"text": str(number)} for number in range(MET + 1)]
+    assert not memo.young, "nobody knows yet whether any of them is asked for again"
+    for _ in range(3):
+        assert json.loads(orjson.dumps(memo(rows[-1]))) == {"text": str(MET)}
+    assert [row.reads for row in (rows[0], rows[-1])] == [1, 2]
+    assert [value for value, _ in memo.young.values()] == [rows[-1]]
+    memo(rows[0])
+    assert len(memo.young) == 1, "of that many, the first are forgotten"
 
 
 async def test_arguments_that_a_resolver_changes_are_its_own() -> None:
