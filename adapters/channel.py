@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, cast
 import httptools
 import httpx
 
+from adapters.alarm import Alarm
 from adapters.body import KNOWN_ENCODINGS, TOO_LONG, UNKNOWN_ENCODING, Body
 from adapters.dialling import Origin
 from adapters.errors import ContractBroken
@@ -91,7 +92,7 @@ class Channel(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._asker: Asker | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._loop, self._rang)
         self._is_open = self._is_busy = False
         self._begin()
 
@@ -117,7 +118,7 @@ class Channel(asyncio.Protocol):
         self._asker = asker
         self._wanted = wanted
         if timeout_s is not None:
-            self._timer = self._loop.call_later(timeout_s, self._time_out)
+            self._alarm.set(timeout_s)
         self._transport.write(request)
 
     def leave(self, asker: Asker) -> None:
@@ -130,6 +131,7 @@ class Channel(asyncio.Protocol):
         if self._is_open:
             self._is_open = False
             self._rest()
+            self._alarm.close()
             self._begin()
             self._transport.abort()
             self._keeper.went(self)
@@ -154,15 +156,14 @@ class Channel(asyncio.Protocol):
             selector.register(self._transport.get_extra_info("socket").fileno(), selectors.EVENT_READ)
             return bool(selector.select(0))
 
-    def _time_out(self) -> None:
+    def _rang(self) -> None:
+        """The time is over: for an answer, or for the rest of one that nobody wants any more."""
         self.fail(httpx.ReadTimeout("no complete answer in time"))
 
     def _rest(self) -> None:
         self._is_busy = False
         self._asker = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.clear()
 
     # What asyncio tells
 
@@ -323,7 +324,7 @@ class Channel(asyncio.Protocol):
         """Wait a little for a body that nobody wants, so that the socket can be kept."""
         self._rest()
         self._is_busy = True
-        self._timer = self._loop.call_later(_DRAINED_S, self.drop)
+        self._alarm.set(_DRAINED_S)
 
 
 def _field(fields: Fields, name: bytes) -> bytes:
