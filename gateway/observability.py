@@ -6,9 +6,9 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import orjson
 
@@ -18,19 +18,29 @@ from adapters.transport import Call
 calls = logging.getLogger("gateway.calls")
 requests = logging.getLogger("gateway.requests")
 
+_ANSWERED: Final = vars(logging.LogRecord(requests.name, logging.INFO, __file__, 0, "request", (), None, "log_request"))
 _PID: Final = os.getpid()
 """Workers are processes that begin anew, so each has its own."""
 
 
-class _Lines(logging.Formatter):
-    """Records as JSON. Of an exception it keeps the type and where it was raised: texts may hold anything."""
+class _Lines(logging.Handler):
+    """Writes records as JSON, each in one go. Of an exception it keeps the type and where it was raised: texts may hold
+    anything."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: BinaryIO) -> None:
         super().__init__()
+        self._out = out
         self._second = -1
         self._begins = ""
 
-    def format(self, record: logging.LogRecord) -> str:
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._out.write(self._line(record))
+            self._out.flush()
+        except Exception:  # noqa: BLE001  a log that cannot be written is no reason to answer nobody
+            self.handleError(record)
+
+    def _line(self, record: logging.LogRecord) -> bytes:
         fields: dict[str, Any] | None = getattr(record, "fields", None)
         line: dict[str, Any] = {
             "time": self._time(record),
@@ -45,7 +55,7 @@ class _Lines(logging.Formatter):
         if record.exc_info and record.exc_info[0]:
             line["exception"] = record.exc_info[0].__name__
             line["at"] = _places(record.exc_info[2])
-        return orjson.dumps(line, default=str).decode()
+        return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
 
     def _time(self, record: logging.LogRecord) -> str:
         """ISO-8601 in UTC with milliseconds; many lines share a second, which is written once."""
@@ -59,11 +69,9 @@ def _places(trace: TracebackType | None) -> list[str]:
     return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
 
 
-def configure(level: str = "INFO") -> None:
-    """Send the logs of this process to standard error, as JSON lines."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+def configure(level: str = "INFO", out: BinaryIO | None = None) -> None:
+    """Send the logs of this process to standard error or ``out``, as JSON lines."""
+    logging.basicConfig(level=level, handlers=[_Lines(out or sys.stderr.buffer)], force=True)
     # No line says these, so no record need find them out.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # The first two write URLs, and with them whatever stands in their queries; the third says nothing new.
@@ -84,7 +92,13 @@ def log_request(*, operation: str | None, viewer: str | None, began: float, code
     if requests.isEnabledFor(logging.INFO):
         duration_s = round(time.perf_counter() - began, 6)
         fields = {"operation": operation, "viewer": viewer, "duration_s": duration_s, "codes": codes}
-        # Made here, since a logger looks through the stack for the line that calls it, which says nothing.
-        record = logging.LogRecord(requests.name, logging.INFO, __file__, 0, "request", (), None, "log_request")
-        record.fields = fields
-        requests.handle(record)
+        requests.handle(_answered(fields))
+
+
+def _answered(fields: Mapping[str, Any]) -> logging.LogRecord:
+    """A record like all of its kind. A logger would look through the stack for the line that calls it and take its
+    path apart, each time, and nobody is told of either."""
+    record = logging.LogRecord.__new__(logging.LogRecord)
+    now = time.time()
+    record.__dict__.update(_ANSWERED, created=now, msecs=now % 1 * 1000, fields=fields)
+    return record

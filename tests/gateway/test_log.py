@@ -1,0 +1,92 @@
+"""The log: a JSON object a line, written whole, whatever is said and whoever said it."""
+
+import io
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import pytest
+
+from gateway import observability
+
+Lines: TypeAlias = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def out() -> Iterator[io.BytesIO]:
+    """What the process logs, as `gateway` sets it up."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    quiet = {name: logging.getLogger(name).level for name in ("httpx", "httpcore", "uvicorn")}
+    root.handlers = []
+    out = io.BytesIO()
+    observability.configure("INFO", out)
+    try:
+        yield out
+    finally:
+        root.handlers = before
+        root.setLevel(level)
+        for name, was in quiet.items():
+            logging.getLogger(name).setLevel(was)
+
+
+@pytest.fixture
+def lines(out: io.BytesIO) -> Lines:
+    """The lines that were written until now."""
+    return lambda: [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_a_request_is_a_line_with_what_is_known_of_it(lines: Lines):
+    began = time.perf_counter()
+    for number in range(3):
+        observability.log_request(operation=f"Ünder \n {number}", viewer="ops", began=began, codes=["A", "B"])
+    said = lines()
+    assert [line["operation"] for line in said] == [f"Ünder \n {number}" for number in range(3)]
+    for line in said:
+        assert line.keys() == {
+            "time", "level", "logger", "pid", "message", "operation", "viewer", "duration_s", "codes"
+        }  # fmt: skip
+        assert (line["level"], line["logger"], line["message"]) == ("INFO", "gateway.requests", "request")
+        assert (line["viewer"], line["codes"]) == ("ops", ["A", "B"])
+        assert 0 <= line["duration_s"] < 60
+    assert [line["time"] for line in said] == sorted(line["time"] for line in said)
+
+
+def test_a_request_is_a_record_for_any_handler(out: io.BytesIO, caplog: pytest.LogCaptureFixture):
+    logging.getLogger().addHandler(caplog.handler)
+    before = time.time()
+    observability.log_request(operation=None, viewer=None, began=time.perf_counter(), codes=[])
+    observability.log_request(operation="Second", viewer=None, began=time.perf_counter(), codes=[])
+    first, second = caplog.records
+    assert before <= first.created <= second.created <= time.time()
+    assert 0 <= first.msecs < 1000
+    assert (first.name, first.levelname, first.getMessage()) == ("gateway.requests", "INFO", "request")
+    assert vars(first)["fields"]["operation"] is None
+    assert vars(second)["fields"]["operation"] == "Second"
+    assert logging.Formatter("%(asctime)s %(name)s %(threadName)s").format(first)
+    assert out.getvalue().count(b"\n") == 2
+
+
+def test_requests_are_not_told_below_their_level(out: io.BytesIO):
+    logging.getLogger().setLevel("WARNING")
+    observability.log_request(operation=None, viewer=None, began=0.0, codes=[])
+    assert out.getvalue() == b""
+
+
+def test_an_exception_is_told_by_its_type_and_place_alone(lines: Lines):
+    try:
+        raise ValueError("hunter2")
+    except ValueError:
+        logging.getLogger("elsewhere").exception("it failed, token=%s", "hunter2")
+    (line,) = lines()
+    assert (line["exception"], line["level"]) == ("ValueError", "ERROR")
+    assert line["at"][-1].startswith("test_log.py:")
+    assert "hunter2" not in json.dumps(line)
+
+
+def test_a_log_that_cannot_be_written_costs_no_answer(out: io.BytesIO, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    out.close()
+    observability.log_request(operation=None, viewer=None, began=0.0, codes=[])
