@@ -47,13 +47,13 @@ from graphql import (
     VariableValues,
     get_operation_ast,
 )
-from graphql.execution import get_variable_values
 from graphql.pyutils import Undefined
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.field import StrawberryField
 
 from gateway.execution.called import Call, call, is_own
 from gateway.execution.kept import Memo, Room
+from gateway.execution.variables import Variables
 from gateway.execution.whole import Asked, Execution, Outcome, Root, root
 
 Kind: TypeAlias = Any
@@ -304,6 +304,7 @@ class _Document:
     def __init__(self, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
         self.held = operation, fragments  # plans are known by the ids of their nodes
         self.uses = 0
+        self.variables = Variables(operation)
         self._conditions = _conditions(operation, fragments.values())
         self._plans: dict[tuple[Any, ...], dict[Any, Any]] = {}
 
@@ -406,7 +407,7 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
         operation = get_operation_ast(document, operation_name)
         known = operation and cls.plans.known(operation)
         if operation is not None and known is not None:
-            given = get_variable_values(schema, operation.variable_definitions or (), dict(variable_values or {}))
+            given = known.variables.coerced(schema, variable_values or {})
             if isinstance(given, VariableValues):
                 plans = known.known(given.coerced)
                 of: Root | None = plans.get(_ROOT)

@@ -15,6 +15,7 @@ import orjson
 import pytest
 import strawberry
 from graphql import ExecutionResult, parse, validate
+from graphql.execution import get_variable_values
 from graphql.pyutils import Undefined
 from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission
@@ -23,6 +24,7 @@ from gateway import app
 from gateway.examples import EXAMPLES
 from gateway.execution.compiled import KEPT, WAYS, CompiledExecutor, Plan, Plans, compiled
 from gateway.execution.kept import ENTRY_BYTES, MET, Memo, Room
+from gateway.execution.variables import Variables
 from gateway.schema.scalars import AS_ENCODED
 from tests.conftest import Upstreams, fleet_over
 from tests.gateway.generated_schemas import READ_BY_PLANS, Data, Generated, Later, Obliging, Writer, variables
@@ -545,6 +547,49 @@ async def test_arguments_that_a_resolver_changes_are_its_own() -> None:
     asking = Asked(strawberry.Schema(Query), None, "{ counted(numbers: [1, 2], given: { numbers: [1] }) }")
     for _ in range(4):
         assert json.loads((await asking.again()).data) == {"counted": 5}
+
+
+@pytest.mark.parametrize(
+    ("declared", "given"),
+    [
+        ("$a: String!", [{"a": "x"}, {"a": ""}, {"a": None}, {"a": 1}, {}, {"a": ["x"]}, {"a": "x", "b": "y"}, None]),
+        ("$a: ID!", [{"a": "x"}, {"a": 5}, {"a": 5.0}, {"a": True}]),
+        ("$a: ID, $b: String", [{"a": "x", "b": "y"}, {"b": "y"}, {"a": None, "b": "y"}, {}, {"a": "x"}]),
+        ("$a: String = null", [{"a": "x"}, {}, {"a": None}]),
+        ('$a: String! = "z"', [{"a": "x"}, {}, {"a": None}]),
+        ("$a: Int!", [{"a": 1}, {"a": "1"}, {"a": 2**40}]),
+        ("$a: String!, $b: [String!]", [{"a": "x", "b": ["y"]}, {"a": "x", "b": "y"}, {"a": "x"}, {"a": "x", "b": 1}]),
+        ("", [{"a": "x"}, {}, None]),
+    ],
+)
+async def test_variables_are_coerced_as_the_engine_does(declared: str, given: Sequence[dict[str, Any] | None]) -> None:
+    schema: Any = strawberry.Schema(Everything)
+    text = f"query({declared}) {{ __typename }}" if declared else "{ __typename }"
+    (operation,) = parse(text).definitions
+    for order in (given, given[::-1]):  # which come first must not matter
+        variables = Variables(cast("Any", operation))
+        for values in [*order, *order]:
+            found = variables.coerced(schema._schema, values or {})
+            by_engine = get_variable_values(schema._schema, operation.variable_definitions or (), dict(values or {}))
+            assert placeless(found) == placeless(by_engine)
+    another: Any = strawberry.Schema(Everything)
+    by_engine = get_variable_values(another._schema, operation.variable_definitions or (), {"a": "x"})
+    assert placeless(variables.coerced(another._schema, {"a": "x"})) == placeless(by_engine)
+
+
+def placeless(values: object) -> str:
+    """All that is in coerced variables or in errors, but for where objects lie."""
+    return re.sub("0x[0-9a-f]+", "", repr(values))
+
+
+@strawberry.type(name="Query")
+class Everything:
+    """A schema that knows lists and numbers too, or no variable could be one."""
+
+    @strawberry.field
+    @staticmethod
+    def of(a: str, b: list[str], c: int, d: strawberry.ID) -> int:
+        return len(a) + len(b) + c + len(d)
 
 
 async def test_resolvers_are_called_with_what_the_variables_say() -> None:
