@@ -384,7 +384,9 @@ def listener(host: str, port: int) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def serve(app: ASGIApp, port: int = 0, host: str = "127.0.0.1") -> AsyncGenerator[str]:
+async def serve(
+    app: ASGIApp, port: int = 0, host: str = "127.0.0.1", *, http: type[asyncio.Protocol] = _Protocol
+) -> AsyncGenerator[str]:
     """Serve an ASGI app inside the running loop until the block ends; gives its base URL.
 
     Raises OSError where the port is taken.
@@ -392,7 +394,7 @@ async def serve(app: ASGIApp, port: int = 0, host: str = "127.0.0.1") -> AsyncGe
     with listener(host, port) as listening:
         config = uvicorn.Config(
             app,
-            http=_Protocol,
+            http=http,
             log_config=None,
             access_log=False,
             server_header=False,

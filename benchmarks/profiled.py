@@ -22,6 +22,7 @@ from benchmarks.cases import CASES
 from benchmarks.servers import SECTIONS, cores, gateway
 from benchmarks.talk import Talk, talking
 from gateway import app, config
+from gateway.protocol import Spoken
 from gateway.schema.providers import PROVIDERS
 
 SHOWN = 25
@@ -106,7 +107,7 @@ def _short(frame: str) -> str:
 
 
 async def _traced(configured: dict[str, Any], load: Talk, asked: dict[str, Any]) -> None:
-    async with serve(app.create(config.settings(configured, PROVIDERS))) as url:
+    async with serve(app.create(config.settings(configured, PROVIDERS)), http=Spoken) as url:
         asked["port"] = int(url.rpartition(":")[2])
         await load(asked)
         watching = cProfile.Profile()

@@ -17,6 +17,7 @@ import uvloop
 from adapters.imitation import serve
 from benchmarks.talk import lines, say
 from gateway import app, config
+from gateway.protocol import Spoken
 from gateway.schema.providers import PROVIDERS
 
 TICK_S = 0.001
@@ -52,7 +53,7 @@ async def main() -> None:
     steps = Steps()
     heard = lines()
     settings = config.settings(await anext(heard), PROVIDERS)
-    async with serve(app.create(settings)) as url:
+    async with serve(app.create(settings), http=Spoken) as url:
         watching = asyncio.create_task(steps.watch())
         say(url)
         async for _ in heard:

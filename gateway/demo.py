@@ -7,6 +7,7 @@ from typing import Any
 from adapters.imitation import serve
 from adapters.port import Imitation, Provider
 from gateway import app, config
+from gateway.protocol import Spoken
 
 
 def imitations(providers: Mapping[str, Provider]) -> dict[str, Imitation]:
@@ -28,5 +29,5 @@ async def running(providers: Mapping[str, Provider], port: int = 0) -> AsyncGene
     """The whole demo: gives the gateway's base URL and the instances' configuration."""
     async with upstreams(imitations(providers)) as instances:
         settings = config.settings({"instances": instances, "auth": {"explain": "everyone"}}, providers)
-        async with serve(app.create(settings), port) as url:
+        async with serve(app.create(settings), port, http=Spoken) as url:
             yield url, instances

@@ -21,15 +21,24 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from gateway import observability
-from gateway.attendance import Attendance
+from gateway.attendance import Attendance, Rounds
 from gateway.errors import Code, error, masked
 from gateway.examples import EXAMPLES
 from gateway.execution.engine import Engine, Outcome
 from gateway.explain import Mode
 from gateway.graphiql import page as graphiql
-from gateway.protection.body import BadRequest, Operation, Refused, from_query, parse_operation, read_body
+from gateway.protection.body import (
+    BadRequest,
+    Operation,
+    Refused,
+    checked_body,
+    from_query,
+    parse_operation,
+    read_body,
+)
 from gateway.protection.identity import Keys
 from gateway.protection.limits import Limits
+from gateway.protocol import Direct, direct
 
 GRAPHQL_PATH = "/graphql"
 RESPONSE_TYPE = "application/graphql-response+json"
@@ -42,6 +51,8 @@ Pairs = list[tuple[bytes, bytes]]
 _PAIRS: Pairs = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
 _TYPED: Mapping[str, Pairs] = {kind: [*_PAIRS, (b"content-type", kind.encode())] for kind in (RESPONSE_TYPE, JSON_TYPE)}
 """The headers of each response, by its media type."""
+_LINES = {kind: b"".join(b"%b: %b\r\n" % pair for pair in pairs) for kind, pairs in _TYPED.items()}
+"""The same as they are sent."""
 _CHALLENGE = (b"www-authenticate", b"Bearer")
 
 
@@ -65,6 +76,7 @@ class _Asked(NamedTuple):
     scope: Scope
     receive: Receive
     headers: Mapping[bytes, bytes]
+    direct: Direct | None
 
     @property
     def is_post(self) -> bool:
@@ -94,6 +106,7 @@ class Endpoint:
         self._limits = limits
         self._keys = keys
         self._show_graphiql = show_graphiql
+        self._rounds = Rounds()
 
     def routes(self) -> Sequence[BaseRoute]:
         """All routes of the gateway."""
@@ -107,7 +120,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Whatever goes wrong is a coded error in a GraphQL response."""
-        asked = _Asked(scope, receive, dict(reversed(scope["headers"])))
+        asked = _Asked(scope, receive, dict(reversed(scope["headers"])), direct(scope))
         if self._show_graphiql and _is_browser(asked):
             await graphiql_page()(scope, receive, send)
             return
@@ -120,7 +133,8 @@ class Endpoint:
             return  # nobody would read it
         except Exception as unforeseen:  # noqa: BLE001  nothing of it may reach the client
             answer = _response(Outcome(None, [masked(unforeseen)], began=True), media_type or JSON_TYPE)
-        await _send(answer, send)
+        if not _sent_at_once(answer, asked):
+            await _send(answer, send)
 
     async def _answer(self, asked: _Asked, media_type: str | None) -> _Answer:
         """What the request's operation came to. Raises Refused, ClientDisconnect."""
@@ -130,7 +144,7 @@ class Endpoint:
         viewer = self._keys.name(asked.headers)
         if not self._keys.admit(viewer):
             raise Unauthenticated("Send a valid API key")
-        with Attendance(asked.receive) as attendance:
+        with Attendance(asked.receive, self._rounds) as attendance:
             operation = await self._operation(asked, attendance)
             explain = self._explained(asked, operation, viewer)
             outcome = await self._engine.run(operation, allow_mutation=asked.is_post, explain=explain)
@@ -145,10 +159,16 @@ class Endpoint:
             if not _is_json(asked.headers.get(b"content-type", b"")):
                 # Other types can be posted by a form on any page, without a preflight.
                 raise UnsupportedType(f"Send the request as {JSON_TYPE}")
-            attendance.expect_within(self._limits.request_timeout, TooSlow("The body came too slowly"))
-            operation = parse_operation(await read_body(asked.headers, asked.receive, self._limits.body_bytes))
+            operation = parse_operation(await self._body(asked, attendance))
         attendance.watch()
         return operation
+
+    async def _body(self, asked: _Asked, attendance: Attendance) -> bytes:
+        whole = None if asked.direct is None else asked.direct.whole_body(asked.scope)
+        if whole is not None:
+            return checked_body(asked.headers, whole, self._limits.body_bytes)
+        attendance.expect_within(self._limits.request_timeout, TooSlow("The body came too slowly"))
+        return await read_body(asked.headers, asked.receive, self._limits.body_bytes)
 
     def _explained(self, asked: _Asked, operation: Operation, viewer: str | None) -> Mode | None:
         """What is to be explained, by header or by the request's extensions; None for nothing. Raises Refused."""
@@ -264,6 +284,13 @@ def _refusal(refused: Refused, media_type: str) -> _Answer:
     body = Outcome(None, [error(code, f"{refused}.")], began=False).body()
     challenge = _CHALLENGE if refused.status == HTTPStatus.UNAUTHORIZED else None
     return _Answer(orjson.dumps(body), media_type, refused.status, challenge)
+
+
+def _sent_at_once(answer: _Answer, asked: _Asked) -> bool:
+    """Whether the server took the answer as a whole, which it does nearly always."""
+    if asked.direct is None or answer.header is not None:
+        return False
+    return asked.direct.answer(asked.scope, answer.status, _LINES[answer.media_type], answer.body)
 
 
 async def _send(answer: _Answer, send: Send) -> None:

@@ -18,6 +18,7 @@ from uvicorn.supervisors import Multiprocess
 
 from gateway import app, observability
 from gateway.config import Settings
+from gateway.protocol import Spoken
 
 _COLLECTED_AFTER: Final = 5_000
 """Objects that are new, after which there is a look for garbage."""
@@ -80,7 +81,7 @@ def _configured(gateway: ASGIApp | Callable[[], ASGIApp], **options: Any) -> uvi
     return uvicorn.Config(
         gateway,
         loop="uvloop",
-        http="httptools",
+        http=Spoken,
         ws="none",
         lifespan="on",
         interface="asgi3",

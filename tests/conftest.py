@@ -16,6 +16,7 @@ from adapters.imitation import Knobs, ListImitation, serve
 from adapters.unified_to.demo import UnifiedToImitation
 from adapters.workiva.demo import WorkivaImitation
 from gateway import app, config
+from gateway.protocol import Spoken
 from gateway.schema.providers import PROVIDERS
 
 AIRBYTE, WORKIVA, UNIFIED_TO = "airbyte-prod", "workiva-us", "unified-us"
@@ -114,7 +115,7 @@ async def fleet_over(upstreams: Upstreams, **sections: Any) -> AsyncGenerator[Fl
 async def gateway_over(instances: Mapping[str, Any], **sections: Any) -> AsyncGenerator[str]:
     """A gateway of its own over ``instances``, each as it would stand in the configuration; gives its URL."""
     settings = config.settings({"instances": dict(instances), **sections}, PROVIDERS)
-    async with serve(app.create(settings)) as url:
+    async with serve(app.create(settings), http=Spoken) as url:
         yield url
 
 

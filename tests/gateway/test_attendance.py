@@ -1,6 +1,7 @@
 """Clients that are late or leave: their request ends, and no other does."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import orjson
 import pytest
 from starlette.requests import ClientDisconnect
 
-from gateway.attendance import UNWATCHED_S, Attendance
+from gateway.attendance import UNWATCHED_S, Attendance, Rounds
 from tests.conftest import Fleet, gateway_over
 
 
@@ -31,7 +32,7 @@ class Client:
 
 async def attended(client: Client, working: asyncio.Event) -> None:
     """Work without an end for a client."""
-    with Attendance(client.receive) as attendance:
+    with Attendance(client.receive, Rounds()) as attendance:
         attendance.watch()
         working.set()
         await asyncio.Event().wait()
@@ -47,7 +48,7 @@ async def test_a_client_that_leaves_ends_its_block():
 
 async def test_a_client_that_is_late_ends_its_block():
     async def waits() -> None:
-        with Attendance(Client().receive) as attendance:
+        with Attendance(Client().receive, Rounds()) as attendance:
             attendance.expect_within(0.01, Late())
             await asyncio.Event().wait()
 
@@ -57,7 +58,7 @@ async def test_a_client_that_is_late_ends_its_block():
 
 async def test_who_was_in_time_is_not_late_any_more():
     async with asyncio.timeout(10):
-        with Attendance(Client().receive) as attendance:
+        with Attendance(Client().receive, Rounds()) as attendance:
             attendance.expect_within(0.01, Late())
             attendance.watch()
             await asyncio.sleep(0.05)
@@ -66,7 +67,7 @@ async def test_who_was_in_time_is_not_late_any_more():
 async def test_what_is_done_soon_is_not_watched_and_nothing_comes_after():
     client = Client()
     client.leaves.set()
-    with Attendance(client.receive) as attendance:
+    with Attendance(client.receive, Rounds()) as attendance:
         attendance.watch()
     await asyncio.sleep(2 * UNWATCHED_S)
     assert not client.is_watched.is_set()
@@ -75,7 +76,7 @@ async def test_what_is_done_soon_is_not_watched_and_nothing_comes_after():
 async def test_nobody_watches_when_the_block_is_over():
     client = Client()
     before = asyncio.all_tasks()
-    with Attendance(client.receive) as attendance:
+    with Attendance(client.receive, Rounds()) as attendance:
         attendance.watch()
         await client.is_watched.wait()
     await asyncio.sleep(0)
@@ -103,6 +104,56 @@ async def test_a_server_that_cancels_has_its_way_where_the_client_leaves_as_well
     request.cancel()
     with pytest.raises(asyncio.CancelledError):
         await request
+
+
+# Many at once
+
+
+async def test_each_of_many_is_watched_in_its_turn_and_those_that_are_done_are_not():
+    rounds, clients, done = Rounds(), [Client() for _ in range(4)], Client()
+
+    async def attended_by(client: Client) -> None:
+        with Attendance(client.receive, rounds) as attendance:
+            attendance.watch()
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(10):
+        requests: list[asyncio.Task[None]] = []
+        for client in clients:
+            requests.append(asyncio.create_task(attended_by(client)))
+            with Attendance(done.receive, rounds) as attendance:
+                attendance.watch()
+            await asyncio.sleep(UNWATCHED_S / 3)
+        assert not clients[-1].is_watched.is_set(), "not before its time"
+        for client in clients:
+            await client.is_watched.wait()
+        clients[1].leaves.set()
+        with pytest.raises(ClientDisconnect):
+            await requests[1]
+        assert [request.done() for request in requests] == [False, True, False, False]
+        for request in requests:
+            request.cancel()
+        await asyncio.gather(*requests, return_exceptions=True)
+    assert not done.is_watched.is_set()
+
+
+def test_whoever_is_served_by_another_loop_is_watched_there():
+    rounds = Rounds()
+
+    async def leaves() -> None:
+        client = Client()
+        client.leaves.set()
+        with Attendance(client.receive, rounds) as attendance:
+            attendance.watch()
+            await asyncio.sleep(10)
+
+    async def is_done_soon() -> None:
+        with Attendance(Client().receive, rounds) as attendance:
+            attendance.watch()
+
+    for served in (is_done_soon, leaves, is_done_soon, leaves):
+        with pytest.raises(ClientDisconnect) if served is leaves else contextlib.nullcontext():
+            asyncio.run(served())
 
 
 # Over a socket

@@ -19,6 +19,7 @@ from gateway.protection.body import (
     Operation,
     Refused,
     UnsupportedEncoding,
+    checked_body,
     from_query,
     parse_operation,
     read_body,
@@ -53,6 +54,30 @@ class Sender:
     async def read(self, limit_bytes: int, headers: Mapping[str, str] | None = None) -> bytes:
         pairs = {name.encode(): value.encode() for name, value in (headers or {}).items()}
         return await read_body(pairs, self.receive, limit_bytes)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "refused"),
+    [
+        (b"abcd", {}, None),
+        (b"abcd", {b"content-length": b"4", b"content-encoding": b"identity"}, None),
+        (b"abcde", {}, BodyTooLarge),
+        (b"", {b"content-length": b"5"}, BodyTooLarge),
+        (b"abcd", {b"content-encoding": b"gzip"}, UnsupportedEncoding),
+    ],
+)
+async def test_a_body_that_is_here_already_is_judged_as_one_that_is_received(
+    body: bytes, headers: dict[bytes, bytes], refused: type[Refused] | None
+):
+    async def received() -> bytes:
+        return await read_body(headers, Sender(body).receive, 4)
+
+    async def here() -> bytes:
+        return checked_body(headers, body, 4)
+
+    for read in (received, here):
+        with contextlib.nullcontext() if refused is None else pytest.raises(refused):
+            assert await read() == body
 
 
 async def test_a_body_in_pieces_is_read_whole():
@@ -152,6 +177,8 @@ def test_what_is_null_or_missing_is_none(more: dict[str, Any]):
         (b'{"query": "{a}", "query": "hunter2"}', "given twice"),
         (b'{"query": "{a}", "qu\\u0065ry": "hunter2"}', "given twice"),
         (b'{"query": "{a}", "variables": {"hunter2": 1, "hunter2": 2}}', "given twice"),
+        (b'{"query":"{a}","query":"{a}"}', "given twice"),
+        (b'{"query":"{a}","variables":{"b":[{"c":1,"c":1}]}}', "given twice"),
     ],
 )
 def test_what_is_no_operation_is_refused_without_repeating_it(body: bytes, says: str):
