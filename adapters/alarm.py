@@ -18,13 +18,15 @@ class Alarm:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], object]) -> None:
         self._loop = loop
-        self._ring = ring
+        self._ring: Callable[[], object] | None = ring
         self._at: float | None = None
         self._comes_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, seconds: float) -> None:
         """Ring in so many seconds, and not when it was to ring before."""
+        if self._ring is None:
+            return
         self._at = at = time.monotonic() + seconds
         if self._timer is not None:
             if self._comes_at <= at:
@@ -37,8 +39,9 @@ class Alarm:
         self._at = None
 
     def close(self) -> None:
-        """Do not ring, and let go of the loop."""
-        self._at = None
+        """Do not ring any more, whatever it is set to, and let go of the loop and of who was to be called: as a rule
+        that holds the alarm."""
+        self._at = self._ring = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -49,7 +52,7 @@ class Alarm:
 
     def _come(self) -> None:
         self._timer = None
-        if self._at is None:
+        if self._at is None or self._ring is None:
             return
         left_s = self._at - time.monotonic()
         if left_s > _GRAIN_S:

@@ -50,7 +50,7 @@ class Spoken(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._alarm.close()
-        self._extensions = {}  # or the two would hold each other until garbage is collected
+        self._extensions.clear()  # or scopes and this would hold each other until garbage is collected
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

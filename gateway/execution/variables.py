@@ -18,6 +18,7 @@ from graphql import (
     VariableValues,
 )
 from graphql.execution import get_variable_values
+from graphql.execution.get_variable_signature import GraphQLVariableSignature
 from graphql.execution.values import VariableValueSource
 
 
@@ -27,23 +28,24 @@ class Variables:
     def __init__(self, operation: OperationDefinitionNode) -> None:
         self._definitions = operation.variable_definitions or ()
         self._schema: GraphQLSchema | None = None
-        self._texts: Mapping[str, VariableValueSource] = {}
-        """Where all of them are texts: what the engine says of each, but for its value."""
+        self._texts: Mapping[str, GraphQLVariableSignature] = {}
+        """Those that are texts, by name."""
 
     def coerced(self, schema: GraphQLSchema, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
         """As `graphql.execution.get_variable_values`."""
         if self._schema is schema and len(self._texts) == len(self._definitions):
             values = {name: given.get(name) for name in self._texts}
             if all(value.__class__ is str for value in values.values()):
-                told = {name: source._replace(value=values[name]) for name, source in self._texts.items()}
-                return VariableValues(told, values)
+                sources = {name: VariableValueSource(of, values[name]) for name, of in self._texts.items()}
+                return VariableValues(sources, values)
         coerced = get_variable_values(schema, self._definitions, dict(given))
         if self._schema is None and isinstance(coerced, VariableValues):
-            self._schema, self._texts = schema, {name: of for name, of in coerced.sources.items() if _is_text(of)}
+            signatures = {name: source.signature for name, source in coerced.sources.items()}
+            self._schema, self._texts = schema, {name: of for name, of in signatures.items() if _is_text(of)}
         return coerced
 
 
-def _is_text(source: VariableValueSource) -> bool:
-    kind = cast("Any", source.signature).type
+def _is_text(signature: GraphQLVariableSignature) -> bool:
+    kind = cast("Any", signature).type
     named = cast("Any", kind).of_type if isinstance(kind, GraphQLNonNull) else kind
-    return named in (GraphQLString, GraphQLID) and source.signature.default is None
+    return named in (GraphQLString, GraphQLID) and signature.default is None

@@ -1,7 +1,9 @@
 """An alarm rings when it was last set to, once, and not at all where it was cleared."""
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -55,8 +57,10 @@ async def test_it_rings_when_it_was_last_set_to():
         assert 0.095 <= rung.at[0] < 0.3
 
 
-@pytest.mark.parametrize("quiet", [Alarm.clear, Alarm.close])
-async def test_it_does_not_ring_when_it_was_cleared(quiet: Callable[[Alarm], None]):
+@pytest.mark.parametrize(("quiet", "rings_again"), [(Alarm.clear, 1), (Alarm.close, 0)])
+async def test_it_does_not_ring_when_it_was_cleared_and_never_when_it_was_closed(
+    quiet: Callable[[Alarm], None], rings_again: int
+):
     rung = Rung()
     rung.alarm.set(0.02)
     quiet(rung.alarm)
@@ -64,7 +68,21 @@ async def test_it_does_not_ring_when_it_was_cleared(quiet: Callable[[Alarm], Non
     assert rung.at == []
     rung.alarm.set(0.02)
     await asyncio.sleep(0.06)
-    assert len(rung.at) == 1
+    assert len(rung.at) == rings_again
+
+
+async def test_whoever_holds_it_is_free_when_it_was_closed():
+    rung = Rung()
+    left = weakref.ref(rung)
+    rung.alarm.set(10.0)
+    rung.alarm.close()
+    gc.disable()
+    try:
+        del rung
+        await asyncio.sleep(0)
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 async def test_it_may_be_set_again_from_its_ringing():

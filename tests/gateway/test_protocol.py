@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -44,8 +46,8 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def over(app: App) -> AsyncGenerator[Client]:
-    async with serve(app, http=Spoken) as url, asyncio.timeout(20):
+async def over(app: App, http: type[Spoken] = Spoken) -> AsyncGenerator[Client]:
+    async with serve(app, http=http) as url, asyncio.timeout(20):
         host, _, port = url.removeprefix("http://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         yield Client(reader, writer)
@@ -210,6 +212,27 @@ async def test_a_socket_that_nobody_uses_is_closed_and_one_in_use_is_not(monkeyp
         began = asyncio.get_running_loop().time()
         assert await client.reader.read() == b""
         assert asyncio.get_running_loop().time() - began > 0.15
+
+
+async def test_a_socket_that_was_closed_leaves_no_garbage():
+    left: list[weakref.ref[Spoken]] = []
+
+    class Counted(Spoken):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            left.append(weakref.ref(self))
+
+    async with over(Echo(), http=Counted) as client:
+        gc.disable()
+        try:
+            for _ in range(2):
+                client.send(b"a")
+                await client.answer()
+            client.writer.close()
+            while left[0]() is not None:  # noqa: ASYNC110  a few turns of the loop
+                await asyncio.sleep(0.01)
+        finally:
+            gc.enable()
 
 
 async def test_where_another_server_serves_nothing_is_done_at_once():
