@@ -30,6 +30,8 @@ class AdapterError(Exception):
     """A call to an upstream, or the reading of its answer, failed.
 
     ``instance`` and ``provider`` are filled in by the room that knows them; ``correlation_id`` is the one in the log.
+    ``may_have_happened`` says of a call that changes something that it reached the upstream and that nothing in the
+    answer, if there was one, proves that it was not carried out.
     """
 
     retryable: ClassVar[bool] = False
@@ -53,6 +55,7 @@ class AdapterError(Exception):
         self.correlation_id = correlation_id
         self.retry_after_s = retry_after_s
         self.path = path
+        self.may_have_happened = False
 
 
 class Unreachable(AdapterError):

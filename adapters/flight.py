@@ -102,6 +102,10 @@ class SingleFlight:
         self._flights[key] = flight
         return flight
 
+    def forget(self) -> None:
+        """Nobody joins the calls that are under way any more; who waits for one goes on doing so."""
+        self._flights.clear()
+
     async def __call__(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
         """The answer of ``call``, made once for all who wait; cancelled when the last of them has left."""
         flight = self.get(key)

@@ -16,32 +16,17 @@ import msgspec
 from msgspec import Meta
 
 from adapters.auth import Authorizer
+from adapters.capabilities import Capability, Refusal
 from adapters.errors import AdapterError
 from adapters.http1 import Client
 from adapters.model import Connection, ConnectionStatus, Record, Run, ScheduleType, SchemaChange, Word
 from adapters.transport import Hook, Request, Settings, Transport
+from adapters.writing import Draft, Start, Wish
 
 Fields: TypeAlias = frozenset[str]
 
 LIST_FIELDS: Fields = frozenset()
 """Nothing beyond what a list page holds anyway."""
-
-
-class Capability(Word):
-    """Something a provider can express or do. What is not among its capabilities is null, or UNSUPPORTED."""
-
-    SCHEDULE = "SCHEDULE", "Connections have a schedule."
-    RUNS = "RUNS", "Runs can be listed."
-    LAST_RUN = "LAST_RUN", "The last run is known."
-    RUN_COUNTS = "RUN_COUNTS", "Runs count rows and bytes."
-    HEALTH_CHECKS = "HEALTH_CHECKS", "Health is checked, and lastHealthyAt and lastUnhealthyAt are known."
-    SCHEMA_CHANGES = "SCHEMA_CHANGES", "Changes of the source's schema are noticed."
-    ENVIRONMENTS = "ENVIRONMENTS", "Connections belong to an environment."
-    CATEGORIES = "CATEGORIES", "Connections have categories and permissions."
-    DESCRIPTION = "DESCRIPTION", "Connections can be described in words."
-    DESTINATION = "DESTINATION", "Connections have a destination of their own."
-    CREATED_AT = "CREATED_AT", "Lists tell when a connection was created and changed."
-    WORKSPACE_NAMES = "WORKSPACE_NAMES", "Workspaces have names."
 
 
 class OrderField(Word):
@@ -272,12 +257,25 @@ class Adapter(Protocol):
         """The calls that this work would take now, as far as they can be known without making them."""
         ...
 
+    def refuses(self, action: Capability) -> Refusal | None:
+        """Why something that the provider can do is not done in this instance; None where it is."""
+        ...
+
+    async def draft(self, wish: Wish) -> Draft:
+        """What would be sent for a wish that the provider can fulfil. Makes reads at the most. Raises Unfit."""
+        ...
+
+    def grouped(self, starts: Sequence[Start]) -> Sequence[Sequence[Start]]:
+        """The starts in groups: several that can be drafted as one `StartMany`, or one alone."""
+        ...
+
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of upstream: everything the gateway must know of it, as data.
 
     ``key`` is its word in configurations and, in capitals, in the graph. ``details`` is its member of the graph's
-    ``details`` union and ``inputs`` the records that a client can send for it. ``native_id`` is what its ids look
+    ``details`` union. ``create``, ``update`` and ``start`` are the records that a client can send to have a connection
+    made, changed or run, ``catalog`` what discovering a schema gives. ``native_id`` is what its ids look
     like. ``source_models`` says where each field of the upstream's models is found in the graph, and ``secrets`` which
     of these fields are never read, and what stands in their place.
     """
@@ -289,7 +287,10 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     native_id: re.Pattern[str]
     settings: type[Settings]
     details: type[msgspec.Struct]
-    inputs: tuple[type[msgspec.Struct], ...] = ()
+    create: type[msgspec.Struct] | None = None
+    update: type[msgspec.Struct] | None = None
+    start: type[msgspec.Struct] | None = None
+    catalog: type[msgspec.Struct] | None = None
     source_models: Mapping[str, Mapping[str, str]] = {}
     secrets: Mapping[str, str] = {}
     build: Callable[["Workshop", Any], Adapter]

@@ -88,6 +88,16 @@ class Pattern(NamedTuple):
         return None
 
 
+def is_readable(expression: str) -> bool:
+    """Whether the expression can be read for certain; whether it ever fires is another question."""
+    return _pattern(expression) is not None
+
+
+def is_zone(time_zone: str) -> bool:
+    """Whether there is a time zone of this name."""
+    return bool(time_zone) and _zone(time_zone) is not None
+
+
 def next_fire(expression: str, time_zone: str | None, after: dt.datetime) -> dt.datetime | None:
     """The first time after ``after`` at which the expression fires, in UTC. No time zone is UTC.
 

@@ -19,7 +19,8 @@ class Request(NamedTuple):
     """A call to make. ``route`` is a template below the base URL; ``ids`` fill it, quoted.
 
     ``safe`` says that repeating the call changes nothing: true of every read, whatever its HTTP method. ``batch`` is
-    how many things it asks for by their ids.
+    how many things it asks for by their ids. ``timeout_s`` is how long the answer may take, where that is not what the
+    instance is told for its calls.
     """
 
     operation: str
@@ -31,6 +32,7 @@ class Request(NamedTuple):
     form: Mapping[str, str] | None = None
     safe: bool = True
     batch: int = 1
+    timeout_s: float | None = None
 
 
 class Message(NamedTuple):

@@ -74,6 +74,14 @@ def status_error(answer: Answer) -> errors.AdapterError:
     return kind(f"{MESSAGES[kind]} (status {status})", retry_after_s=retry_after_s)
 
 
+def leaves_open(status: int) -> bool:
+    """Whether an answer of this status leaves it open that the call was carried out, at least in part. What says that
+    the call was refused does not; a redirection may follow upon what was done, and whatever is broken may have been so
+    only after that."""
+    refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return not (refused or status == HTTPStatus.NOT_IMPLEMENTED) or status == HTTPStatus.REQUEST_TIMEOUT
+
+
 def _retry_after_s(value: str) -> float | None:
     """Seconds from a Retry-After header, which holds a number or an HTTP date; None where it is neither."""
     if not value:

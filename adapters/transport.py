@@ -20,7 +20,7 @@ from adapters.flight import Flight, SingleFlight
 from adapters.guards import Breaker, Bulkhead
 from adapters.http1 import Client
 from adapters.requests import Message, Query, Request, Writer
-from adapters.translation import MESSAGES, mapped, status_error
+from adapters.translation import MESSAGES, leaves_open, mapped, status_error
 
 __all__ = ["Call", "Hook", "Query", "Request", "Settings", "Transport", "watching"]  # all that an adapter needs
 
@@ -40,6 +40,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, msgspec.Meta(ge=1, description="Failures in a row after which the instance is left alone for a while.")
     ] = 8
     break_for: Annotated[float, msgspec.Meta(gt=0, description="Seconds that it is left alone.")] = 10.0
+    read_only: Annotated[bool, msgspec.Meta(description="Whether nothing may be changed through the gateway.")] = False
+    write_timeout: Annotated[
+        float, msgspec.Meta(gt=0, description="Seconds for a call that changes something; it is made once.")
+    ] = 60.0
+    task_timeout: Annotated[
+        float, msgspec.Meta(gt=0, description="Seconds for a call that lets the upstream work: a check, a discovery.")
+    ] = 600.0
 
 
 class Call(NamedTuple):
@@ -148,8 +155,12 @@ class Transport:
             return False
         begun.over(channel)
         flight.by(begun.give_up)
-        channel.ask(sent, begun, self._wanted, self._timeout_s(left_s))
+        channel.ask(sent, begun, self._wanted, self._timeout_s(request, left_s))
         return True
+
+    def forget(self) -> None:
+        """Something was changed: whoever asks from now on shares no call that was begun before."""
+        self._flights.forget()
 
     async def with_retries(self, request: Request, begun: "_Begun | None" = None) -> bytes:
         """As `send`, joined by nobody. ``begun`` is the first attempt where there was one already."""
@@ -237,16 +248,30 @@ class Transport:
         if begun is not None and not is_stale:
             return begun.body()
         sent = self._writer.written(self._writer.message(request), header, trace.correlation_id)
-        trace.sent = True
-        timeout_s = self._timeout_s(deadline.remaining(), trace.spent_s if is_stale else 0.0)
-        answer = await self._client.exchange(
-            self._writer.origin, sent, self._wanted, timeout_s=timeout_s, safe=request.safe, anew=is_stale
-        )
+        trace.sent, trace.status = True, None
+        timeout_s = self._timeout_s(request, deadline.remaining(), trace.spent_s if is_stale else 0.0)
+        # What may be sent only once is sent over a new socket: of a kept one that the server closes at that very moment
+        # nobody could tell whether it was read.
+        trace.has_reached = not request.safe
+        try:
+            answer = await self._client.exchange(
+                self._writer.origin,
+                sent,
+                self._wanted,
+                timeout_s=timeout_s,
+                safe=request.safe,
+                anew=is_stale or not request.safe,
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            trace.has_reached = False
+            raise
+        trace.has_reached = not request.safe and leaves_open(answer.status)
         return trace.body_of(answer)
 
-    def _timeout_s(self, left_s: float | None, spent_s: float = 0.0) -> float:
+    def _timeout_s(self, request: Request, left_s: float | None, spent_s: float = 0.0) -> float:
         """It bounds the whole exchange, slow bodies included, and what was ``spent_s`` on it before."""
-        timeout_s = max(0.0, self._settings.timeout - spent_s)
+        usual_s = self._settings.timeout if request.safe else self._settings.write_timeout
+        timeout_s = max(0.0, (request.timeout_s or usual_s) - spent_s)
         return timeout_s if left_s is None else min(timeout_s, left_s)
 
 
@@ -277,6 +302,8 @@ class _Trace:
         self.correlation_id = f"{random.getrandbits(128):032x}"
         self.status: int | None = None
         self.sent = False
+        self.has_reached = False
+        """Whether a call that changes something may have been carried out."""
         self._size_bytes = 0
 
     @property
@@ -295,6 +322,7 @@ class _Trace:
     def told(self, raised: Exception) -> errors.AdapterError:
         """The exception in our words, saying where it happened."""
         error = raised if isinstance(raised, errors.AdapterError) else mapped(raised)
+        error.may_have_happened = error.may_have_happened or self.has_reached
         error.instance = self._transport.instance
         error.provider = self._transport.provider
         error.operation = error.operation or self._request.operation

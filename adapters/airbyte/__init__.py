@@ -10,9 +10,9 @@ import re
 from adapters.airbyte.adapter import build
 from adapters.airbyte.client import Settings
 from adapters.airbyte.demo import AirbyteImitation
-from adapters.airbyte.details import AirbyteConnection
+from adapters.airbyte.details import AirbyteCatalog, AirbyteConnection
 from adapters.airbyte.fields import SOURCE_MODELS
-from adapters.airbyte.inputs import AirbyteConnectionCreate
+from adapters.airbyte.inputs import AirbyteConnectionCreate, AirbyteConnectionUpdate
 from adapters.port import Capability, Provider
 
 PROVIDER = Provider(
@@ -28,12 +28,23 @@ PROVIDER = Provider(
             Capability.SCHEMA_CHANGES,
             Capability.DESTINATION,
             Capability.WORKSPACE_NAMES,
+            Capability.CREATE,
+            Capability.UPDATE,
+            Capability.ENABLE,
+            Capability.RUN,
+            Capability.CANCEL_RUN,
+            Capability.RESET,
+            Capability.DELETE,
+            Capability.CHECK_ENDPOINT,
+            Capability.DISCOVER_SCHEMA,
         }
     ),
     native_id=re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
     settings=Settings,
     details=AirbyteConnection,
-    inputs=(AirbyteConnectionCreate,),
+    create=AirbyteConnectionCreate,
+    update=AirbyteConnectionUpdate,
+    catalog=AirbyteCatalog,
     source_models=SOURCE_MODELS,
     build=build,
     demo=AirbyteImitation,

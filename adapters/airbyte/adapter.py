@@ -10,6 +10,8 @@ from adapters.airbyte import client, convert, wire
 from adapters.airbyte.client import Client, Settings
 from adapters.airbyte.details import FULL_RECORD
 from adapters.airbyte.joins import DEFINED, JOINED, Joins
+from adapters.airbyte.writing import Drafts
+from adapters.capabilities import Capability, Refusal
 from adapters.decode import Rows
 from adapters.errors import AdapterError, NotFound
 from adapters.model import Connection
@@ -32,6 +34,7 @@ from adapters.port import (
     wants,
 )
 from adapters.transport import Transport
+from adapters.writing import Draft, Start, Wish
 
 LIST_PAGE = 500
 """Rows asked for in a page. The later generation names no upper limit; the earlier one gives all there are."""
@@ -62,6 +65,7 @@ class AirbyteAdapter:
         self._web_url = settings.web_url or settings.base_url.rstrip("/").removesuffix("/api")
         self._client = client
         self._joins = Joins(client)
+        self._drafts = Drafts(client, settings.workspaces)
 
     @property
     def transport(self) -> Transport:
@@ -167,6 +171,15 @@ class AirbyteAdapter:
             *([Planned(client.JOBS, None, "one for each connection shown")] if "runs" in fields else []),
         ]
         return [*self._client.login(), *planned] if planned else []
+
+    def refuses(self, action: Capability) -> Refusal | None:
+        return None
+
+    async def draft(self, wish: Wish) -> Draft:
+        return await self._drafts.of(wish)
+
+    def grouped(self, starts: Sequence[Start]) -> Sequence[Sequence[Start]]:
+        return [[start] for start in starts]  # a call starts one
 
     def _plan_workspaces(self, work: Work, fields: Fields) -> list[Planned]:
         brief = [id for id, wanted in work.wanted.items() if not self._is_full(wanted)]

@@ -36,6 +36,20 @@ SOURCE_DEFINITIONS = Request("list_source_definitions", "POST", "/v1/source_defi
 DESTINATION_DEFINITIONS = Request(
     "list_destination_definitions", "POST", "/v1/destination_definitions/list_for_workspace"
 )
+SOURCE = Request("get_source", "POST", "/v1/sources/get")
+DESTINATION = Request("get_destination", "POST", "/v1/destinations/get")
+CATALOG = Request("get_catalog", "POST", "/v1/sources/most_recent_source_actor_catalog")
+JOB = Request("get_job", "POST", "/v1/jobs/get")
+
+CREATE = Request("create_connection", "POST", "/v1/web_backend/connections/create", safe=False)
+UPDATE = Request("update_connection", "POST", "/v1/web_backend/connections/update", safe=False)
+DELETE = Request("delete_connection", "POST", "/v1/connections/delete", safe=False)
+SYNC = Request("start_sync", "POST", "/v1/connections/sync", safe=False)
+RESET = Request("start_reset", "POST", "/v1/connections/reset", safe=False)
+CANCEL = Request("cancel_job", "POST", "/v1/jobs/cancel", safe=False)
+CHECK_SOURCE = Request("check_source", "POST", "/v1/sources/check_connection", safe=False)
+CHECK_DESTINATION = Request("check_destination", "POST", "/v1/destinations/check_connection", safe=False)
+DISCOVER = Request("discover_schema", "POST", "/v1/sources/discover_schema", safe=False)
 
 RUN_TYPES = ("sync", "reset_connection")
 """The jobs that are runs of a connection. Later versions add ``refresh`` and ``clear``, which older ones refuse."""
@@ -97,6 +111,7 @@ class Client:
         """Whether the upstream showed itself to be of the later generation, which dates connections."""
         self._tokens = workshop.transport(settings, settings.base_url)
         self._login = self._authorizer(settings)
+        self.task_timeout_s = settings.task_timeout
         self.transport = workshop.transport(settings, settings.base_url, authorizer=self._login)
 
     def _authorizer(self, settings: Settings) -> Authorizer | None:
@@ -200,6 +215,29 @@ class Client:
         }
         reply = decode.whole(await self.transport.send(JOBS._replace(json=body)), wire.JobList)
         return JobPage(decode.rows(reply.jobs, wire.JobWithAttempts), reply.total_job_count)
+
+    async def get_document(self, connection_id: str) -> dict[str, Any]:
+        """The full record as it was sent, by its names on the wire. It holds credentials."""
+        body = await self.transport.send(GET._replace(json={"connectionId": connection_id}))
+        return decode.whole(body, dict[str, Any])
+
+    async def get_source(self, id: str) -> wire.Source:
+        return decode.whole(await self.transport.send(SOURCE._replace(json={"sourceId": id})), wire.Source)
+
+    async def get_destination(self, id: str) -> wire.Destination:
+        request = DESTINATION._replace(json={"destinationId": id})
+        return decode.whole(await self.transport.send(request), wire.Destination)
+
+    async def get_catalog(self, source_id: str) -> wire.Catalog | None:
+        """What was discovered last of a source; None where nothing was, or the upstream does not keep it."""
+        try:
+            body = await self.transport.send(CATALOG._replace(json={"sourceId": source_id}))
+        except (NotFound, Rejected):
+            return None
+        return decode.whole(body, wire.ActorCatalog).catalog
+
+    async def get_job(self, id: int) -> wire.JobInfo:
+        return decode.whole(await self.transport.send(JOB._replace(json={"id": id})), wire.JobInfo)
 
     async def _of_workspace(self, request: Request, workspace_id: str, kind: type[R]) -> R:
         # The later generation pages sources and destinations by 20 too, and the older one ignores or refuses the word.

@@ -1,4 +1,5 @@
-"""What a client can send to create an Airbyte connection: the 17 fields of ``WebBackendConnectionCreate``.
+"""What a client can send to create or change an Airbyte connection: the fields of ``WebBackendConnectionCreate`` and of
+``WebBackendConnectionUpdate``.
 
 Names and nesting are Airbyte's own, so that its documentation applies word for word.
 """
@@ -6,7 +7,7 @@ Names and nesting are Airbyte's own, so that its documentation applies word for 
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from adapters.model import TimeUnit, Word
 
@@ -76,8 +77,20 @@ class AirbyteOperatorType(Word):
     WEBHOOK = "WEBHOOK", "A call of a webhook."
 
 
-class Input(msgspec.Struct, frozen=True):
+class Input(msgspec.Struct, frozen=True, rename="camel"):
     """The base of the input records; an absent field is None."""
+
+
+def written(value: Any) -> Any:
+    """An input as JSON in Airbyte's spelling. What is absent is left out; words are in lower case on the wire."""
+    if isinstance(value, Word):
+        return value.value.lower()
+    if isinstance(value, msgspec.Struct):
+        fields = ((field.encode_name, getattr(value, field.name)) for field in msgspec.structs.fields(value))
+        return {name: written(item) for name, item in fields if item is not None and item is not UNSET}
+    if isinstance(value, tuple):
+        return [written(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    return value
 
 
 class AirbyteIntervalInput(Input, frozen=True, kw_only=True):
@@ -152,8 +165,8 @@ class AirbyteCatalogInput(Input, frozen=True, kw_only=True):
     streams: Annotated[tuple[AirbyteConfiguredStreamInput, ...], Meta(description="The streams.")]
 
 
-class AirbyteResourceRequirementsInput(Input, frozen=True, kw_only=True):
-    """Kubernetes quantities for the connection's own workers."""
+class AirbyteResourceRequirementsInput(Input, frozen=True, kw_only=True, rename=None):
+    """Kubernetes quantities for the connection's own workers. Snake case even on the wire."""
 
     cpu_request: Annotated[Text, Meta(description="CPU asked for, such as 0.25.")] = None
     cpu_limit: Annotated[Text, Meta(description="CPU at the most.")] = None
@@ -203,15 +216,16 @@ class AirbyteOperatorConfigurationInput(Input, frozen=True, kw_only=True):
 
 
 class AirbyteOperationInput(Input, frozen=True, kw_only=True):
-    """An operation to create with the connection."""
+    """An operation to create with the connection; of a change also one there is."""
 
+    operation_id: Annotated[Text, Meta(description="Of a change: the operation that is to become this.")] = None
     name: Annotated[str, Meta(description="Its name.")]
     workspace_id: Annotated[str, Meta(description="The workspace it belongs to.")]
     operator_configuration: Annotated[AirbyteOperatorConfigurationInput, Meta(description="What it does.")]
 
 
 class AirbyteConnectionCreate(Input, frozen=True, kw_only=True):
-    """A connection to create in Airbyte. No mutation takes it yet; it is here so that clients can prepare for one."""
+    """A connection to create in Airbyte, with every field of its own model of one."""
 
     name: Annotated[Text, Meta(description="Its name; Airbyte makes one where it is absent.")] = None
     namespace_definition: Annotated[
@@ -238,3 +252,50 @@ class AirbyteConnectionCreate(Input, frozen=True, kw_only=True):
     non_breaking_changes_preference: Annotated[
         AirbyteNonBreakingChangesPreference | None, Meta(description="What happens on a non-breaking schema change.")
     ] = None
+
+
+class AirbyteConnectionUpdate(Input, frozen=True, kw_only=True):
+    """What is to change of an Airbyte connection. What is left out stays as it is; null clears what Airbyte can clear:
+    namespaceFormat, prefix, operations and resourceRequirements."""
+
+    name: Annotated[Text | UnsetType, Meta(description="Its name.")] = UNSET
+    namespace_definition: Annotated[
+        AirbyteNamespaceDefinition | UnsetType | None, Meta(description="Where streams land in the destination.")
+    ] = UNSET
+    namespace_format: Annotated[Text | UnsetType, Meta(description="The format of a CUSTOMFORMAT namespace.")] = UNSET
+    prefix: Annotated[Text | UnsetType, Meta(description="Put before each stream's name in the destination.")] = UNSET
+    sync_catalog: Annotated[
+        AirbyteCatalogInput | UnsetType | None,
+        Meta(description="What is synced, and how: all of it. Goes with skipReset."),
+    ] = UNSET
+    schedule: Annotated[AirbyteIntervalInput | UnsetType | None, Meta(description="The schedule in its old form.")] = (
+        UNSET
+    )
+    schedule_type: Annotated[AirbyteScheduleType | UnsetType | None, Meta(description="What starts the runs.")] = UNSET
+    schedule_data: Annotated[AirbyteScheduleDataInput | UnsetType | None, Meta(description="When they start.")] = UNSET
+    status: Annotated[AirbyteStatus | UnsetType | None, Meta(description="Whether it runs by its schedule.")] = UNSET
+    resource_requirements: Annotated[
+        AirbyteResourceRequirementsInput | UnsetType | None, Meta(description="What its workers may use.")
+    ] = UNSET
+    skip_reset: Annotated[
+        bool | UnsetType | None,
+        Meta(
+            description=(
+                "Whether what changed streams have written is left alone; false lets Airbyte clear it and read it anew."
+            )
+        ),
+    ] = UNSET
+    operations: Annotated[
+        tuple[AirbyteOperationInput, ...] | UnsetType | None, Meta(description="What is done after a sync: all of it.")
+    ] = UNSET
+    source_catalog_id: Annotated[
+        Text | UnsetType, Meta(description="The discovered catalog that syncCatalog is based on.")
+    ] = UNSET
+    geography: Annotated[Text | UnsetType, Meta(description="auto, us or eu; gone in later versions.")] = UNSET
+    notify_schema_changes: Annotated[
+        bool | UnsetType | None, Meta(description="Whether people are told of schema changes.")
+    ] = UNSET
+    non_breaking_changes_preference: Annotated[
+        AirbyteNonBreakingChangesPreference | UnsetType | None,
+        Meta(description="What happens on a non-breaking schema change."),
+    ] = UNSET

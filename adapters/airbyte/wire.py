@@ -238,6 +238,7 @@ class Definition(msgspec.Struct, rename="camel", gc=False):
 class Job(msgspec.Struct, rename="camel", gc=False):
     id: int
     config_type: str | None = None
+    config_id: str | None = None
     status: str | None = None
     created_at: float | None = None
     started_at: float | None = None
@@ -278,6 +279,52 @@ class JobWithAttempts(msgspec.Struct, gc=False):
 class JobList(msgspec.Struct, rename="camel"):
     jobs: list[msgspec.Raw]
     total_job_count: int | None = None
+
+
+class AttemptInfo(msgspec.Struct, gc=False):
+    """An attempt with its logs, which are left out: they may hold anything."""
+
+    attempt: Attempt | None = None
+
+
+class JobInfo(msgspec.Struct, gc=False):
+    """``JobInfoRead``, which every call about one job answers."""
+
+    job: Job
+    attempts: list[AttemptInfo] | None = None
+
+
+class Made(msgspec.Struct, rename="camel", gc=False):
+    """Of a ``WebBackendConnectionRead``, whose it is."""
+
+    connection_id: Id
+
+
+class ActorCatalog(msgspec.Struct, gc=False):
+    """``ActorCatalogWithUpdatedAt``."""
+
+    catalog: Catalog | None = None
+
+
+class SynchronousJob(msgspec.Struct, gc=False):
+    """Without its logs."""
+
+    succeeded: bool | None = None
+
+
+class CheckConnection(msgspec.Struct, rename="camel", gc=False):
+    """``CheckConnectionRead``."""
+
+    status: str | None = None
+    message: str | None = None
+
+
+class Discovered(msgspec.Struct, rename="camel", gc=False):
+    """``SourceDiscoverSchemaRead``; there is no catalog where the job failed."""
+
+    catalog: Catalog | None = None
+    catalog_id: str | None = None
+    job_info: SynchronousJob | None = None
 
 
 class Workspaces(msgspec.Struct):

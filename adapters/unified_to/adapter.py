@@ -35,6 +35,7 @@ from adapters.port import (
 from adapters.transport import Query, Transport
 from adapters.unified_to import client, convert, wire
 from adapters.unified_to.client import PAGE_LIMIT, STABLE, Client, Settings
+from adapters.writing import ReadsOnly
 
 DEFAULT_ENVIRONMENT = "Production"
 """Where a connection is that does not say (Unified.to's own model of it)."""
@@ -53,7 +54,7 @@ def build(workshop: Workshop, settings: Settings) -> "UnifiedToAdapter":
     return UnifiedToAdapter(workshop.instance, Client(settings, workshop), settings.environments)
 
 
-class UnifiedToAdapter:
+class UnifiedToAdapter(ReadsOnly):
     """Some environments of one Unified.to workspace."""
 
     def __init__(self, instance: str, client: Client, environments: Sequence[str]) -> None:

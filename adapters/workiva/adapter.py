@@ -28,6 +28,7 @@ from adapters.port import (
 from adapters.transport import Transport
 from adapters.workiva import client, convert
 from adapters.workiva.client import Client, Settings
+from adapters.writing import ReadsOnly
 
 QUERY_TYPES = frozenset({"wdata_query", "wdata_shared_query"})
 TABLE_TYPES = frozenset({"wdata_table", "wdata_table_dataset"})
@@ -58,7 +59,7 @@ def build(workshop: Workshop, settings: Settings) -> "WorkivaAdapter":
     return WorkivaAdapter(workshop.instance, Client(settings, workshop))
 
 
-class WorkivaAdapter:
+class WorkivaAdapter(ReadsOnly):
     """One Wdata workspace."""
 
     def __init__(self, instance: str, client: Client) -> None:

@@ -33,5 +33,10 @@ else:
         ),
     ]
 
-INPUTS = tuple(input_type(record) for provider in PROVIDERS.values() for record in provider.inputs)
-"""The input types of all providers. No field takes them yet, so the schema is told of them."""
+INPUTS = tuple(
+    input_type(record)
+    for provider in PROVIDERS.values()
+    for record in (provider.create, provider.update, provider.start)
+    if record is not None
+)
+"""The input types of all providers."""

@@ -83,7 +83,7 @@ def _annotation(kind: Any, nested: Callable[[type[msgspec.Struct]], type]) -> An
     kind, _ = _unwrapped(kind)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return Optional[_annotation(next(item for item in arguments if item is not type(None)), nested)]
+        return Optional[_annotation(next(item for item in arguments if item not in _ABSENT), nested)]
     if origin is tuple:
         return list[_annotation(arguments[0], nested)]
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -92,6 +92,8 @@ def _annotation(kind: Any, nested: Callable[[type[msgspec.Struct]], type]) -> An
         return word(kind)
     return PLAIN[origin or kind]
 
+
+_ABSENT = (type(None), msgspec.UnsetType)
 
 PLAIN: Mapping[Any, Any] = {
     str: str,

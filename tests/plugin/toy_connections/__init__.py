@@ -36,6 +36,7 @@ from adapters.port import (
     Workshop,
 )
 from adapters.transport import Request, Transport
+from adapters.writing import ReadsOnly
 
 TOKEN = "toy-token"
 PAGE_LIMIT = 100
@@ -65,7 +66,7 @@ class Pipe(msgspec.Struct):
     source: str | None = None
 
 
-class ToyAdapter:
+class ToyAdapter(ReadsOnly):
     """One Toy: a list by offset, whose rows are whole."""
 
     def __init__(self, workshop: Workshop, settings: Settings) -> None:

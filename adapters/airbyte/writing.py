@@ -1,0 +1,334 @@
+"""What is sent to Airbyte to change something, and how to see afterwards whether it was done.
+
+Airbyte has no idempotency keys and no versions of records. What a lost answer leaves open is told by what stood there
+before: the connections with the same ends, the newest job, the record itself.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from adapters import decode
+from adapters.airbyte import checks, client, convert, inputs, wire
+from adapters.airbyte.client import Client
+from adapters.airbyte.convert_details import catalog
+from adapters.errors import ContractBroken, NotFound
+from adapters.model import Run
+from adapters.requests import Request
+from adapters.secret import masked, masked_text
+from adapters.writing import (
+    Cancel,
+    Change,
+    Check,
+    Checked,
+    Create,
+    Delete,
+    Discover,
+    Done,
+    Draft,
+    Enable,
+    Lost,
+    Place,
+    Problem,
+    ProblemCode,
+    Reset,
+    Side,
+    Start,
+    Unfit,
+    Update,
+    Wish,
+)
+
+T = TypeVar("T")
+
+WORKING = frozenset({"pending", "queued", "running", "incomplete"})
+"""Statuses of a job that has not ended."""
+KINDS: Mapping[str, str] = {"sync": "sync", "refresh": "sync", "reset_connection": "reset", "clear": "reset"}
+"""What a job does, by its type."""
+SIDES: Mapping[Side, tuple[str, Request]] = {
+    Side.SOURCE: ("sourceId", client.CHECK_SOURCE),
+    Side.DESTINATION: ("destinationId", client.CHECK_DESTINATION),
+}
+ON_THE_RECORD = {"sourceCatalogId": "catalogId"}
+"""Fields that a record has under another name than a change has."""
+SAME_ENDS = 500
+"""Connections with the same source and destination that are looked at; more have never been heard of."""
+
+
+class Drafts:
+    """Makes drafts for one Airbyte, of the workspaces that are configured, or of all where none are."""
+
+    def __init__(self, client: Client, workspaces: Collection[str]) -> None:
+        self._client = client
+        self._workspaces = workspaces
+
+    async def of(self, wish: Wish) -> Draft:  # noqa: PLR0911  a table of cases
+        """The draft of a wish. Raises Unfit and AdapterError."""
+        match wish:
+            case Create(input=inputs.AirbyteConnectionCreate() as given):
+                return await self._create(given)
+            case Update(connection, inputs.AirbyteConnectionUpdate() as given):
+                return await self._update(connection.native_id, given)
+            case Enable(connection, enabled):
+                return await self._enable(connection.native_id, enabled)
+            case Start(connection):
+                return await self._job(connection.native_id, client.SYNC, "sync")
+            case Reset(connection):
+                return await self._job(connection.native_id, client.RESET, "reset")
+            case Cancel(connection, run_id):
+                return await self._cancel(connection.native_id, run_id)
+            case Delete(connection):
+                return self._delete(connection.native_id)
+            case Check(side, id):
+                return await self._check(side, id)
+            case Discover(source_id, anew):
+                return await self._discover(source_id, anew=anew)
+            case _:
+                raise TypeError(f"no wish for Airbyte: {type(wish).__name__}")
+
+    # --- connections ---
+
+    async def _create(self, given: inputs.AirbyteConnectionCreate) -> Draft:
+        _refuse(checks.of_create(given))
+        source, destination, known = await asyncio.gather(
+            _found(self._client.get_source(given.source_id)),
+            _found(self._client.get_destination(given.destination_id)),
+            self._known_streams(given.source_id, given.sync_catalog),
+        )
+        _refuse(self._misplaced(source, destination))
+        if given.sync_catalog is not None:
+            _refuse(checks.unknown_streams(given.sync_catalog, known))
+        assert source is not None  # noqa: S101  it was refused otherwise
+        workspace_id = source.workspace_id or ""
+        ends = {"sourceId": [given.source_id], "destinationId": [given.destination_id]}
+        before = await self._named(workspace_id, ends)
+
+        async def read_back(_: Lost) -> Done | None:
+            now = await self._named(workspace_id, ends)
+            new = [id for id, name in now.items() if id not in before and given.name in (None, name)]
+            return Done(native_id=new[0], was_read_back=True) if len(new) == 1 else None
+
+        request = client.CREATE._replace(json=inputs.written(given))
+        changes = tuple(_change(name, None, value) for name, value in request.json.items())
+        return Draft(request, _made, read_back, changes)
+
+    def _misplaced(self, source: wire.Source | None, destination: wire.Destination | None) -> list[Problem]:
+        problems: list[Problem] = []
+        for place, end in ((("source_id",), source), (("destination_id",), destination)):
+            if end is None or (self._workspaces and end.workspace_id not in self._workspaces):
+                problems.append(Problem(place, ProblemCode.UNKNOWN_ID, "The instance has nothing with this id."))
+        if source and destination and not problems and source.workspace_id != destination.workspace_id:
+            message = "Source and destination must be of one workspace."
+            problems.append(Problem(("destination_id",), ProblemCode.CONTRADICTION, message))
+        return problems
+
+    async def _known_streams(self, source_id: str, given: object) -> wire.Catalog | None:
+        return await self._client.get_catalog(source_id) if given is not None else None
+
+    async def _named(self, workspace_id: str, ends: Mapping[str, Sequence[str]]) -> Mapping[str, str | None]:
+        """The connections with these ends: their names by id."""
+        page = await self._client.list_connections(workspace_id, limit=SAME_ENDS, asked=ends)
+        rows = page.rows.rows if page is not None else ()
+        return {row.connection_id: row.name for row in rows if isinstance(row, wire.ListItem)}
+
+    async def _update(self, id: str, given: inputs.AirbyteConnectionUpdate) -> Draft:
+        _refuse(checks.of_update(given))
+        record = await self._client.get_document(id)
+        if isinstance(given.sync_catalog, inputs.AirbyteCatalogInput):
+            synced = msgspec.convert(record.get("syncCatalog") or {}, wire.Catalog)
+            source_id = str(record.get("sourceId") or "")
+            discovered = await self._client.get_catalog(source_id) if source_id else None
+            _refuse(checks.unknown_streams(given.sync_catalog, synced, discovered))
+        cleared = {
+            field.encode_name: checks.CLEARED[field.name]
+            for field in msgspec.structs.fields(given)
+            if getattr(given, field.name) is None
+        }
+        return self._changed(id, record, inputs.written(given) | cleared)
+
+    async def _enable(self, id: str, enabled: bool) -> Draft:
+        record = await self._client.get_document(id)
+        return self._changed(id, record, {"status": "active" if enabled else "inactive"})
+
+    def _changed(self, id: str, record: Mapping[str, Any], patch: Mapping[str, Any]) -> Draft:
+        wanted = {name: value for name, value in patch.items() if name != "skipReset"}
+
+        async def read_back(_: Lost) -> Done | None:
+            now = await self._client.get_document(id)
+            return Done(was_read_back=True) if all(_holds(now, name, value) for name, value in wanted.items()) else None
+
+        changes = tuple(
+            _change(name, record.get(ON_THE_RECORD.get(name, name)), value)
+            for name, value in wanted.items()
+            if not _holds(record, name, value)
+        )
+        request = client.UPDATE._replace(json={"connectionId": id, **patch})
+        return Draft(request, _changed, read_back, changes)
+
+    def _delete(self, id: str) -> Draft:
+        async def read_back(_: Lost) -> Done | None:
+            try:
+                record = await self._client.get_document(id)
+            except NotFound:
+                return Done(was_read_back=True)
+            return Done(was_read_back=True) if record.get("status") == "deprecated" else None
+
+        request = client.DELETE._replace(json={"connectionId": id})
+        return Draft(request, _nothing, read_back, (Change(field="status", after="deprecated"),))
+
+    # --- jobs ---
+
+    async def _job(self, id: str, request: Request, kind: str) -> Draft:
+        """A job of this kind. One that goes on already is what is wished for; one of another kind is in its way."""
+        newest = await self._newest(id)
+        done: Done | None = None
+        if newest is not None and newest.job.status in WORKING:
+            if KINDS.get(newest.job.config_type or "") != kind:
+                raise Unfit(Problem((), ProblemCode.RUNNING_ALREADY, "Another kind of job goes on."))
+            done = Done(run=convert.run(newest), is_attached=True)
+        before = newest.job.id if newest is not None else None
+
+        async def read_back(lost: Lost) -> Done | None:
+            now = await self._newest(id)
+            if now is None or KINDS.get(now.job.config_type or "") != kind:
+                return None
+            if now.job.id == before and not (lost.is_conflict and now.job.status in WORKING):
+                return None
+            return Done(run=convert.run(now), is_attached=lost.is_conflict, was_read_back=True)
+
+        return Draft(request._replace(json={"connectionId": id}), _started, read_back, done=done)
+
+    async def _newest(self, id: str) -> wire.JobWithAttempts | None:
+        page = await self._client.list_jobs(id, limit=1, offset=0)
+        return page.rows.rows[0] if page.rows.rows else None
+
+    async def _cancel(self, id: str, run_id: str | None) -> Draft:
+        job = await self._to_cancel(id, run_id)
+
+        async def read_back(_: Lost) -> Done | None:
+            now = await self._client.get_job(job.id)
+            return Done(run=_run(now), was_read_back=True) if now.job.status == "cancelled" else None
+
+        change = Change(field="status", before=job.status, after="cancelled")
+        return Draft(client.CANCEL._replace(json={"id": job.id}), _started, read_back, (change,))
+
+    async def _to_cancel(self, id: str, run_id: str | None) -> wire.Job:
+        """The job of this id, or the one that goes on. Raises Unfit where there is none, or it has ended."""
+        place: Place = () if run_id is None else ("run_id",)
+        if run_id is None:
+            newest = await self._newest(id)
+            job = newest.job if newest is not None else None
+        else:
+            known = await _found(self._client.get_job(int(run_id))) if _is_job_id(run_id) else None
+            job = known.job if known is not None and known.job.config_id == id else None
+            if job is None:
+                raise Unfit(Problem(place, ProblemCode.UNKNOWN_ID, "The connection has no run with this id."))
+        if job is None or job.status not in WORKING:
+            raise Unfit(Problem(place, ProblemCode.NOT_RUNNING, "There is nothing to cancel: the run has ended."))
+        return job
+
+    # --- what makes the upstream work ---
+
+    async def _check(self, side: Side, id: str) -> Draft:
+        await self._known_end(side, id, ("endpoint_id",))
+        name, request = SIDES[side]
+        return Draft(request._replace(json={name: id}, timeout_s=self._client.task_timeout_s), _checked)
+
+    async def _discover(self, source_id: str, *, anew: bool) -> Draft:
+        await self._known_end(Side.SOURCE, source_id, ("source_id",))
+        body = {"sourceId": source_id, "disable_cache": anew}
+        return Draft(client.DISCOVER._replace(json=body, timeout_s=self._client.task_timeout_s), _discovered)
+
+    async def _known_end(self, side: Side, id: str, place: Place) -> None:
+        """Raises Unfit for an id that no source or destination has."""
+        if not checks.UUID.fullmatch(id):
+            raise Unfit(Problem(place, ProblemCode.INVALID, "Airbyte's ids are UUIDs."))
+        get: Callable[[str], Awaitable[wire.Source | wire.Destination]]
+        get = self._client.get_source if side is Side.SOURCE else self._client.get_destination
+        end = await _found(get(id))
+        if end is None or (self._workspaces and end.workspace_id not in self._workspaces):
+            raise Unfit(Problem(place, ProblemCode.UNKNOWN_ID, "The instance has nothing with this id."))
+
+
+def _refuse(problems: Any) -> None:
+    """Raises Unfit where there are any."""
+    found = tuple(problems)
+    if found:
+        raise Unfit(*found)
+
+
+async def _found(asked: Awaitable[T]) -> T | None:
+    try:
+        return await asked
+    except NotFound:
+        return None
+
+
+def _is_job_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and int(text) < 2**63
+
+
+def _made(body: bytes) -> Done:
+    return Done(decode.whole(body, wire.Made).connection_id)
+
+
+def _changed(body: bytes) -> Done:
+    decode.whole(body, wire.Made)
+    return Done()
+
+
+def _nothing(_: bytes) -> Done:
+    return Done()  # the answer has no body
+
+
+def _started(body: bytes) -> Done:
+    return Done(run=_run(decode.whole(body, wire.JobInfo)))
+
+
+def _run(info: wire.JobInfo) -> Run:
+    attempts = [item.attempt for item in info.attempts or () if item.attempt is not None]
+    return convert.run(wire.JobWithAttempts(info.job, attempts))
+
+
+def _checked(body: bytes) -> Done:
+    answer = decode.whole(body, wire.CheckConnection)
+    if answer.status is None:
+        raise ContractBroken("a required field is missing", path="$.status")
+    return Done(checked=_verdict(answer.status == "succeeded", answer.message))
+
+
+def _verdict(succeeded: bool, message: str | None) -> Checked:
+    return Checked(succeeded=succeeded, message=masked_text(message) if message else None)
+
+
+def _discovered(body: bytes) -> Done:
+    answer = decode.whole(body, wire.Discovered)
+    if answer.catalog is None:
+        return Done(checked=_verdict(False, "The source could not be read."))
+    return Done(checked=_verdict(True, None), catalog=catalog(answer.catalog), catalog_id=answer.catalog_id)
+
+
+def _change(name: str, before: Any, after: Any) -> Change:
+    """Free-form parts may hold anything, and webhooks do hold credentials."""
+    shown = cast("dict[str, Any]", masked({name: before, "after": {name: after}}))
+    return Change(field=name, before=shown[name], after=shown["after"][name])
+
+
+def _holds(record: Mapping[str, Any], name: str, value: Any) -> bool:
+    """Whether a record has this value, as far as the value says anything: what Airbyte adds of its own is no
+    difference. Nothing and an empty value are the same."""
+    return _covers(record.get(ON_THE_RECORD.get(name, name)), value)
+
+
+def _covers(there: Any, wanted: Any) -> bool:
+    if not wanted and wanted is not False and wanted != 0:
+        return not there
+    if isinstance(wanted, dict) and isinstance(there, dict):
+        items, known = cast("dict[str, Any]", wanted), cast("dict[str, Any]", there)
+        return all(_covers(known.get(name), value) for name, value in items.items())
+    if isinstance(wanted, list) and isinstance(there, list):
+        pairs = list(zip(cast("list[Any]", there), cast("list[Any]", wanted), strict=False))
+        return len(cast("list[Any]", there)) == len(cast("list[Any]", wanted)) and all(_covers(*pair) for pair in pairs)
+    return there == wanted
