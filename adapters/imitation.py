@@ -1,7 +1,8 @@
 """What the imitation upstreams share: being served on loopback, knobs for trouble, and a journal of calls.
 
-An imitation answers as the real upstream does, over real HTTP, with data that looks real. Its knobs make it slow,
-broken, lying or rate limiting; its journal counts what was asked, which is what the tests count.
+An imitation answers as the real upstream does, over real HTTP, with data that looks real, and keeps what is written to
+it. Its knobs make it slow, broken, lying or rate limiting; its journal counts what was asked and its effects what was
+carried out, which is what the tests count.
 """
 
 import asyncio
@@ -86,7 +87,14 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True):
 
     ``delay_s`` waits before answering; ``status`` answers that status with the upstream's own error body, and
     ``retry_after_s`` adds the header; ``body`` answers this text with status 200 instead of the data; ``hang`` never
-    answers; ``reset`` closes the socket without an answer.
+    answers; ``reset`` closes the socket without an answer. ``cut`` sends the head of the upstream's own answer with its
+    right Content-Length, then the first half of its body, and closes the socket. Where several of these are asked for,
+    the first of hang, reset, body, status and cut is made.
+
+    A call that meets ``hang``, ``reset``, ``body`` or ``status`` is not carried out: what it asks for never happens.
+    With ``late`` it is carried out first, and its answer thrown away: the trouble is with the answer alone. With
+    ``cut`` it always is. With ``delay_s`` alone it is too: after the wait, or before it with ``late``, even if the
+    caller has left meanwhile; then its own answer is sent.
     """
 
     delay_s: float = 0.0
@@ -95,6 +103,8 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True):
     body: str | None = None
     hang: bool = False
     reset: bool = False
+    cut: bool = False
+    late: bool = False
     only: str = ""
     times: int | None = None
 
@@ -147,8 +157,19 @@ class Journal:
         self.asked.clear()
 
 
+class Effect(NamedTuple):
+    """Something that was really carried out: what, and the native id of what it was done to."""
+
+    kind: str
+    id: str
+
+
 class ImitationServer:
-    """The base of a provider's imitation: its ``app`` behind knobs and journal, and how to serve it."""
+    """The base of a provider's imitation: its ``app`` behind knobs and journal, and how to serve it.
+
+    ``effects`` has what calls really did, in order; refused calls and those lost to a knob are in the journal alone.
+    A subclass says which kinds it has.
+    """
 
     app: ASGIApp
 
@@ -156,6 +177,7 @@ class ImitationServer:
         self.clock = clock
         self.knobs = Knobs()
         self.journal = Journal()
+        self.effects: list[Effect] = []
 
     def error_response(self, status: int) -> Response:
         """The upstream's own error body for ``status``; the subclass knows its shape."""
@@ -309,22 +331,30 @@ class Troubled:
         return noting
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        knobs = self._server.knobs
+        knobs, app = self._server.knobs, self._server.app
         if not knobs.applies(scope["path"]):
-            await self._server.app(scope, receive, send)
+            await app(scope, receive, send)
             return
+        # Read whole before anything else: what a caller asked for goes on though it leaves during the trouble.
+        asked = await _read(receive)
+        if asked is None:
+            return
+        if knobs.late:
+            app = await _carried_out(app, scope, _again(asked, receive))
         await asyncio.sleep(knobs.delay_s)
         if knobs.hang:
-            await receive()  # the request itself
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            await _left(receive)
         elif knobs.reset:
             scope["transport"].abort()
+            await _left(receive)
+        elif (instead := self._instead(knobs)) is not None:
+            await instead(scope, receive, send)
+        elif knobs.cut:
+            await _cut(await _carried_out(app, scope, _again(asked, receive)), scope, receive, send)
         else:
-            await (self._instead() or self._server.app)(scope, receive, send)
+            await app(scope, _again(asked, receive), send)
 
-    def _instead(self) -> ASGIApp | None:
-        knobs = self._server.knobs
+    def _instead(self, knobs: Knobs) -> ASGIApp | None:
         if knobs.body is not None:
             return Response(knobs.body, media_type="application/json")
         if knobs.status is None:
@@ -340,6 +370,63 @@ class Troubled:
             body = await Request(scope, receive).body()
             self._server.knobs = msgspec.json.decode(body or b"{}", type=Knobs)
         await JSONResponse(msgspec.to_builtins(self._server.knobs))(scope, receive, send)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The whole body of a call; None where the caller left before it was sent."""
+    body, goes_on = b"", True
+    while goes_on:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        goes_on = message.get("more_body", False)
+    return body
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """A ``receive`` that gives the body that was read already, and then what comes after it."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return again
+
+
+async def _left(receive: Receive) -> None:
+    """Returns when the caller has closed the socket, or it was closed on them."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class _Answered(NamedTuple):
+    """An answer that was given and not yet sent; an app that sends it."""
+
+    messages: Sequence[Message]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        for message in self.messages:
+            await send(message)
+
+
+async def _carried_out(app: ASGIApp, scope: Scope, receive: Receive) -> _Answered:
+    messages: list[Message] = []
+
+    async def keep(message: Message) -> None:
+        messages.append(message)
+
+    await app(scope, receive, keep)
+    return _Answered(messages)
+
+
+async def _cut(answered: _Answered, scope: Scope, receive: Receive, send: Send) -> None:
+    head, *rest = answered.messages
+    body = b"".join(message.get("body", b"") for message in rest)
+    await send(head)
+    await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+    scope["transport"].close()
+    await _left(receive)
 
 
 class _Protocol(HttpToolsProtocol):

@@ -18,19 +18,32 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from adapters.imitation import KNOBS_PATH, ImitationServer, Knobs, Rhythm, iso, native_id, serve
+from adapters.imitation import KNOBS_PATH, Effect, ImitationServer, Knobs, Rhythm, iso, native_id, serve
 
 
 class Small(ImitationServer):
-    """An imitation with a list of nothing."""
+    """An imitation with a list of nothing, and things that can be made, named by the caller, when its gate is open."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.app = Starlette(routes=[Route("/{path:path}", self._list, methods=["GET", "POST"])])
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.app = Starlette(
+            routes=[
+                Route("/things", self._make, methods=["POST"]),
+                Route("/{path:path}", self._list, methods=["GET", "POST"]),
+            ]
+        )
 
     async def _list(self, request: Request) -> Response:
         await request.body()
         return JSONResponse([])
+
+    async def _make(self, request: Request) -> Response:
+        name = (await request.json())["name"]
+        await self.gate.wait()
+        self.effects.append(Effect("create", name))
+        return JSONResponse({"name": name, "made": len(self.effects)})
 
 
 @contextlib.asynccontextmanager
@@ -105,6 +118,117 @@ async def test_a_hanging_call_never_answers_and_ends_when_the_caller_leaves():
             await client.get("/a", timeout=0.1)
         assert (await client.get("/a")).status_code == 200
     assert imitation.journal.count() == 2
+
+
+# Trouble with a call that was carried out, or was not
+
+LOST = {
+    "hang": {"hang": True},
+    "reset": {"reset": True},
+    "status": {"status": 503},
+    "body": {"body": "{"},
+}
+MADE = [Effect("create", "a")]
+
+
+async def making(client: httpx.AsyncClient, **options: Any) -> httpx.Response | httpx.TransportError:
+    """What a caller gets who makes a thing: an answer or none."""
+    try:
+        return await client.post("/things", json={"name": "a"}, **options)
+    except httpx.TransportError as error:
+        return error
+
+
+async def received(answer: httpx.Response) -> tuple[bytes, httpx.TransportError | None]:
+    """The body as far as it came, and what ended it."""
+    got = b""
+    try:
+        async for chunk in answer.aiter_raw():
+            got += chunk
+    except httpx.TransportError as error:
+        return got, error
+    return got, None
+
+
+async def until(done: Any) -> None:
+    for _ in range(2000):
+        if done():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it never came to that")
+
+
+@pytest.mark.parametrize("trouble", LOST.values(), ids=LOST)
+async def test_trouble_before_means_that_nothing_was_carried_out(trouble: dict[str, Any]):
+    async with small(**trouble, times=1) as (imitation, client):
+        await making(client, timeout=0.1)
+        assert imitation.effects == []
+        assert imitation.journal.asked[0].json() == {"name": "a"}, "the journal has the call all the same"
+        assert (await client.post("/things", json={"name": "b"})).json() == {"name": "b", "made": 1}
+
+
+@pytest.mark.parametrize("trouble", LOST.values(), ids=LOST)
+async def test_late_trouble_means_that_all_was_carried_out_once_and_the_answer_lost(trouble: dict[str, Any]):
+    async with small(**trouble, late=True) as (imitation, client):
+        answer = await making(client, timeout=0.2)
+        await until(lambda: imitation.effects)
+    assert imitation.effects == MADE
+    assert not isinstance(answer, httpx.Response) or answer.text in ('{"message":"imitated failure"}', "{")
+
+
+async def test_a_late_call_without_trouble_gets_its_own_answer_once():
+    async with small(late=True) as (imitation, client):
+        assert (await client.post("/things", json={"name": "a"})).json() == {"name": "a", "made": 1}
+    assert imitation.effects == MADE
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_cut_answer_has_its_right_length_and_half_its_body(late: bool):
+    async with small(cut=True, late=late) as (imitation, client):
+        async with client.stream("POST", "/things", json={"name": "a"}) as answer:
+            got, failure = await received(answer)
+        whole = b'{"name":"a","made":1}'
+        assert (answer.status_code, answer.headers["content-length"]) == (200, str(len(whole)))
+        assert got == whole[: len(whole) // 2]
+        assert isinstance(failure, httpx.RemoteProtocolError)
+        assert imitation.effects == MADE
+
+
+async def test_a_cut_is_of_so_many_calls_and_the_next_is_whole():
+    async with small(cut=True, times=1) as (imitation, client):
+        assert isinstance(await making(client), httpx.RemoteProtocolError)
+        assert (await client.post("/things", json={"name": "b"})).json()["made"] == 2
+    assert [effect.id for effect in imitation.effects] == ["a", "b"]
+
+
+@pytest.mark.parametrize("knobs", [{}, {"delay_s": 0.3}, {"late": True}], ids=["none", "delay", "late"])
+async def test_what_was_begun_goes_on_though_the_caller_left(knobs: dict[str, Any]):
+    async with small(**knobs) as (imitation, client):
+        imitation.gate.clear()
+        assert isinstance(await making(client, timeout=0.1), httpx.ReadTimeout)
+        assert imitation.effects == []
+        imitation.gate.set()
+        await until(lambda: imitation.effects)
+        assert imitation.effects == MADE
+
+
+async def test_a_caller_that_leaves_before_its_body_is_sent_asked_for_nothing():
+    imitation = Small()
+    imitation.knobs = Knobs(cut=True)
+    async with imitation.serve() as url:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(b'POST /things HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n{"name"')
+        await until(lambda: imitation.journal.calls and imitation.journal.asked[0].body)
+        writer.close()
+        await writer.wait_closed()
+    assert imitation.effects == []
+
+
+async def test_effects_stay_when_the_journal_is_cleared():
+    async with small() as (imitation, client):
+        await making(client)
+    imitation.journal.clear()
+    assert imitation.effects == MADE
 
 
 async def test_knobs_are_turned_over_http_and_are_not_in_the_journal():
