@@ -228,7 +228,8 @@ class ListImitation(ImitationServer):
     size costs no more than its pages. A subclass says what the id of a number is, and what its row.
 
     There are ``size`` rows; more appear at the end. ``deleted`` holds native ids of rows that are gone, from lists and
-    from reads by id. Both may change at any time, and so may what makes the list of connections unruly:
+    from reads by id, and ``unlisted`` those of rows that are gone from lists alone. All may change at any time, and so
+    may what makes the list of connections unruly:
 
     - ``page_cap``: a page never has more rows than this, whatever is asked for, and the list goes on behind them.
     - ``repeats``: from the second page on, the second page comes again for ever and promises more. Where the list
@@ -240,14 +241,28 @@ class ListImitation(ImitationServer):
         super().__init__(clock)
         self.size = size
         self.deleted: set[str] = set()
+        self.unlisted: set[str] = set()
         self.page_cap = unruliness.get("page_cap")
         self.repeats = unruliness.get("repeats", False)
         self.doubles = unruliness.get("doubles", False)
         self._numbers: dict[str, int] = {}
-        self._columns: dict[str, list[Any]] = {}
+        self._columns: dict[str, tuple[Callable[[int], Any], list[Any]]] = {}
         self._whole: dict[Hashable, list[int]] = {}
         self._left: dict[Hashable, list[int]] = {}
         self._kept_for: tuple[int, set[str]] = (0, set())
+
+    def add(self) -> int:
+        """The number of a new row, at the end. Whoever writes the row says so afterwards: `touched`."""
+        self.size += 1
+        return self.size - 1
+
+    def touched(self, number: int) -> None:
+        """This row is no longer what it was: nothing is kept of what was computed from it."""
+        for of, values in self._columns.values():
+            if number < len(values):
+                values[number] = of(number)
+        self._whole.clear()
+        self._left.clear()
 
     def id_of(self, number: int) -> str:
         """The provider's id of a row."""
@@ -269,31 +284,34 @@ class ListImitation(ImitationServer):
         return number if number is not None and number < below else None
 
     def column(self, name: str, of: Callable[[int], T]) -> list[T]:
-        """``of`` every number, each computed once: for what neither the clock nor the size changes."""
-        values = self._columns.setdefault(name, [])
+        """``of`` every number, each computed once until it is `touched`: for what neither the clock nor the size
+        changes."""
+        of, values = self._columns.setdefault(name, (of, []))
         values += map(of, range(len(values), self.size))
         return values
 
     def ordered(self, key: Hashable, make: Callable[[range], Iterable[int]]) -> list[int]:
-        """The rows that ``make`` chooses of all numbers, in its order, without the deleted ones.
+        """The rows that ``make`` chooses of all numbers, in its order, without those that are gone from lists.
 
-        Made once for each ``key`` while ``size`` stays the same, so neither choice nor order may look at the clock.
+        Made once for each ``key`` while ``size`` stays the same and no row is `touched`, so neither choice nor order
+        may look at the clock.
         """
         self._drop_what_changed()
         if key not in self._left:
             if key not in self._whole:
                 self._whole[key] = list(make(range(self.size)))
             ids = self.column("id", self.id_of)
-            self._left[key] = [number for number in self._whole[key] if ids[number] not in self.deleted]
+            gone = self.deleted | self.unlisted
+            self._left[key] = [number for number in self._whole[key] if ids[number] not in gone]
         return self._left[key]
 
     def _drop_what_changed(self) -> None:
-        size, deleted = self._kept_for
+        size, gone = self._kept_for
         if size != self.size:
             self._whole.clear()
-        if size != self.size or deleted != self.deleted:
+        if size != self.size or gone != self.deleted | self.unlisted:
             self._left.clear()
-            self._kept_for = self.size, set(self.deleted)
+            self._kept_for = self.size, self.deleted | self.unlisted
 
     def page(self, rows: Sequence[int], start: int, limit: int) -> Cut:
         """The page at ``start`` of the list that is sent for ``rows``."""

@@ -5,10 +5,8 @@ the API, with its paging, its two ways to log in, its stack traces and its HTML 
 import base64
 import itertools
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, Literal, Unpack
-from uuid import UUID
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -17,31 +15,28 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.airbyte.demo_catalog import catalog, catalog_diff, operations
+from adapters.airbyte.demo_answers import Handler, failure, not_found, post
 from adapters.airbyte.demo_data import (
     DESTINATIONS,
-    OUTCOMES,
     PLACES,
     PLANTED,
-    SCHEDULES,
-    SCHEMA_CHANGES,
     SOURCES,
     WORKSPACES,
     connection_id,
     definition_id,
     end_id,
     end_name,
-    failure_reason,
     icon,
     kind_of,
-    name_of,
-    never_synced,
-    place_of,
-    snippet,
-    status_of,
     workspace_id,
 )
-from adapters.imitation import Beat, Collation, ListImitation, Rhythm, Unruliness, collated, native_id
+from adapters.airbyte.demo_jobs import TYPES
+from adapters.airbyte.demo_rows import AirbyteRows
+from adapters.airbyte.demo_tasks import Tasks
+from adapters.airbyte.demo_writes import Writes
+from adapters.imitation import Collation, Unruliness, collated
+
+__all__ = ["CLIENT_ID", "CLIENT_SECRET", "PLANTED", "WORKSPACES", "AirbyteImitation", "connection_id", "workspace_id"]
 
 CLIENT_ID = "demo-client"
 CLIENT_SECRET = "demo-client-secret-3c7a"
@@ -54,18 +49,18 @@ SORT_KEYS = (
     "lastSync_desc",
 )
 STATES = ("active", "inactive")
-_FIRST_JOB = 9_007_199_254_740_992
-_JOBS = 10_000_000
-"""How far the first job ids of two connections are apart."""
 
 
-class AirbyteImitation(ListImitation):
+class AirbyteImitation(AirbyteRows):
     """One Airbyte. ``generation`` is how it lists connections: all at once, or by cursor, 20 unless told.
     ``login`` is what it asks for: HTTP Basic, or a token from application credentials. ``workspaces`` says how many
     of each so many connections are of which, and ``collation`` how the later generation sorts by name.
 
     All at once there are no pages: of what makes lists unruly, that generation knows only ``doubles``. By cursor,
     ``page_size`` says what was asked for whatever the ``page_cap``, and ``num_connections`` counts each row once.
+
+    It keeps what is written to it: see `AirbyteRows`, and `Writes` and `Tasks` for the effects. Deleted connections
+    are answered by their id, as deprecated.
     """
 
     def __init__(
@@ -80,18 +75,14 @@ class AirbyteImitation(ListImitation):
         collation: Collation = "folded",
         **unruliness: Unpack[Unruliness],
     ) -> None:
-        super().__init__(size, clock, **unruliness)
-        self.workspaces = workspaces
-        self._workspace_ids = [workspace_id(name) for name in workspaces]
-        self._share_ends = list(itertools.accumulate(workspaces.values()))
+        super().__init__(size, clock, generation, workspaces, **unruliness)
         self.collation: Collation = collation
-        self.generation = generation
         self.login = login
         self.token_lasts_s = token_lasts_s
         self.app = Starlette(routes=self._routes(), middleware=[Middleware(_Guard, server=self)])
 
     def _routes(self) -> list[Route]:
-        handlers: Mapping[str, Callable[[dict[str, Any]], Response]] = {
+        handlers: Mapping[str, Handler] = {
             "/v1/web_backend/connections/list": self._list,
             "/v1/web_backend/connections/get": self._get,
             "/v1/workspaces/list": self._workspaces,
@@ -102,8 +93,10 @@ class AirbyteImitation(ListImitation):
             "/v1/jobs/list": self._jobs,
             "/v1/jobs/get": self._job,
             "/v1/applications/token": self._token,
+            **Tasks(self).handlers(),
+            **Writes(self).handlers(),
         }
-        routes = [Route(BASE + path, _post(handler), methods=["POST"]) for path, handler in handlers.items()]
+        routes = [Route(BASE + path, post(handler), methods=["POST"]) for path, handler in handlers.items()]
         return [*routes, Route(BASE + "/v1/health", _health, methods=["GET"])]
 
     def settings(self, base_url: str) -> dict[str, Any]:
@@ -115,127 +108,7 @@ class AirbyteImitation(ListImitation):
     def error_response(self, status: int) -> Response:
         if status == 401:
             return HTMLResponse("<html><body>401 Authorization Required</body></html>", 401)
-        return _failure(status, f"Could not do it with the password {PLANTED}.", "KnownException")
-
-    # --- the data ---
-
-    def workspace_of(self, number: int) -> str:
-        """The id of a connection's workspace: as many of each sum of the shares as a workspace's share says."""
-        return self._workspace_ids[bisect_right(self._share_ends, number % self._share_ends[-1])]
-
-    def id_of(self, number: int) -> str:
-        return connection_id(number)
-
-    def row(self, number: int) -> dict[str, Any]:
-        """One ``WebBackendConnectionListItem``. That after the last is deleted: lists leave it out, get answers it."""
-        status = "deprecated" if number == self.size else status_of(number)
-        row: dict[str, Any] = {
-            "connectionId": connection_id(number),
-            "name": name_of(number),
-            **SCHEDULES[number % len(SCHEDULES)],
-            "status": status,
-            "source": snippet(self._end("source", number)),
-            "destination": snippet(self._end("destination", number)),
-            "isSyncing": False,
-            "schemaChange": SCHEMA_CHANGES.get(number, "no_change"),
-        }
-        return row | self._latest_job(number, active=status == "active")
-
-    def _latest_job(self, number: int, *, active: bool) -> dict[str, Any]:
-        if never_synced(number):
-            return {}
-        job = self._job_read(number, self._beat(number, active=active))
-        return {
-            "isSyncing": job["status"] == "running",
-            "latestSyncJobCreatedAt": job["createdAt"],
-            "latestSyncJobStatus": job["status"],
-        }
-
-    def _beat(self, number: int, back: int = 0, *, active: bool = True) -> Beat:
-        """Every sixth connection syncs each two minutes; the others by the hour. Inactive ones stopped a day ago."""
-        quick = number % 6 == 1
-        rhythm = Rhythm(
-            period_s=120.0 if quick else 3600.0 * (1 + number % 8),
-            lasts_s=50.0 if quick else 60.0 + 5 * number,
-            phase_s=11.0 * number,
-            outcomes=OUTCOMES if quick else (OUTCOMES[number % len(OUTCOMES)],),
-        )
-        return rhythm.beat(self.clock() - (0 if active else 86_400), back)
-
-    def read(self, number: int) -> dict[str, Any]:
-        """One ``WebBackendConnectionRead``, with the shape of a newer version in the later generation."""
-        row = self.row(number)
-        later = self.generation == "cursor"
-        region = {"dataplaneGroupId": str(UUID(native_id("dataplane")))} if later else {"geography": "eu"}
-        created = {"createdAt": int(self.clock()) - 86_400 * (30 + number)} if later else {}
-        basic = row.get("scheduleData", {}).get("basicSchedule")
-        operation_list = operations(number, self.workspace_of(number), PLANTED)
-        return row | {
-            "namespaceDefinition": ("source", "destination", "customformat")[number % 3],
-            "namespaceFormat": "raw_${SOURCE_NAMESPACE}" if number % 3 == 2 else "",
-            "prefix": "" if number % 2 else f"{SOURCES[number % len(SOURCES)].lower().replace(' ', '_')}_",
-            "sourceId": row["source"]["sourceId"],
-            "destinationId": row["destination"]["destinationId"],
-            "source": self._end("source", number),
-            "destination": self._end("destination", number),
-            "syncCatalog": catalog(number),
-            "schedule": basic,
-            "operationIds": [operation["operationId"] for operation in operation_list],
-            "operations": operation_list,
-            "resourceRequirements": {"cpu_request": "0.25", "memory_request": "512Mi"} if number % 4 == 0 else {},
-            "catalogId": str(UUID(native_id("catalog", number))),
-            "catalogDiff": catalog_diff() if row["schemaChange"] != "no_change" else None,
-            "notifySchemaChanges": number % 2 == 0,
-            "nonBreakingChangesPreference": "propagate_columns" if later else "ignore",
-            **region,
-            **created,
-        }
-
-    def _end(self, side: str, number: int) -> dict[str, Any]:
-        """A ``SourceRead`` or ``DestinationRead``, the same for several connections."""
-        place, workspace = place_of(side, number), self.workspace_of(number)
-        kind = kind_of(side, place)
-        end = {
-            f"{side}Id": end_id(side, workspace, place),
-            "name": end_name(side, place),
-            f"{side}DefinitionId": definition_id(side, kind),
-            f"{side}Name": kind,
-            "workspaceId": workspace,
-            "connectionConfiguration": {"host": "db.internal.example", "password": PLANTED, "port": 5432},
-        }
-        return end | ({"icon": icon(kind)} if self.generation == "cursor" else {})
-
-    def _job_read(self, number: int, beat: Beat) -> dict[str, Any]:
-        """A ``JobRead``: pending for a moment, then running, then whatever its outcome is."""
-        ended = beat.ended_at is not None
-        status = beat.outcome if ended else "pending" if beat.progress < 0.1 else "running"
-        started_at = int(beat.started_at)
-        return {
-            "id": _job_id(number, beat),
-            "configType": "sync",
-            "configId": connection_id(number),
-            "createdAt": started_at,
-            "startedAt": started_at,
-            "updatedAt": int(beat.ended_at or self.clock()),
-            "status": status,
-        }
-
-    def _job_with_attempts(self, number: int, beat: Beat) -> dict[str, Any]:
-        job = self._job_read(number, beat)
-        done = int(beat.progress * (1_000_000 + number * 250_000_000))
-        attempt: dict[str, Any] = {
-            "id": 0,
-            "status": {"pending": "running", "cancelled": "failed"}.get(job["status"], job["status"]),
-            "createdAt": job["createdAt"],
-            "updatedAt": job["updatedAt"],
-            "recordsSynced": done,
-            "bytesSynced": done * 212,
-        }
-        if beat.ended_at is not None:
-            attempt["endedAt"] = int(beat.ended_at)
-        if job["status"] == "failed":
-            attempt["failureSummary"] = {"failures": [failure_reason(beat)], "partialSuccess": True}
-        return {"job": job, "attempts": [] if job["status"] == "pending" else [attempt]}
+        return failure(status, f"Could not do it with the password {PLANTED}.", "KnownException")
 
     # --- the endpoints ---
 
@@ -246,7 +119,7 @@ class AirbyteImitation(ListImitation):
             return JSONResponse({"connections": [self.row(number) for number in self.sent(rows)]})
         key, states = body.get("sortKey"), _filters(body).get("states") or STATES
         if key not in SORT_KEYS or not set(STATES).issuperset(states):
-            return _failure(400, "sortKey and states take other words", "KnownException")
+            return failure(400, "sortKey and states take other words", "KnownException")
         sort, _, order = (key or "_asc").rpartition("_")
         rows = self._filtered(self._listed(workspace, sort), body)
         return self._page(rows if order == "asc" else rows[::-1], body)
@@ -267,24 +140,25 @@ class AirbyteImitation(ListImitation):
         side, ids = sort.removesuffix("Name"), self.column("id", self.id_of)
 
         def key(number: int) -> tuple[tuple[str, ...], str]:
-            name = name_of(number) if side == "connection" else end_name(side, place_of(side, number))
+            name = self.name(number) if side == "connection" else end_name(side, self.place(side, number))
             return collated(name, self.collation), ids[number]
 
         return sorted(rows, key=key)
 
     def _synced_at(self, number: int) -> int:
         """When the last sync was created; one that never was is the oldest."""
-        return -1 if never_synced(number) else int(self._beat(number, active=status_of(number) == "active").started_at)
+        sync = self.jobs.latest_sync(number)
+        return -1 if sync is None else int(sync.beat.started_at)
 
     def _filtered(self, rows: list[int], body: dict[str, Any]) -> list[int]:
         """Those with the ends and in the states that the body asks for; nothing asked for is no filter."""
         sources, destinations = (self._places(side, body) for side in ("source", "destination"))
         if sources is not None:
-            rows = [number for number in rows if place_of("source", number) in sources]
+            rows = [number for number in rows if self.place("source", number) in sources]
         if destinations is not None:
-            rows = [number for number in rows if place_of("destination", number) in destinations]
+            rows = [number for number in rows if self.place("destination", number) in destinations]
         if self.generation == "cursor" and (states := _filters(body).get("states")):
-            rows = [number for number in rows if status_of(number) in states]
+            rows = [number for number in rows if self.status(number) in states]
         return rows
 
     def _places(self, side: str, body: dict[str, Any]) -> Container[int] | None:
@@ -306,28 +180,21 @@ class AirbyteImitation(ListImitation):
         if cursor is not None:
             number = self.number(cursor, self.size)
             if number not in rows:
-                return _failure(404, f"Could not find configuration for STANDARD_SYNC: {cursor}.", "ConfigNotFound")
+                return failure(404, f"Could not find configuration for STANDARD_SYNC: {cursor}.", "ConfigNotFound")
             start = len(self.sent(rows[: rows.index(number) + 1]))
         page = [self.row(number) for number in self.page(rows, start, size).numbers]
         return JSONResponse({"connections": page, "page_size": size, "num_connections": len(rows)})
 
     def _get(self, body: dict[str, Any]) -> Response:
-        id = body.get("connectionId")
-        number = self.number(id, self.size + 1)
-        if number is None:
-            return _failure(404, f"Could not find configuration for STANDARD_SYNC: {id}.", "IdNotFoundKnownException")
-        return JSONResponse(self.read(number))
+        return JSONResponse(self.read(self.known(body.get("connectionId"))))
 
     def _workspaces(self, _: dict[str, Any]) -> Response:
         rows = [{"workspaceId": workspace_id(name), "name": name, "slug": name} for name in self.workspaces]
         return JSONResponse({"workspaces": rows})
 
     def _ends(self, side: str, body: dict[str, Any]) -> Response:
-        workspace, first = body.get("workspaceId"), dict[int, int]()
-        for number, of in enumerate(self.column("workspace", self.workspace_of)[: self.size]):
-            if of == workspace:
-                first.setdefault(place_of(side, number), number)
-        return JSONResponse({f"{side}s": [self._end(side, number) for number in first.values()]})
+        ends = [self.end_of(side, number) for number in self.firsts(side).values()]
+        return JSONResponse({f"{side}s": [end for end in ends if end["workspaceId"] == body.get("workspaceId")]})
 
     def _definitions(self, side: str, kinds: tuple[str, ...]) -> Response:
         rows = [
@@ -345,34 +212,24 @@ class AirbyteImitation(ListImitation):
         return JSONResponse({f"{side}Definitions": rows})
 
     def _jobs(self, body: dict[str, Any]) -> Response:
-        number = self.number(body.get("configId"), self.size + 1)
-        if number is None:
-            return _failure(404, "Could not find configuration.", "IdNotFoundKnownException")
-        total = 0 if never_synced(number) else 30 + number
+        """A ``JobReadList``, the newest first, of the types that the body asks for, or of all."""
+        number, types = self.known(body.get("configId")), body.get("configTypes") or TYPES
         paging: dict[str, int] = body.get("pagination") or {}
         start = paging.get("rowOffset") or 0
-        end = min(total, start + (paging.get("pageSize") or 200))
-        active = status_of(number) == "active"
-        beats = [self._beat(number, back, active=active) for back in range(start, end)]
-        jobs = [self._job_with_attempts(number, beat) for beat in beats]
-        return JSONResponse({"jobs": jobs, "totalJobCount": total})
+        page = itertools.islice(self.jobs.of(number, types), start, start + (paging.get("pageSize") or 200))
+        jobs = [job.with_attempts(self.clock()) for job in page]
+        return JSONResponse({"jobs": jobs, "totalJobCount": self.jobs.total(number, types)})
 
     def _job(self, body: dict[str, Any]) -> Response:
         id = body.get("id")
-        for number in self._owners(id) if isinstance(id, int) else ():
-            beat = self._beat(number)
-            if _job_id(number, beat) == id:
-                return JSONResponse(self._job_with_attempts(number, beat))
-        return _failure(404, "Could not find the job.", "IdNotFoundKnownException")
-
-    def _owners(self, job_id: int) -> range:
-        """The connections that a job can be of: quick ones have had more runs than there are ids between two."""
-        guess = (job_id - _FIRST_JOB) // _JOBS
-        return range(max(0, guess - 3), min(self.size, guess + 2))
+        job = self.jobs.find(id, self.size) if isinstance(id, int) else None
+        if job is None:
+            raise not_found("JOB", id)
+        return JSONResponse(job.info(self.clock()))
 
     def _token(self, body: dict[str, Any]) -> Response:
         if (body.get("client_id"), body.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
-            return _failure(401, "Unknown application", "UnauthorizedException")
+            return failure(401, "Unknown application", "UnauthorizedException")
         return JSONResponse({"access_token": _jwt(self.clock() + self.token_lasts_s)})
 
     def admits(self, authorization: str) -> bool:
@@ -397,31 +254,12 @@ class _Guard:
             await self._server.error_response(401)(scope, receive, send)
 
 
-def _post(handler: Callable[[dict[str, Any]], Response]) -> Callable[[Request], Any]:
-    async def endpoint(request: Request) -> Response:
-        raw = await request.body()
-        return handler(await request.json() if raw else {})
-
-    return endpoint
-
-
 async def _health(_: Request) -> Response:
     return JSONResponse({"available": True})
 
 
-def _failure(status: int, message: str, name: str) -> Response:
-    name = f"io.airbyte.commons.server.errors.{name}"
-    trace = [f"{name}: {message}", "at io.airbyte.server.apis.ApiHelper.execute(ApiHelper.java:28)"]
-    return JSONResponse({"message": message, "exceptionClassName": name, "exceptionStack": trace}, status)
-
-
 def _filters(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return body.get("filters") or {}
-
-
-def _job_id(number: int, beat: Beat) -> int:
-    """Beyond 32 bits and beyond what a double holds exactly: ids of real jobs are int64."""
-    return _FIRST_JOB + number * _JOBS + beat.number
 
 
 def _jwt(ends_at: float) -> str:

@@ -1,5 +1,7 @@
 """Catalogs, their changes and operations for the imitation of Airbyte."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -26,8 +28,13 @@ def _stream(number: int, place: int) -> dict[str, Any]:
         config |= {"cursorField": ["updated_at"], "primaryKey": [["id"]]}
     else:
         config |= {"fieldSelectionEnabled": True, "selectedFields": [{"fieldPath": ["id"]}, {"fieldPath": ["email"]}]}
+    return {"stream": _declared(name), "config": config}
+
+
+def _declared(name: str) -> dict[str, Any]:
+    """An ``AirbyteStream``, as its source declares it."""
     schema = {"type": "object", "properties": {"id": {"type": "integer"}, "updated_at": {"type": "string"}}}
-    stream = {
+    return {
         "name": name,
         "namespace": "public",
         "jsonSchema": schema,
@@ -36,7 +43,24 @@ def _stream(number: int, place: int) -> dict[str, Any]:
         "defaultCursorField": [],
         "sourceDefinedPrimaryKey": [["id"]],
     }
-    return {"stream": stream, "config": config}
+
+
+def discovered(place: int) -> dict[str, Any]:
+    """All streams of the source at this place, with the settings that are suggested: among them those of `catalog` for
+    each connection of the source."""
+    names = [TABLES[(place + number) % len(TABLES)] for number in range(len(TABLES))]
+    config = {"syncMode": "full_refresh", "destinationSyncMode": "overwrite", "selected": True, "suggested": True}
+    streams = [{"stream": _declared(name), "config": {**config, "aliasName": name}} for name in names]
+    return {"streams": streams}
+
+
+def protocol(of: Mapping[str, Any]) -> dict[str, Any]:
+    """The streams of a catalog as connectors declare them, in the snake case of Airbyte's protocol."""
+    return {"streams": [_snake(configured["stream"]) for configured in of["streams"]]}
+
+
+def _snake(stream: Mapping[str, Any]) -> dict[str, Any]:
+    return {re.sub("[A-Z]", lambda upper: f"_{upper[0].lower()}", name): value for name, value in stream.items()}
 
 
 def catalog_diff() -> dict[str, Any]:
@@ -60,6 +84,10 @@ def catalog_diff() -> dict[str, Any]:
             {"transformType": "update_stream", "streamDescriptor": descriptor, "updateStream": fields},
         ]
     }
+
+
+def operation_id(number: int) -> str:
+    return str(UUID(native_id("operation", number)))
 
 
 def operations(number: int, workspace_id: str, planted: str) -> list[dict[str, Any]]:
@@ -92,7 +120,7 @@ def operations(number: int, workspace_id: str, planted: str) -> list[dict[str, A
     return [
         {
             "workspaceId": workspace_id,
-            "operationId": str(UUID(native_id("operation", number))),
+            "operationId": operation_id(number),
             "name": configuration["operatorType"].title(),
             "operatorConfiguration": configuration,
         }

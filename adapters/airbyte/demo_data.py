@@ -14,6 +14,8 @@ WORKSPACES: Mapping[str, int] = {"Data platform": 40, "Réseau de données — E
 """How many of each sixty connections are of which."""
 SOURCES = ("Postgres", "Stripe", "Salesforce", "MySQL", "Google Ads", "S3", "HubSpot", "Shopify", "MongoDb", "Jira")
 DESTINATIONS = ("BigQuery", "Snowflake", "Redshift", "Databricks Lakehouse", "ClickHouse")
+UNREACHABLE = "MongoDb"
+"""The kind of source of which every check and discovery fails."""
 PLACES = {"source": 30, "destination": 10}
 SUBJECTS = (
     "Orders",
