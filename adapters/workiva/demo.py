@@ -15,58 +15,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.imitation import Beat, Cut, ListImitation, Rhythm, Unruliness, cut, iso, native_id
+from adapters.imitation import Cut, ListImitation, Rhythm, Unruliness, cut, iso
+from adapters.workiva.demo_answers import invalid, not_found
+from adapters.workiva.demo_data import OTHER_WORKSPACE, SUBJECTS, USERS, WORKSPACE, connection_id, ends, name_of
+from adapters.workiva.demo_runs import Runs
+from adapters.workiva.demo_writes import Writes
 
 CLIENT_ID = "demo-client"
 CLIENT_SECRET = "demo-client-secret-8d1f"
 TOKEN_LASTS_S = 599  # as observed of the real service
-WORKSPACE = "QWNjb3VudB8xMjM0NTY3ODk"
-OTHER_WORKSPACE = "QWNjb3VudB85ODc2NTQzMjE"
-USERS = ("V0ZVc2VyHzUxMjM0NTY3OA", "V0ZVc2VyHzkwODcyMTU1MQ", "V0ZVc2VyHzcyMDAxMTI4Mw")
-
-SOURCE_TYPES = (
-    "wdata_query",
-    "wdata_table",
-    "wdata_shared_query",
-    "spreadsheet",
-    "wdata_table_dataset",
-    "esg_program",
-    "report",
-    "unknown_record_type",
-)
-DESTINATION_TYPES = (
-    "spreadsheet_section",
-    "document_chart",
-    "presentation_chart",
-    "presentation_embedded_table",
-    "document_embedded_table",
-    "spreadsheet",
-    "document",
-    "presentation",
-    "chart_visual",
-    "wdata_table",
-)
-SUBJECTS = (
-    "Trial balance",
-    "Headcount",
-    "Scope 3 emissions",
-    "Intercompany eliminations",
-    "Tax provision",
-    "連結試算表",
-    "Segment revenue",
-    "Lease liabilities",
-    "Kassenflussrechnung",
-    "Risk and control matrix",
-    "Περιβαλλοντικοί δείκτες",
-    "Debt covenants",
-)
-TARGETS = ("10-Q workbook", "board deck", "annual report", "統合報告書", "management letter")
-OUTCOMES = (
-    ("complete", "complete"),
-    ("complete", "error"),
-    ("error", "not_started"),
-    ("complete", "cancelled"),
-)
 FILTERS = ("sourceType", "sourceId", "destinationType", "destinationId")
 
 
@@ -79,7 +36,12 @@ class Paging(NamedTuple):
 
 
 class WorkivaImitation(ListImitation):
-    """Wdata and its token service in one server."""
+    """Wdata and its token service in one server.
+
+    A run that a call begins takes ``run_lasts_s`` by the clock: nothing yet, then the source, then the destination,
+    then complete on both sides. ``unwritable`` holds ids of connections whose destination refuses it: their runs end in
+    an error, or are called off in a batch that asks for that. See `Writes` for the effects.
+    """
 
     def __init__(
         self,
@@ -91,13 +53,16 @@ class WorkivaImitation(ListImitation):
     ) -> None:
         super().__init__(size, clock, **unruliness)
         self.token_lasts_s = token_lasts_s
+        self.run_lasts_s = 20.0
+        self.unwritable: set[str] = set()
+        self.runs = Runs(clock)
         self.tokens: dict[str, float] = {}
         self.app = Starlette(
             routes=[
                 Route("/oauth2/token", self._token, methods=["POST"]),
                 Route("/api/v1/connections", self._list),
                 Route("/api/v1/connections/{id}", self._get),
-                Route("/api/v1/connections/{id}/status", self._status),
+                *Writes(self).routes(),
                 Route("/api/v1/query", self._queries),
                 Route("/api/v1/table", self._tables),
                 Route("/health", self._health),
@@ -116,63 +81,27 @@ class WorkivaImitation(ListImitation):
         return JSONResponse({"body": body, "code": status, "details": [{"code": "X", "message": "imitated"}]}, status)
 
     def id_of(self, number: int) -> str:
-        return native_id("workiva", number)
+        return connection_id(number)
 
     def row(self, number: int) -> dict[str, Any]:
         """One ``ConnectionDto``. A few lack what the specification lets them lack."""
         row: dict[str, Any] = {
             "connectionId": self.id_of(number),
-            "name": None if number % 20 == 19 else _name(number),
+            "name": None if number % 20 == 19 else name_of(number),
             "description": f"Feeds {SUBJECTS[number % len(SUBJECTS)].lower()}." if number % 3 else "",
             "workspaceId": WORKSPACE,
             "sourceWorkspaceId": WORKSPACE,
             "destinationWorkspaceId": OTHER_WORKSPACE if number % 7 == 6 else WORKSPACE,
-            **_ends(number),
+            **ends(number),
             "created": iso(self._born - 86_400 * (400 - 5 * (number % 70))),
             "createdBy": USERS[number % len(USERS)],
             "metadata": {"incoming": number % 2 == 0, "region": "EMEA"},
         }
-        return row if number % 10 == 9 else row | self._ran(number)
-
-    def _ran(self, number: int) -> dict[str, Any]:
-        beat = self.rhythm(number).beat(self.clock())
-        run = self._run(number, beat)
-        return {
-            "updated": run["updated"],
-            "lastRun": run,
-            "lastRunBy": run["createdBy"],
-            "lastRunDate": run["created"],
-            "lastRunJobId": run["jobId"],
-            "lastRunSourceParameters": {"period": "2026-Q3", "entity": ["US01", "DE02"]},
-            "lastRunDestinationParameters": {"sheetId": "sheet_2c4f", "startCell": "A1"},
-        }
+        return row | self.runs.last(number)
 
     def rhythm(self, number: int) -> Rhythm:
-        """Every tenth connection starts a run each minute and a half; the others keep office hours."""
-        quick = number % 10 == 1
-        period_s = 90.0 if quick else 3600.0 * (1 + number % 12)
-        lasts_s = 40.0 if quick else 20.0 + number
-        return Rhythm(period_s, lasts_s, 17.0 * number, _outcomes(number))
-
-    def _run(self, number: int, beat: Beat) -> dict[str, Any]:
-        source, destination = _sides(beat)
-        run = {
-            "connectionId": self.id_of(number),
-            "jobId": native_id("job", number, beat.number),
-            "workspaceId": WORKSPACE,
-            "sourceWorkspaceId": WORKSPACE,
-            "destinationWorkspaceId": WORKSPACE,
-            "sourceStatus": source,
-            "destinationStatus": destination,
-            "created": iso(beat.started_at),
-            "createdBy": USERS[number % len(USERS)],
-            "updated": iso(beat.ended_at or self.clock()),
-            "sourceParameters": {"period": "2026-Q3"},
-            "destinationParameters": {"sheetId": "sheet_2c4f"},
-            "sourceMetadata": {},
-            "destinationMetadata": {},
-        }
-        return run | ({"error": "Destination is not writable"} if destination == "error" else {})
+        """When a connection runs by itself."""
+        return self.runs.rhythm(number)
 
     async def _token(self, request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode()))
@@ -190,28 +119,14 @@ class WorkivaImitation(ListImitation):
             return paging
         rows = self.ordered("number", iter)
         if paging.filters:
-            ends, asked = self.column("ends", _ends), paging.filters.items()
-            rows = [number for number in rows if asked <= ends[number].items()]
+            known, asked = self.column("ends", ends), paging.filters.items()
+            rows = [number for number in rows if asked <= known[number].items()]
         page = self.page(rows, paging.offset, paging.limit)
         return _page([self.row(number) for number in page.numbers], page, paging)
 
     async def _get(self, request: Request) -> Response:
-        row = self._find(request)
-        return self._not_found() if row is None else JSONResponse({"body": row, "code": 200})
-
-    async def _status(self, request: Request) -> Response:
-        row = self._find(request)
-        if row is None or "lastRun" not in row:
-            return self._not_found()
-        return JSONResponse({"body": row["lastRun"], "code": 200})
-
-    def _find(self, request: Request) -> dict[str, Any] | None:
         number = self.number(request.path_params["id"], self.size)
-        return None if number is None else self.row(number)
-
-    def _not_found(self) -> Response:
-        detail = {"code": "NOT_FOUND", "message": "connection does not exist", "target": "connectionId"}
-        return JSONResponse({"body": "Connection was not found", "code": 404, "details": [detail]}, 404)
+        return not_found() if number is None else JSONResponse({"body": self.row(number), "code": 200})
 
     async def _queries(self, request: Request) -> Response:
         asked = request.query_params.getlist("ids")
@@ -222,8 +137,8 @@ class WorkivaImitation(ListImitation):
 
     def _named(self, kind: str) -> list[dict[str, Any]]:
         """The queries or tables that connections read from."""
-        ends = self.column("ends", _ends)
-        read = (ends[number] for number in self.ordered("number", iter))
+        known = self.column("ends", ends)
+        read = (known[number] for number in self.ordered("number", iter))
         types = {end["sourceId"]: end["sourceType"] for end in read if kind in end["sourceType"]}
         return [{"id": id, "name": f"{type} {id[:4]}", "isShared": False} for id, type in types.items()]
 
@@ -277,11 +192,11 @@ def _paging(query: QueryParams) -> Paging | Response:
         or not all(part.isdecimal() for part in where)
         or not 1 <= int(where[1]) <= 1000
     ):
-        return _refused("cursor or limit cannot be used")
+        return invalid("cursor or limit cannot be used")
     if ("sourceType" in filters) != ("sourceId" in filters):
-        return _refused("sourceType and sourceId go together")
+        return invalid("sourceType and sourceId go together")
     if ("destinationType" in filters) != ("destinationId" in filters):
-        return _refused("destinationType and destinationId go together")
+        return invalid("destinationType and destinationId go together")
     return Paging(int(where[0]), int(where[1]), filters)
 
 
@@ -297,40 +212,3 @@ def _unpacked(packed: str) -> dict[str, str] | None:
         return dict(parse_qsl(urlsafe_b64decode(packed).decode(), keep_blank_values=True))
     except ValueError:
         return None
-
-
-def _refused(reason: str) -> Response:
-    return JSONResponse({"body": [reason], "code": 400}, 400)
-
-
-def _ends(number: int) -> dict[str, str]:
-    """What a connection reads from and writes to."""
-    source_type = SOURCE_TYPES[number % len(SOURCE_TYPES)]
-    return {
-        "sourceType": source_type,
-        "sourceId": native_id("source", source_type, number % 24),
-        "destinationType": DESTINATION_TYPES[number % len(DESTINATION_TYPES)],
-        "destinationId": native_id("destination", number) + "_sheet",
-    }
-
-
-def _name(number: int) -> str:
-    subject, target = SUBJECTS[number % len(SUBJECTS)], TARGETS[number % len(TARGETS)]
-    entity = f"entity {number:02d}"
-    long = ", with prior-period comparatives and every adjustment that was posted after close" * (number % 13 == 12)
-    return f"{subject} → {target} ({entity}){long}"
-
-
-def _outcomes(number: int) -> tuple[str, ...]:
-    """Mostly good, some always failing, some that cancel: indexes into OUTCOMES."""
-    kinds = ("0", "0", "0", "1", "0", "2", "0", "3")
-    return (kinds[number % len(kinds)], "0", "0") if number % 10 == 1 else (kinds[number % len(kinds)],)
-
-
-def _sides(beat: Beat) -> tuple[str, str]:
-    """The statuses of source and destination: nothing yet, then the source, then the destination."""
-    if beat.ended_at is not None:
-        return OUTCOMES[int(beat.outcome)]
-    if beat.progress < 0.2:
-        return "not_started", "not_started"
-    return ("running", "not_started") if beat.progress < 0.6 else ("complete", "running")
