@@ -151,6 +151,8 @@ async def test_all_that_is_given_is_given_back(upstream: Upstream):
     assert (read["isSyncing"], read["schemaChange"]) == (False, "no_change")
     assert "latestSyncJobStatus" not in read
     assert upstream.effects == [("create", created["connectionId"])]
+    shared = await upstream.create(operationIds=read["operationIds"])
+    assert shared["operations"] == read["operations"]
 
 
 async def test_what_is_not_given_is_as_upstream_has_it(upstream: Upstream):
