@@ -78,15 +78,16 @@ def refusal(action: Capability, connection: Connection) -> Refusal | None:  # no
             return Refusal.LOCKED
         case Capability.RUN if connection.enabled is False:
             return Refusal.PAUSED
-        case Capability.RUN | Capability.RESET if _is_running(connection):
+        case Capability.RUN | Capability.RESET if is_running(connection):
             return Refusal.RUNNING_ALREADY
         case Capability.RUN if connection.schema_change is SchemaChange.BREAKING:
             return Refusal.SCHEMA_CHANGE_BREAKING
-        case Capability.CANCEL_RUN if not _is_running(connection):
+        case Capability.CANCEL_RUN if not is_running(connection):
             return Refusal.NOT_RUNNING
         case _:
             return None
 
 
-def _is_running(connection: Connection) -> bool:
+def is_running(connection: Connection) -> bool:
+    """Whether a run of the connection goes on, or waits to be started."""
     return bool(connection.running) or connection.status in (ConnectionStatus.QUEUED, ConnectionStatus.RUNNING)

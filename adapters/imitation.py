@@ -83,7 +83,8 @@ def collated(text: str, collation: Collation) -> tuple[str, ...]:
 
 
 class Knobs(msgspec.Struct, forbid_unknown_fields=True):
-    """Trouble to make. ``only`` limits it to paths that contain this text; ``times`` to so many calls.
+    """Trouble to make. ``only`` limits it to calls whose ``METHOD /path`` contains this text, ``times`` to so many of
+    them.
 
     ``delay_s`` waits before answering; ``status`` answers that status with the upstream's own error body, and
     ``retry_after_s`` adds the header; ``body`` answers this text with status 200 instead of the data; ``hang`` never
@@ -108,9 +109,9 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True):
     only: str = ""
     times: int | None = None
 
-    def applies(self, path: str) -> bool:
+    def applies(self, call: str) -> bool:
         """Whether this call meets the trouble; uses up one of ``times``."""
-        if self.only not in path or self.times == 0:
+        if self.only not in call or self.times == 0:
             return False
         if self.times is not None:
             self.times -= 1
@@ -350,7 +351,7 @@ class Troubled:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         knobs, app = self._server.knobs, self._server.app
-        if not knobs.applies(scope["path"]):
+        if not knobs.applies(f"{scope['method']} {scope['path']}"):
             await app(scope, receive, send)
             return
         # Read whole before anything else: what a caller asked for goes on though it leaves during the trouble.

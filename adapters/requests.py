@@ -34,6 +34,10 @@ class Request(NamedTuple):
     batch: int = 1
     timeout_s: float | None = None
 
+    def __repr__(self) -> str:
+        # The rest may hold what people sent, credentials too.
+        return f"Request({self.operation!r}, {self.method!r}, {self.route!r})"
+
 
 class Message(NamedTuple):
     """A request as far as it is the same for all who make it: equal ones are one question."""

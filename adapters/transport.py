@@ -158,6 +158,15 @@ class Transport:
         channel.ask(sent, begun, self._wanted, self._timeout_s(request, left_s))
         return True
 
+    @property
+    def write_timeout_s(self) -> float:
+        """Seconds that a call which changes something may take."""
+        return self._settings.write_timeout
+
+    def target(self, request: Request) -> str:
+        """The path and the query that a request asks for. Raises as `Writer.target`."""
+        return self._writer.target(request).decode("ascii")
+
     def forget(self) -> None:
         """Something was changed: whoever asks from now on shares no call that was begun before."""
         self._flights.forget()

@@ -5,8 +5,8 @@ once; so what a rehearsal lists is what would be sent, and nothing is sent twice
 reads back whether it happened all the same.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias, cast
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +15,7 @@ from adapters.capabilities import Capability, Refusal
 from adapters.errors import AdapterError, Unsupported
 from adapters.model import Connection, Record, Run, Word
 from adapters.requests import Request
+from adapters.secret import masked
 
 
 class Side(Word):
@@ -155,6 +156,13 @@ class Unfit(Exception):
         self.problems = problems
 
 
+def refuse(problems: Iterable[Problem]) -> None:
+    """Raises Unfit where there are any."""
+    found = tuple(problems)
+    if found:
+        raise Unfit(*found)
+
+
 # --- what would be sent, and what came of it ---
 
 
@@ -164,6 +172,12 @@ class Change(Record, frozen=True, kw_only=True):
     field: Annotated[str, Meta(description="The upstream's own name of the field; dots lead into it.")]
     before: Annotated[Any, Meta(description="What stands there now; null where there is nothing.")] = None
     after: Annotated[Any, Meta(description="What would stand there.")] = None
+
+
+def change(field: str, before: Any, after: Any) -> Change:
+    """A difference as it may be shown: what sounds like a credential is masked, by the field's own name too."""
+    shown = cast("dict[str, Any]", masked({field: before, "after": {field: after}}))
+    return Change(field=field, before=shown[field], after=shown["after"][field])
 
 
 class Checked(Record, frozen=True, kw_only=True):

@@ -75,11 +75,17 @@ def of_update(given: inputs.AirbyteConnectionUpdate) -> Iterator[Problem]:
         yield Problem((), ProblemCode.REQUIRED, "Nothing is to be changed.")
 
 
-def unknown_streams(given: inputs.AirbyteCatalogInput, *known: wire.Catalog | None) -> Iterator[Problem]:
-    """Streams that no catalog knows; none where there is no catalog to know them."""
-    catalogs = [catalog.streams or () for catalog in known if catalog is not None]
-    names = {(item.stream.namespace or "", item.stream.name) for each in catalogs for item in each if item.stream}
-    for place, item in enumerate(given.streams if names else ()):
+def unknown_streams(
+    given: inputs.AirbyteCatalogInput, discovered: wire.DeclaredCatalog | None, synced: wire.Catalog | None = None
+) -> Iterator[Problem]:
+    """Streams that were not discovered, and are not synced already; none where nothing is known to be discovered."""
+    known = [declared.stream or declared for declared in (discovered and discovered.streams) or []]
+    names = {(stream.namespace or "", stream.name) for stream in known if stream.name}
+    is_known = bool(names)
+    names |= {
+        (item.stream.namespace or "", item.stream.name) for item in (synced and synced.streams) or [] if item.stream
+    }
+    for place, item in enumerate(given.streams if is_known else ()):
         if item.stream and (item.stream.namespace or "", item.stream.name) not in names:
             yield Problem(
                 ("sync_catalog", "streams", place, "stream", "name"),
@@ -141,13 +147,20 @@ def _interval(place: Place, given: inputs.AirbyteIntervalInput) -> Iterator[Prob
 
 
 def _cron(place: Place, given: inputs.AirbyteCronInput) -> Iterator[Problem]:
-    if not quartz.is_readable(given.cron_expression):
+    if not _is_quartz(given.cron_expression):
         yield _invalid(
             (*place, "cron_expression"),
             "This is no Quartz expression: six or seven fields, seconds first, and ? for one of the two days.",
         )
     if not quartz.is_zone(given.cron_time_zone):
         yield _invalid((*place, "cron_time_zone"), "This is no IANA time zone, such as Europe/Berlin.")
+    elif given.cron_time_zone.startswith("Etc/"):  # ``ConnectionScheduleHelper``
+        yield _invalid((*place, "cron_time_zone"), "Airbyte takes no zones of Etc/; UTC is one without it.")
+
+
+def _is_quartz(expression: str) -> bool:
+    """Whether Quartz reads it, which wants ? for one of the two days even where both are any (``CronExpression``)."""
+    return quartz.is_readable(expression) and "?" in expression.split()[3:6:2]
 
 
 def _streams(given: inputs.AirbyteCatalogInput | None) -> Iterator[Problem]:

@@ -228,7 +228,7 @@ class Client:
         request = DESTINATION._replace(json={"destinationId": id})
         return decode.whole(await self.transport.send(request), wire.Destination)
 
-    async def get_catalog(self, source_id: str) -> wire.Catalog | None:
+    async def get_catalog(self, source_id: str) -> wire.DeclaredCatalog | None:
         """What was discovered last of a source; None where nothing was, or the upstream does not keep it."""
         try:
             body = await self.transport.send(CATALOG._replace(json={"sourceId": source_id}))

@@ -86,7 +86,8 @@ def written(value: Any) -> Any:
     if isinstance(value, Word):
         return value.value.lower()
     if isinstance(value, msgspec.Struct):
-        fields = ((field.encode_name, getattr(value, field.name)) for field in msgspec.structs.fields(value))
+        names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+        fields = ((theirs, getattr(value, name)) for theirs, name in names)
         return {name: written(item) for name, item in fields if item is not None and item is not UNSET}
     if isinstance(value, tuple):
         return [written(item) for item in value]  # pyright: ignore[reportUnknownVariableType]

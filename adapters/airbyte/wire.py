@@ -300,10 +300,23 @@ class Made(msgspec.Struct, rename="camel", gc=False):
     connection_id: Id
 
 
-class ActorCatalog(msgspec.Struct, gc=False):
-    """``ActorCatalogWithUpdatedAt``."""
+class Declared(StreamDescriptor, gc=False):
+    """A stream as its connector declares it; or as a connection has it, which is what a release could hand out too."""
 
-    catalog: Catalog | None = None
+    stream: StreamDescriptor | None = None
+
+
+class DeclaredCatalog(msgspec.Struct, gc=False):
+    """A catalog as connectors declare it, in Airbyte's protocol: streams without a configuration around them."""
+
+    streams: list[Declared] | None = None
+
+
+class ActorCatalog(msgspec.Struct, gc=False):
+    """``ActorCatalogWithUpdatedAt``, which has the catalog as its connector declared it: ``SourceHandler`` hands out
+    the column of its database, in v0.40.32 and later."""
+
+    catalog: DeclaredCatalog | None = None
 
 
 class SynchronousJob(msgspec.Struct, gc=False):

@@ -14,10 +14,11 @@ from adapters import decode
 from adapters.airbyte import checks, client, convert, inputs, wire
 from adapters.airbyte.client import Client
 from adapters.airbyte.convert_details import catalog
+from adapters.capabilities import is_running
 from adapters.errors import ContractBroken, NotFound
-from adapters.model import Run
+from adapters.model import Connection, Run
 from adapters.requests import Request
-from adapters.secret import masked, masked_text
+from adapters.secret import masked_text
 from adapters.writing import (
     Cancel,
     Change,
@@ -39,12 +40,14 @@ from adapters.writing import (
     Unfit,
     Update,
     Wish,
+    change,
+    refuse,
 )
 
 T = TypeVar("T")
 
 WORKING = frozenset({"pending", "queued", "running", "incomplete"})
-"""Statuses of a job that has not ended."""
+"""Statuses of a job that has not ended, or not for good: one that is incomplete may be tried once more."""
 KINDS: Mapping[str, str] = {"sync": "sync", "refresh": "sync", "reset_connection": "reset", "clear": "reset"}
 """What a job does, by its type."""
 SIDES: Mapping[Side, tuple[str, Request]] = {
@@ -53,6 +56,20 @@ SIDES: Mapping[Side, tuple[str, Request]] = {
 }
 ON_THE_RECORD = {"sourceCatalogId": "catalogId"}
 """Fields that a record has under another name than a change has."""
+REPLACED = frozenset(
+    (
+        "cpu_request",
+        "cpu_limit",
+        "memory_request",
+        "memory_limit",
+        "cursorField",
+        "primaryKey",
+        "fieldSelectionEnabled",
+        "selectedFields",
+    )
+)
+"""Members that go where what they are part of is given without them: Airbyte replaces that as a whole, and adds none of
+these of its own."""
 SAME_ENDS = 500
 """Connections with the same source and destination that are looked at; more have never been heard of."""
 
@@ -74,9 +91,9 @@ class Drafts:
             case Enable(connection, enabled):
                 return await self._enable(connection.native_id, enabled)
             case Start(connection):
-                return await self._job(connection.native_id, client.SYNC, "sync")
+                return await self._job(connection, client.SYNC, "sync")
             case Reset(connection):
-                return await self._job(connection.native_id, client.RESET, "reset")
+                return await self._job(connection, client.RESET, "reset")
             case Cancel(connection, run_id):
                 return await self._cancel(connection.native_id, run_id)
             case Delete(connection):
@@ -91,15 +108,15 @@ class Drafts:
     # --- connections ---
 
     async def _create(self, given: inputs.AirbyteConnectionCreate) -> Draft:
-        _refuse(checks.of_create(given))
+        refuse(checks.of_create(given))
         source, destination, known = await asyncio.gather(
             _found(self._client.get_source(given.source_id)),
             _found(self._client.get_destination(given.destination_id)),
             self._known_streams(given.source_id, given.sync_catalog),
         )
-        _refuse(self._misplaced(source, destination))
+        refuse(self._misplaced(source, destination))
         if given.sync_catalog is not None:
-            _refuse(checks.unknown_streams(given.sync_catalog, known))
+            refuse(checks.unknown_streams(given.sync_catalog, known))
         assert source is not None  # noqa: S101  it was refused otherwise
         workspace_id = source.workspace_id or ""
         ends = {"sourceId": [given.source_id], "destinationId": [given.destination_id]}
@@ -111,7 +128,7 @@ class Drafts:
             return Done(native_id=new[0], was_read_back=True) if len(new) == 1 else None
 
         request = client.CREATE._replace(json=inputs.written(given))
-        changes = tuple(_change(name, None, value) for name, value in request.json.items())
+        changes = tuple(change(name, None, value) for name, value in request.json.items())
         return Draft(request, _made, read_back, changes)
 
     def _misplaced(self, source: wire.Source | None, destination: wire.Destination | None) -> list[Problem]:
@@ -124,7 +141,7 @@ class Drafts:
             problems.append(Problem(("destination_id",), ProblemCode.CONTRADICTION, message))
         return problems
 
-    async def _known_streams(self, source_id: str, given: object) -> wire.Catalog | None:
+    async def _known_streams(self, source_id: str, given: object) -> wire.DeclaredCatalog | None:
         return await self._client.get_catalog(source_id) if given is not None else None
 
     async def _named(self, workspace_id: str, ends: Mapping[str, Sequence[str]]) -> Mapping[str, str | None]:
@@ -134,13 +151,13 @@ class Drafts:
         return {row.connection_id: row.name for row in rows if isinstance(row, wire.ListItem)}
 
     async def _update(self, id: str, given: inputs.AirbyteConnectionUpdate) -> Draft:
-        _refuse(checks.of_update(given))
+        refuse(checks.of_update(given))
         record = await self._client.get_document(id)
         if isinstance(given.sync_catalog, inputs.AirbyteCatalogInput):
             synced = msgspec.convert(record.get("syncCatalog") or {}, wire.Catalog)
             source_id = str(record.get("sourceId") or "")
             discovered = await self._client.get_catalog(source_id) if source_id else None
-            _refuse(checks.unknown_streams(given.sync_catalog, synced, discovered))
+            refuse(checks.unknown_streams(given.sync_catalog, discovered, synced))
         cleared = {
             field.encode_name: checks.CLEARED[field.name]
             for field in msgspec.structs.fields(given)
@@ -160,7 +177,7 @@ class Drafts:
             return Done(was_read_back=True) if all(_holds(now, name, value) for name, value in wanted.items()) else None
 
         changes = tuple(
-            _change(name, record.get(ON_THE_RECORD.get(name, name)), value)
+            change(name, record.get(ON_THE_RECORD.get(name, name)), value)
             for name, value in wanted.items()
             if not _holds(record, name, value)
         )
@@ -180,11 +197,12 @@ class Drafts:
 
     # --- jobs ---
 
-    async def _job(self, id: str, request: Request, kind: str) -> Draft:
+    async def _job(self, connection: Connection, request: Request, kind: str) -> Draft:
         """A job of this kind. One that goes on already is what is wished for; one of another kind is in its way."""
+        id = connection.native_id
         newest = await self._newest(id)
         done: Done | None = None
-        if newest is not None and newest.job.status in WORKING:
+        if newest is not None and _goes_on(newest.job, connection):
             if KINDS.get(newest.job.config_type or "") != kind:
                 raise Unfit(Problem((), ProblemCode.RUNNING_ALREADY, "Another kind of job goes on."))
             done = Done(run=convert.run(newest), is_attached=True)
@@ -252,18 +270,17 @@ class Drafts:
             raise Unfit(Problem(place, ProblemCode.UNKNOWN_ID, "The instance has nothing with this id."))
 
 
-def _refuse(problems: Any) -> None:
-    """Raises Unfit where there are any."""
-    found = tuple(problems)
-    if found:
-        raise Unfit(*found)
-
-
 async def _found(asked: Awaitable[T]) -> T | None:
     try:
         return await asked
     except NotFound:
         return None
+
+
+def _goes_on(job: wire.Job, connection: Connection) -> bool:
+    """Whether a job goes on. One that waits, for its first attempt or, incomplete, for its next, does so only as long
+    as its connection counts as syncing."""
+    return job.status == "running" or (job.status in WORKING and is_running(connection))
 
 
 def _is_job_id(text: str) -> bool:
@@ -310,15 +327,9 @@ def _discovered(body: bytes) -> Done:
     return Done(checked=_verdict(True, None), catalog=catalog(answer.catalog), catalog_id=answer.catalog_id)
 
 
-def _change(name: str, before: Any, after: Any) -> Change:
-    """Free-form parts may hold anything, and webhooks do hold credentials."""
-    shown = cast("dict[str, Any]", masked({name: before, "after": {name: after}}))
-    return Change(field=name, before=shown[name], after=shown["after"][name])
-
-
 def _holds(record: Mapping[str, Any], name: str, value: Any) -> bool:
     """Whether a record has this value, as far as the value says anything: what Airbyte adds of its own is no
-    difference. Nothing and an empty value are the same."""
+    difference, and what goes where it is left out is one. Nothing and an empty value are the same."""
     return _covers(record.get(ON_THE_RECORD.get(name, name)), value)
 
 
@@ -327,7 +338,7 @@ def _covers(there: Any, wanted: Any) -> bool:
         return not there
     if isinstance(wanted, dict) and isinstance(there, dict):
         items, known = cast("dict[str, Any]", wanted), cast("dict[str, Any]", there)
-        return all(_covers(known.get(name), value) for name, value in items.items())
+        return all(_covers(known.get(name), items.get(name)) for name in items.keys() | (REPLACED & known.keys()))
     if isinstance(wanted, list) and isinstance(there, list):
         pairs = list(zip(cast("list[Any]", there), cast("list[Any]", wanted), strict=False))
         return len(cast("list[Any]", there)) == len(cast("list[Any]", wanted)) and all(_covers(*pair) for pair in pairs)

@@ -12,6 +12,7 @@ from adapters.unified_to.client import Settings
 from adapters.unified_to.demo import UnifiedToImitation
 from adapters.unified_to.details import UnifiedToConnection
 from adapters.unified_to.fields import SECRETS, SOURCE_MODELS
+from adapters.unified_to.inputs import UnifiedToConnectionCreate, UnifiedToConnectionUpdate
 
 PROVIDER = Provider(
     key="unified_to",
@@ -23,12 +24,18 @@ PROVIDER = Provider(
             Capability.ENVIRONMENTS,
             Capability.CATEGORIES,
             Capability.CREATED_AT,
+            Capability.CREATE,
+            Capability.IMPORT_CREDENTIALS,
+            Capability.UPDATE,
+            Capability.DELETE,
         }
     ),
     # 24 hex digits in practice, opaque in the specification; whatever is safe in a path.
     native_id=re.compile(r"[A-Za-z0-9._~:=+-]{1,200}"),
     settings=Settings,
     details=UnifiedToConnection,
+    create=UnifiedToConnectionCreate,
+    update=UnifiedToConnectionUpdate,
     source_models=SOURCE_MODELS,
     secrets=SECRETS,
     build=build,

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from adapters import walk
+from adapters.capabilities import Capability, Refusal
 from adapters.decode import Rows
 from adapters.errors import AdapterError, NotFound, Unsupported
 from adapters.flight import Kept
@@ -34,11 +35,11 @@ from adapters.port import (
 )
 from adapters.transport import Query, Transport
 from adapters.unified_to import client, convert, wire
+from adapters.unified_to.checks import DEFAULT_ENVIRONMENT
 from adapters.unified_to.client import PAGE_LIMIT, STABLE, Client, Settings
-from adapters.writing import ReadsOnly
+from adapters.unified_to.writing import Drafts
+from adapters.writing import Draft, Start, Wish
 
-DEFAULT_ENVIRONMENT = "Production"
-"""Where a connection is that does not say (Unified.to's own model of it)."""
 SORT_KEYS: Mapping[OrderField, str] = {
     OrderField.NAME: "name",
     OrderField.CREATED_AT: "created_at",
@@ -51,17 +52,19 @@ _INTEGRATIONS_KEPT_S = 600.0
 
 def build(workshop: Workshop, settings: Settings) -> "UnifiedToAdapter":
     """An adapter for one instance."""
-    return UnifiedToAdapter(workshop.instance, Client(settings, workshop), settings.environments)
+    return UnifiedToAdapter(workshop.instance, settings, Client(settings, workshop))
 
 
-class UnifiedToAdapter(ReadsOnly):
+class UnifiedToAdapter:
     """Some environments of one Unified.to workspace."""
 
-    def __init__(self, instance: str, client: Client, environments: Sequence[str]) -> None:
+    def __init__(self, instance: str, settings: Settings, client: Client) -> None:
         self._instance = instance
         self._client = client
-        self._environments = environments
+        self._environments = settings.environments
+        self._imports = settings.import_credentials
         self._integrations = Kept(_INTEGRATIONS_KEPT_S)
+        self._drafts = Drafts(client, settings, self._offered)
 
     @property
     def transport(self) -> Transport:
@@ -117,7 +120,7 @@ class UnifiedToAdapter(ReadsOnly):
         if not connections or not (lacking or wants(fields, "source.icon")):
             return Completed(tuple(connections), good_until=math.inf)
         failures: list[AdapterError] = []
-        integrations = await walk.attempt(self._integrations.get("all", self._by_type), {}, failures)
+        integrations = await walk.attempt(self._offered(), {}, failures)
         named = tuple(convert.named(connection, integrations) for connection in connections)
         return Completed(named, tuple(failures), self._integrations.until("all") if not failures else 0.0)
 
@@ -144,6 +147,16 @@ class UnifiedToAdapter(ReadsOnly):
             *self._plan_ids(work.wanted),
             *self._plan_integrations(fields),
         ]
+
+    def refuses(self, action: Capability) -> Refusal | None:
+        refused = action is Capability.IMPORT_CREDENTIALS and not self._imports
+        return Refusal.NOT_PERMITTED if refused else None
+
+    async def draft(self, wish: Wish) -> Draft:
+        return await self._drafts.of(wish)
+
+    def grouped(self, starts: Sequence[Start]) -> Sequence[Sequence[Start]]:
+        return [[start] for start in starts]  # there is nothing to start
 
     def _plan_lists(self, lists: Narrowing) -> list[Planned]:
         read = [part for part in self._environments if lists.parts is None or part in lists.parts]
@@ -182,6 +195,9 @@ class UnifiedToAdapter(ReadsOnly):
         if row.environment and row.environment not in self._environments:
             raise NotFound("in an environment that is not configured", instance=self._instance, provider="unified_to")
         return convert.connection(row, instance=self._instance, now=dt.datetime.now(dt.UTC))
+
+    async def _offered(self) -> Mapping[str, wire.Integration]:
+        return await self._integrations.get("all", self._by_type)
 
     async def _by_type(self) -> dict[str, wire.Integration]:
         return {integration.type: integration for integration in await self._client.list_integrations()}

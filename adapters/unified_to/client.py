@@ -21,10 +21,16 @@ REGIONS = {"us": "https://api.unified.to", "eu": "https://api-eu.unified.to", "a
 LIST = Request("list_connections", "GET", "/unified/connection")
 GET = Request("get_connection", "GET", "/unified/connection/{id}")
 INTEGRATIONS = Request("list_integrations", "GET", "/unified/integration")
+AUTHORIZE = Request("authorize_connection", "GET", "/unified/integration/auth/{workspace_id}/{integration_type}")
+
+CREATE = Request("create_connection", "POST", "/unified/connection", safe=False)
+UPDATE = Request("update_connection", "PATCH", "/unified/connection/{id}", safe=False)
+DELETE = Request("delete_connection", "DELETE", "/unified/connection/{id}", safe=False)
 
 # The order of an unsorted list is not documented, and health checks move whatever is ordered by updated_at while it
 # is walked. By created_at nothing moves, and what is new comes last, behind every offset already passed.
 STABLE: Query = (("sort", "created_at"), ("order", "asc"))
+NEWEST: Query = (("sort", "created_at"), ("order", "desc"))
 
 
 class Settings(transport.Settings, frozen=True, kw_only=True, tag="unified_to"):
@@ -36,6 +42,14 @@ class Settings(transport.Settings, frozen=True, kw_only=True, tag="unified_to"):
         tuple[Annotated[str, Meta(min_length=1)], ...],
         Meta(min_length=1, description="Environments whose connections are shown; a list shows one at a time."),
     ] = ("Production",)
+    workspace_id: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="Id of the token's workspace; needed until it has a connection, which tells it."),
+    ] = None
+    import_credentials: Annotated[
+        bool,
+        Meta(description="Whether connections may be created from customers' credentials, sent through the gateway."),
+    ] = False
 
     def __post_init__(self) -> None:
         if len(set(self.environments)) < len(self.environments):

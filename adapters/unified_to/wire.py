@@ -57,6 +57,12 @@ class Connection(msgspec.Struct, gc=False):
     last_unhealthy_code: str | None = None  # since August 2026
 
 
+class Made(msgspec.Struct):
+    """A connection as the answer to its making or changing has it; credentials come back with it, and stay there."""
+
+    id: Id
+
+
 class Integration(msgspec.Struct, gc=False):
     """An integration on offer, of which only the name and the logo are of interest."""
 

@@ -12,6 +12,7 @@ from adapters.workiva.client import Settings
 from adapters.workiva.demo import WorkivaImitation
 from adapters.workiva.details import WorkivaConnection
 from adapters.workiva.fields import SOURCE_MODELS
+from adapters.workiva.inputs import WorkivaRunInput
 
 PROVIDER = Provider(
     key="workiva",
@@ -24,12 +25,15 @@ PROVIDER = Provider(
             Capability.DESCRIPTION,
             Capability.DESTINATION,
             Capability.CREATED_AT,
+            Capability.RUN,
+            Capability.RUN_MANY,
         }
     ),
     # Opaque and without a format in the specification; whatever is safe in a path and a query.
     native_id=re.compile(r"[A-Za-z0-9._~:=+-]{1,200}"),
     settings=Settings,
     details=WorkivaConnection,
+    start=WorkivaRunInput,
     source_models=SOURCE_MODELS,
     build=build,
     demo=WorkivaImitation,

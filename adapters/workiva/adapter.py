@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence, Set
 
 from adapters import walk
+from adapters.capabilities import Capability, Refusal
 from adapters.errors import AdapterError, NotFound
 from adapters.flight import Kept
 from adapters.model import Connection, Run, RunStatus
@@ -26,9 +27,9 @@ from adapters.port import (
     wants,
 )
 from adapters.transport import Transport
-from adapters.workiva import client, convert
+from adapters.workiva import client, convert, writing
 from adapters.workiva.client import Client, Settings
-from adapters.writing import ReadsOnly
+from adapters.writing import Draft, Start, Wish
 
 QUERY_TYPES = frozenset({"wdata_query", "wdata_shared_query"})
 TABLE_TYPES = frozenset({"wdata_table", "wdata_table_dataset"})
@@ -59,13 +60,14 @@ def build(workshop: Workshop, settings: Settings) -> "WorkivaAdapter":
     return WorkivaAdapter(workshop.instance, Client(settings, workshop))
 
 
-class WorkivaAdapter(ReadsOnly):
+class WorkivaAdapter:
     """One Wdata workspace."""
 
     def __init__(self, instance: str, client: Client) -> None:
         self._instance = instance
         self._client = client
         self._names = Kept(_NAMES_KEPT_S)
+        self._drafts = writing.Drafts(client)
         self._unified = functools.partial(convert.connection, instance=instance)
 
     @property
@@ -153,6 +155,15 @@ class WorkivaAdapter(ReadsOnly):
             if not self._names.is_ready("tables"):
                 planned.append(Planned(client.TABLES, None, "where tables are shown, kept for ten minutes"))
         return [*self._client.login(), *planned] if planned else []
+
+    def refuses(self, action: Capability) -> Refusal | None:
+        return None
+
+    async def draft(self, wish: Wish) -> Draft:
+        return self._drafts.of(wish)
+
+    def grouped(self, starts: Sequence[Start]) -> Sequence[Sequence[Start]]:
+        return writing.grouped(starts)
 
     async def _run(self, connection_id: str, job_id: str) -> Run | None:
         try:

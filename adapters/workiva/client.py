@@ -30,6 +30,9 @@ QUERIES = Request("list_queries", "GET", "/api/v1/query")
 TABLES = Request("list_tables", "GET", "/api/v1/table")
 TOKEN = Request("get_token", "POST", "/oauth2/token")
 
+START = Request("start_run", "POST", "/api/v1/connections/{connectionId}/refresh", safe=False)
+START_MANY = Request("start_runs", "POST", "/api/v1/connections/batch/refresh", safe=False)
+
 
 class Settings(transport.Settings, frozen=True, kw_only=True, tag="workiva"):
     """An instance of Workiva Wdata. A credential belongs to one workspace and one region."""
@@ -39,7 +42,7 @@ class Settings(transport.Settings, frozen=True, kw_only=True, tag="workiva"):
     token_url: Annotated[str | None, Meta(description="Base URL of the token service, likewise.")] = None
     workspace_id: Annotated[
         Annotated[str, Meta(max_length=40)] | None,
-        Meta(description="Narrows reads by id to this workspace; rarely needed."),
+        Meta(description="Narrows reads by id and runs to this workspace; rarely needed."),
     ] = None
 
 
@@ -56,7 +59,7 @@ class Client:
 
     def __init__(self, settings: Settings, workshop: Workshop) -> None:
         host = REGIONS[settings.region]
-        self._workspace_id = settings.workspace_id
+        self.workspace_id = settings.workspace_id
         # Tokens come from another host than data; asking the data host for one is answered 401.
         self._tokens = workshop.transport(settings, settings.token_url or f"https://api.{host}.wdesk.com")
         self._login = self._authorizer(settings)
@@ -113,9 +116,10 @@ class Client:
         request = GET._replace(ids={"connectionId": connection_id}, query=self._narrowed())
         return decode.whole(await self.transport.send(request), wire.Single).body
 
-    async def get_status(self, connection_id: str, job_id: str) -> wire.ConnectionRun:
-        """A run by its job id."""
-        request = STATUS._replace(ids={"connectionId": connection_id}, query=[("jobId", job_id), *self._narrowed()])
+    async def get_status(self, connection_id: str, job_id: str | None = None) -> wire.ConnectionRun:
+        """A run by its job id; without one, the last run."""
+        asked = [("jobId", job_id)] if job_id else []
+        request = STATUS._replace(ids={"connectionId": connection_id}, query=[*asked, *self._narrowed()])
         return decode.whole(await self.transport.send(request), wire.SingleRun).body
 
     async def list_queries(self, ids: Sequence[str]) -> list[wire.Named]:
@@ -142,4 +146,4 @@ class Client:
                 return list(found.values())
 
     def _narrowed(self) -> list[tuple[str, str]]:
-        return [("workspaceId", self._workspace_id)] if self._workspace_id else []
+        return [("workspaceId", self.workspace_id)] if self.workspace_id else []

@@ -15,7 +15,10 @@ from adapters.workiva.details import WorkivaConnection, WorkivaRun
 SIDE_STATUSES = frozenset({"not_started", "running", "complete", "error", "cancelled"})
 """Every word a side's status can be (specification, ``ConnectionRunDto``)."""
 
+_NO_NEW_WORD = SIDE_STATUSES | {None, ""}
+
 FINISHED = frozenset({RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED})
+GOING_ON = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 
 STATUSES: Mapping[RunStatus, tuple[ConnectionStatus, ReasonCode, str]] = {
     RunStatus.QUEUED: (ConnectionStatus.QUEUED, ReasonCode.RUN_QUEUED, "A run waits to be started."),
@@ -31,8 +34,11 @@ STATUSES: Mapping[RunStatus, tuple[ConnectionStatus, ReasonCode, str]] = {
 }
 
 
+SIDES = "lastRun.sourceStatus, lastRun.destinationStatus"
+
+
 class Verdict(NamedTuple):
-    """What the statuses of a run's two sides say together; ``evidence`` is what they were."""
+    """What the statuses of a run's two sides say together; ``evidence`` is what ``field`` was."""
 
     run: RunStatus
     is_going_on: bool
@@ -41,13 +47,13 @@ class Verdict(NamedTuple):
     code: ReasonCode
     message: str
     evidence: str
+    field: str = SIDES
 
 
 def verdict(source: str | None, destination: str | None) -> Verdict:
     """Workiva itself has no word for the run as a whole."""
     run = _run_status(source, destination)
-    is_going_on = run in (RunStatus.QUEUED, RunStatus.RUNNING)
-    return Verdict(run, is_going_on, run in FINISHED, *STATUSES[run], f"{source}, {destination}")
+    return Verdict(run, run in GOING_ON, run in FINISHED, *STATUSES[run], f"{source}, {destination}")
 
 
 def _run_status(*sides: str | None) -> RunStatus:
@@ -70,7 +76,7 @@ _NEVER_RAN = ConnectionStatus.NEVER_RAN
 def connection(row: wire.Connection, *, instance: str) -> Connection:
     """The unified record, with endpoints that have no name yet: see `named`."""
     created_at, last_run_at = instant(row.created), instant(row.last_run_date)
-    last_run = None if row.last_run is None else _run_details(row.last_run)
+    last_run = None if row.last_run is None else run_details(row.last_run)
     ruled = _verdict(row.last_run or _NOTHING_TOLD)
     if last_run is not None or row.last_run_job_id or row.last_run_date:
         run = _run(last_run or _NO_DETAILS, ruled, row.last_run_job_id, last_run_at, row.last_run_by)
@@ -124,9 +130,14 @@ def _named(endpoint: Endpoint | None, names: Mapping[str, str]) -> Endpoint | No
     return altered(endpoint, name=name) if endpoint and name else endpoint
 
 
-def run(given: wire.ConnectionRun, job_id: str) -> Run:
+def run(given: wire.ConnectionRun, job_id: str | None = None) -> Run:
     """The run of this job."""
-    return _run(_run_details(given), _verdict(given), job_id)
+    return _run(run_details(given), _verdict(given), job_id)
+
+
+def not_started(error: str) -> Run:
+    """A run that could not be started, for what the upstream says of it."""
+    return Run(status=RunStatus.FAILED, error=masked_text(error))
 
 
 def _run(
@@ -149,7 +160,15 @@ def _run(
 
 def _verdict(run: wire.ConnectionRun) -> Verdict:
     sides = run.source_status, run.destination_status
-    return _VERDICTS.get(sides) or verdict(*sides)
+    ruled = _VERDICTS.get(sides) or verdict(*sides)
+    # What has ended has ended otherwise, and of a word that nobody knows nobody knows whether the run goes on.
+    is_open = not ruled.is_finished and _NO_NEW_WORD.issuperset(sides)
+    return _never_began(run.error) if run.error and is_open else ruled
+
+
+def _never_began(error: str) -> Verdict:
+    """A run's error is one of starting it (specification, ``error``): with one, no side gets any further."""
+    return Verdict(RunStatus.FAILED, False, True, *STATUSES[RunStatus.FAILED], masked_text(error), "lastRun.error")
 
 
 def _never_ran(created_at: dt.datetime | None) -> StatusReason:
@@ -163,7 +182,7 @@ def _reason(ruled: Verdict, run: Run) -> StatusReason:
         code=ruled.code,
         message=ruled.message,
         since=run.ended_at or run.started_at,
-        field="lastRun.sourceStatus, lastRun.destinationStatus",
+        field=ruled.field,
         raw_value=ruled.evidence,
     )
 
@@ -172,7 +191,8 @@ def _endpoint(id: str | None, type: str | None, workspace_id: str | None) -> End
     return Endpoint(id=id or None, type=type, workspace_id=workspace_id) if id or type or workspace_id else None
 
 
-def _run_details(run: wire.ConnectionRun) -> WorkivaRun:
+def run_details(run: wire.ConnectionRun) -> WorkivaRun:
+    """A run with both its sides, credentials masked."""
     return WorkivaRun(
         job_id=run.job_id or None,
         connection_id=run.connection_id or None,

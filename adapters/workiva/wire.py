@@ -77,6 +77,19 @@ class SingleRun(msgspec.Struct):
     body: ConnectionRun
 
 
+class Batch(msgspec.Struct, rename="camel"):
+    """``RefreshBatchDto``: what came of runs that were started by one call."""
+
+    child_refreshes: list[msgspec.Raw] | None = None
+    error: str | None = None
+
+
+class SingleBatch(msgspec.Struct):
+    """``{body, code}``, of one batch."""
+
+    body: Batch
+
+
 class Token(msgspec.Struct):
     """RFC 6749 access token response; ``expires_in`` in seconds, 599 as observed."""
 

@@ -64,7 +64,7 @@ from gateway.tables import Table
 INSTANCE = "contract-1"
 NOW = time.time()
 """For the clocks of imitations: data that holds still, and tokens that are good now."""
-IMPATIENT: Mapping[str, Any] = {"retries": 0, "timeout": 0.25}
+IMPATIENT: Mapping[str, Any] = {"retries": 0, "timeout": 0.6}
 STEPS = 500
 """No walk in this suite is longer."""
 
@@ -794,7 +794,9 @@ class AdapterContract:
         first, *others = await first_pages(long.adapter)
         parts = await long.adapter.parts()
         for part, page in zip(parts[1:], others, strict=True):
-            assert await long.adapter.read(List(part), last=first) == page
+            read = await long.adapter.read(List(part), last=first)
+            # It may be said to be good for less long than it is, for the sake of rows that it turns out not to have.
+            assert read._replace(good_until=None) == page._replace(good_until=None)
 
     async def test_a_row_that_changed_costs_no_other_row_its_object(self):
         changed: list[str] = []

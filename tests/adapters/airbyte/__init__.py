@@ -1,3 +1,3 @@
 import pytest
 
-pytest.register_assert_rewrite("tests.adapters.contract")
+pytest.register_assert_rewrite("tests.adapters.contract", "tests.adapters.sending", "tests.adapters.writing_contract")

@@ -1,13 +1,18 @@
 """Workiva keeps the promises of every adapter."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.workiva import PROVIDER
+from adapters.model import Connection
+from adapters.port import Capability
+from adapters.workiva import PROVIDER, writing
 from adapters.workiva.demo import CLIENT_SECRET, WorkivaImitation
-from tests.adapters.contract import NOW, AdapterContract
+from adapters.writing import Start, StartMany, Wish
+from tests.adapters.contract import NOW
+from tests.adapters.writing_contract import WritingContract
 
 
-class TestWorkiva(AdapterContract):
+class TestWorkiva(WritingContract):
     provider = PROVIDER
     list_path, rows_in, id_name = "/api/v1/connections", "body", "connectionId"
     secrets = (CLIENT_SECRET,)
@@ -16,3 +21,8 @@ class TestWorkiva(AdapterContract):
 
     def imitation(self, **options: Any) -> WorkivaImitation:
         return WorkivaImitation(clock=lambda: NOW, **options)
+
+    def wishes(self, rows: Sequence[Connection]) -> Mapping[Capability, Wish]:
+        starts = [Start(row) for row in rows if not row.running]
+        together = next(group for group in writing.grouped(starts) if len(group) > 1)
+        return {Capability.RUN: starts[0], Capability.RUN_MANY: StartMany(together)}

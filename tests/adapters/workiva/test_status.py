@@ -79,6 +79,29 @@ def test_the_status_is_that_of_the_run_with_both_sides_as_its_evidence(
     assert reason.since == (ENDED_AT if finished else STARTED_AT)
 
 
+@pytest.mark.parametrize(
+    "sides", [("not_started", "not_started"), ("running", "not_started"), (None, None), ("not_started", "")]
+)
+def test_a_run_that_could_not_be_started_does_not_go_on_for_ever(sides: tuple[str | None, str | None]):
+    row = ran(*sides)
+    assert row.last_run is not None
+    row.last_run.error = "no access with token=hunter2"
+    given = convert.connection(row, instance="a")
+    assert (given.status, given.running) == (ConnectionStatus.FAILING, False)
+    assert (given.status_reason.field, given.status_reason.since) == ("lastRun.error", ENDED_AT)
+    assert given.status_reason.raw_value == "no access with token=**********"
+    assert given.last_run is not None
+    assert (given.last_run.status, given.last_run.ended_at) == (RunStatus.FAILED, ENDED_AT)
+
+
+@pytest.mark.parametrize("sides", [("complete", "complete"), ("complete", "cancelled"), ("x", "running")])
+def test_what_has_ended_otherwise_or_is_not_known_has_not_failed_for_having_a_text(sides: tuple[str, str]):
+    row = ran(*sides)
+    assert row.last_run is not None
+    row.last_run.error = "cancelled, for it cannot be written"
+    assert convert.connection(row, instance="a").status_reason.field == convert.SIDES
+
+
 def test_without_a_run_it_never_ran():
     given = convert.connection(read(created=STARTED), instance="a")
     assert (given.status, given.status_reason.code) == (ConnectionStatus.NEVER_RAN, ReasonCode.NO_RUN_YET)
