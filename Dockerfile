@@ -17,7 +17,8 @@ RUN /opt/tools/bin/pip --python /opt/venv/bin/python install --no-cache-dir --no
 FROM python:3.13-slim
 # Nothing is installed here, so the base's pip can go.
 RUN python -m pip uninstall --yes --quiet --root-user-action=ignore pip \
- && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin gateway
+ && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin gateway \
+ && install --directory --owner 10001 --group 10001 --mode 700 /var/lib/gateway
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001

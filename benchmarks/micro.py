@@ -35,12 +35,14 @@ from gateway.execution.compiled import Plans, compiled
 from gateway.execution.engine import Engine
 from gateway.instances import Instance, Instances
 from gateway.inventory import Ages, Ask, Inventory
+from gateway.ledger import Ledger
 from gateway.loaders import Loaders
 from gateway.paging import Window
 from gateway.protection.body import Operation
 from gateway.schema.providers import PROVIDERS
 from gateway.schema.scalars import AS_ENCODED
 from gateway.sources import Need
+from gateway.writes import Writes
 
 ENOUGH_S = 0.6
 """How long each is repeated, in processor time."""
@@ -78,7 +80,8 @@ class Rooms:
         self.known = known
         self.inventory = Inventory(Ages(KEPT_S, KEPT_S, 60), Bounds(500_000, 2**31))
         self.limits = config.settings({"instances": {"x": _ANY}, **SECTIONS}, PROVIDERS).limits
-        self._new_context = functools.partial(Context, instances, self.inventory, max_first=self.limits.first)
+        writes = Writes(instances, self.inventory, Ledger(None, KEPT_S))
+        self._new_context = functools.partial(Context, instances, self.inventory, writes, max_first=self.limits.first)
 
     def engine(self, *, is_compiled: bool) -> Engine:
         """An engine that executes in one way or the other."""
@@ -180,9 +183,8 @@ async def loader(rooms: Rooms) -> Lines:
 
 def _need() -> Need:
     by = (Order(OrderField.NAME),)
-    ask = Context({}, _NO_INVENTORY, max_first=1).ask(None)
-    now = dt.datetime.now(dt.UTC)
-    return Need(Filter(), by, ask._replace(max_age=KEPT_S), frozenset(), frozenset(), now, order=by[0])
+    ask, now = Ask(KEPT_S, time.monotonic()), dt.datetime.now(dt.UTC)
+    return Need(Filter(), by, ask, frozenset(), frozenset(), now, order=by[0])
 
 
 _NO_INVENTORY = Inventory(Ages(KEPT_S, KEPT_S, 60), Bounds(1, 1024))

@@ -2,10 +2,13 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import signal
 import sys
+import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 from adapters.errors import ConfigurationError
@@ -79,8 +82,24 @@ def _serve(given: argparse.Namespace) -> int:
         if gateway is not None:
             serving.alone(gateway, listening)
         else:
-            serving.by_workers(settings, workers, given.log_level.upper(), listening)
+            with _shared_ledger(settings) as shared:
+                serving.by_workers(shared, workers, given.log_level.upper(), listening)
     return 0
+
+
+@contextlib.contextmanager
+def _shared_ledger(settings: config.Settings) -> Generator[config.Settings]:
+    """The settings with a ledger that workers share; one that goes with them where none is configured. Raises
+    ConfigurationError where there is no place for one."""
+    if settings.writes.ledger is not None:
+        yield settings
+        return
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="gateway-ledger-")
+    except OSError:
+        raise ConfigurationError("writes.ledger: workers share one, and there is no temporary folder for it") from None
+    with folder:
+        yield config.with_ledger(settings, Path(folder.name) / "ledger.db")
 
 
 async def _try(settings: config.Settings) -> None:

@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import sqlite3
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
 
 from starlette.applications import Starlette
 
@@ -12,18 +14,21 @@ from adapters.model import Connection
 from adapters.port import Provider, Workshop
 from adapters.transport import Hook
 from adapters.walk import Bounds
-from gateway import observability
+from gateway import config, ledger, observability
 from gateway.config import Settings
 from gateway.context import Context
 from gateway.execution.compiled import Plans, compiled
 from gateway.execution.engine import Engine
 from gateway.instances import Instance, Instances
 from gateway.inventory import Ages, Inventory
+from gateway.ledger import Ledger
 from gateway.protection.identity import Keys
 from gateway.routes import Endpoint, Gateway
 from gateway.schema.providers import PROVIDERS
 from gateway.schema.scalars import AS_ENCODED
 from gateway.schema.schema import Subgraph, build
+from gateway.versions import Versions
+from gateway.writes import Writes
 
 
 def http_client() -> Client:
@@ -49,8 +54,20 @@ def connect(
             adapter = provider.build(Workshop(name, client, hooks), configured)
         except ConfigurationError as error:
             raise ConfigurationError(f"instances.{name}: {error}") from None
-        connected[name] = Instance(name, provider, adapter)
+        connected[name] = Instance(name, provider, adapter, configured.read_only)
     return connected
+
+
+def _shared(kept: config.Writes) -> tuple[Ledger, Versions]:
+    """What workers share of what was changed. Raises ConfigurationError where the file cannot be used."""
+    if kept.ledger is None:
+        return Ledger(None, kept.keep_outcomes), Versions()
+    path = Path(kept.ledger)
+    try:
+        ledger.opened(path).close()
+        return Ledger(path, kept.keep_outcomes), Versions(path.with_name(path.name + "-versions"))
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigurationError(f"writes.ledger: cannot be used ({type(error).__name__})") from None
 
 
 def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)) -> Starlette:
@@ -60,18 +77,22 @@ def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)
     limits = settings.limits
     kept = settings.inventory
     ages = Ages(kept.max_age, kept.max_stale, kept.walk_timeout)
-    inventory = Inventory(ages, Bounds(kept.max_rows, kept.max_bytes))
+    outcomes, versions = _shared(settings.writes)
+    inventory = Inventory(ages, Bounds(kept.max_rows, kept.max_bytes), versions)
     plans = Plans(AS_ENCODED, constant=(Connection,), shares_arguments=True)
     executor = compiled(plans) if settings.execution.compiled else None
-    new_context = functools.partial(Context, instances, inventory, max_first=limits.first)
+    writes = Writes(instances, inventory, outcomes, settings.writes.settle)
+    new_context = functools.partial(Context, instances, inventory, writes, max_first=limits.first)
     engine = Engine(schema(), limits, new_context, executor)
-    keys = Keys(settings.auth.keys)
+    keys = Keys(settings.auth.keys, settings.auth.read_only)
     endpoint = Endpoint(engine, limits, keys, explains=settings.auth.explain, show_graphiql=settings.graphiql)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with client:
             yield
+            await writes.close()
+            outcomes.close()
             inventory.close()
 
     app = Gateway(endpoint, lifespan=lifespan)

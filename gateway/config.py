@@ -48,6 +48,9 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         dict[str, Secret],
         Meta(description="With api_key: the keys by a name of whose they are, 16 characters or more."),
     ] = {}
+    read_only: Annotated[
+        tuple[str, ...], Meta(description="With api_key: the names of those whose keys may change nothing.")
+    ] = ()
     explain: Annotated[
         Literal["off", "viewers", "everyone"],
         Meta(description="Who may ask which upstream calls a query makes: nobody, whoever sent a key, or everybody."),
@@ -75,6 +78,33 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = 2 * 1024**3
 
 
+class Writes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How it is remembered what was changed."""
+
+    ledger: Annotated[
+        str | None,
+        Meta(
+            description=(
+                "A file, on a local disk, that keeps what was done under which idempotency key; it is made where it is "
+                "not there, and workers share it. Without one, that is forgotten when the gateway ends."
+            )
+        ),
+    ] = None
+    keep_outcomes: Annotated[
+        float, Meta(gt=0, description="Seconds that an idempotency key is good for, and a task can be followed.")
+    ] = 86_400.0
+    settle: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description=(
+                "Seconds in which it is looked whether something happened whose answer was lost; an upstream that was "
+                "interrupted may still be at it."
+            ),
+        ),
+    ] = 2.5
+
+
 class Execution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How operations are executed."""
 
@@ -91,6 +121,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     auth: Auth
     inventory: Inventory
     limits: Limits
+    writes: Writes
     execution: Execution
     graphiql: bool
     instances: Mapping[str, transport.Settings]
@@ -101,6 +132,7 @@ SECTIONS: Mapping[str, tuple[Any, str]] = {
     "auth": (Auth, "Who may ask."),
     "inventory": (Inventory, "How old an answer may be."),
     "limits": (Limits, "What one request may ask for."),
+    "writes": (Writes, "How it is remembered what was changed."),
     "execution": (Execution, "How operations are executed."),
     "graphiql": (bool, "Whether a browser is shown GraphiQL; true by default."),
 }
@@ -138,6 +170,11 @@ def settings(raw: Map, providers: Mapping[str, Provider]) -> Settings:
     read = Settings(**sections, instances=_instances(raw.get("instances"), providers))
     _check(read)
     return read
+
+
+def with_ledger(read: Settings, path: Path) -> Settings:
+    """The settings with this file as the ledger."""
+    return msgspec.structs.replace(read, writes=msgspec.structs.replace(read.writes, ledger=str(path)))
 
 
 def _instances(raw: Any, providers: Mapping[str, Provider]) -> Mapping[str, transport.Settings]:
@@ -181,6 +218,8 @@ def _check(read: Settings) -> None:
         raise ConfigurationError("auth.mode: jwt is not supported by this version")
     if (read.auth.mode == "api_key") != bool(read.auth.keys):
         raise ConfigurationError("auth.keys: goes with auth.mode api_key, which needs at least one")
+    for name in set(read.auth.read_only) - read.auth.keys.keys():
+        raise ConfigurationError(f"auth.read_only: there is no key called {name!r}")
     for name, key in read.auth.keys.items():
         if len(key.reveal()) < 16:  # noqa: PLR2004  the documented minimum
             raise ConfigurationError(f"auth.keys.{name}: must have 16 characters or more")

@@ -11,12 +11,14 @@ from strawberry.types import Info
 from adapters.errors import AdapterError
 from adapters.port import LIST_FIELDS, Fields, Work
 from gateway import errors, filters
+from gateway.deeds import NOBODY, Caller
 from gateway.explain import Explanation, Note
 from gateway.info import raw
 from gateway.instances import Instances
 from gateway.inventory import Ask, Inventory
 from gateway.loaders import Loaders
 from gateway.sources import Need
+from gateway.writes import Writes
 
 
 class Context:
@@ -26,10 +28,22 @@ class Context:
     """
 
     def __init__(
-        self, instances: Instances, inventory: Inventory, *, max_first: int, explanation: Explanation | None = None
+        self,
+        instances: Instances,
+        inventory: Inventory,
+        writes: Writes,
+        *,
+        max_first: int,
+        explanation: Explanation | None = None,
+        caller: Caller = NOBODY,
+        idempotency_key: str | None = None,
     ) -> None:
         self.instances = instances
         self.inventory = inventory
+        self.writes = writes
+        self.caller = caller
+        self.idempotency_key = idempotency_key
+        """What the request's header says; a mutation's input may have one of its own."""
         self.max_first = max_first
         self.explanation = explanation
         self.now = dt.datetime.now(dt.UTC)
@@ -76,9 +90,10 @@ class Context:
             alike = failure.instance, failure.operation, type(failure)
             if alike not in self._reported:
                 self._reported.add(alike)
-                self.errors.append(self._placed(errors.from_adapter(failure), info))
+                self.errors.append(self.placed(errors.from_adapter(failure), info))
 
-    def _placed(self, error: GraphQLError, info: Info) -> GraphQLError:
+    def placed(self, error: GraphQLError, info: Info) -> GraphQLError:
+        """The error, told at the field of ``info``."""
         return GraphQLError(
             error.message,
             nodes=raw(info).field_nodes,

@@ -147,6 +147,23 @@ query Runs {
 """,
     ),
     Example(
+        "What can be done",
+        """\
+# What a button may do to each connection now, and why not. Mutations take `dryRun: true` to show what they would send.
+query WhatCanBeDone {
+  connections(first: 10) {
+    nodes {
+      id
+      name
+      status
+      can { capability allowed reason message }
+    }
+  }
+  instances { name can { capability allowed reason } }
+}
+""",
+    ),
+    Example(
         "Instances",
         """\
 # What is configured, what it can do, and whether calls to it are being made.

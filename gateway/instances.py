@@ -18,6 +18,8 @@ class Instance(NamedTuple):
     name: str
     provider: Provider
     adapter: Adapter
+    is_read_only: bool = False
+    """Whether nothing in it may be changed through the gateway."""
 
     def knows(self, native_id: str) -> bool:
         """Whether the provider's ids look like this; anything else is not worth a call, and not safe in a URL."""

@@ -22,6 +22,7 @@ from adapters.port import LIST_FIELDS, Completed, Fields, List, Narrowing, Order
 from adapters.walk import NOTHING_READ, Bounds, Walked
 from gateway.instances import Instance
 from gateway.tables import Table
+from gateway.versions import Versions
 
 T = TypeVar("T")
 
@@ -191,7 +192,16 @@ class _Reading(Generic[T]):
 class Shelf:
     """What is kept of one list."""
 
-    def __init__(self, instance: Instance, of: List, ages: Ages, bounds: Bounds, on_kept: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        of: List,
+        ages: Ages,
+        bounds: Bounds,
+        versions: Versions,
+        *,
+        on_kept: Callable[[], None],
+    ) -> None:
         self.of = of
         self.snapshot: Snapshot | None = None
         self.is_long = False
@@ -202,7 +212,7 @@ class Shelf:
         self._ages = ages
         self._bounds = bounds
         self._on_kept = on_kept
-        self._version = 0
+        self._versions = versions
         self._failure: _Failure | None = None
         self._pages: OrderedDict[tuple[Order | None, str | None], _KeptPage] = OrderedDict()
         self._distrusted: dict[Order, float] = {}
@@ -242,10 +252,10 @@ class Shelf:
         """Do not take the upstream's pages for being in this order, for a while: rows that move do look like that."""
         self._distrusted[order] = time.monotonic() + DISTRUSTED_S
 
-    def invalidate(self) -> None:
-        """Something was changed: whatever was read before, or is being read now, is not fresh."""
-        self._version += 1
-        self._pages.clear()
+    @property
+    def _version(self) -> int:
+        """Another one after each change: whatever was read before it, or was being read, is not fresh."""
+        return self._versions.of(self._instance.name)
 
     async def open(self, ask: Ask, order: Order | None) -> Snapshot | None:
         """The whole list, where a single page tells that this is all of it; else None, and its first page is kept."""
@@ -283,7 +293,8 @@ class Shelf:
         """Keep the whole list, where these are all of its pages, and were all read for who asks: they need not be read
         again for who wants it. Of pages of different ages, rows that moved between them could be missing."""
         kept = [self._pages.get((order, token)) for token in (None, *(page.next for page in pages[:-1]))]
-        spans = [each.span for each, page in zip(kept, pages, strict=True) if each is not None and each.page is page]
+        same = ((each, page) for each, page in zip(kept, pages, strict=True) if each is not None)
+        spans = [each.span for each, page in same if each.page is page and each.span.version == self._version]
         if len(spans) < len(pages):
             return
         self.length = sum(len(page.connections) for page in pages)
@@ -401,9 +412,10 @@ _NO_PARTS: tuple[Sequence[str], float] = (), -math.inf
 class Inventory:
     """The shelves of all instances."""
 
-    def __init__(self, ages: Ages, bounds: Bounds) -> None:
+    def __init__(self, ages: Ages, bounds: Bounds, versions: Versions | None = None) -> None:
         self.ages = ages
         self._bounds = bounds
+        self._versions = versions or Versions()
         self._shelves: OrderedDict[tuple[str, List], Shelf] = OrderedDict()
         self._parts: dict[str, tuple[Sequence[str], float]] = {}
 
@@ -427,7 +439,7 @@ class Inventory:
         """The shelf of a list."""
         key = instance.name, of
         if key not in self._shelves:
-            self._shelves[key] = Shelf(instance, of, self.ages, self._bounds, self._tidy)
+            self._shelves[key] = Shelf(instance, of, self.ages, self._bounds, self._versions, on_kept=self._tidy)
         self._shelves.move_to_end(key)
         return self._shelves[key]
 
@@ -461,9 +473,7 @@ class Inventory:
 
     def invalidate(self, instance: str) -> None:
         """Something was changed in an instance through the gateway: what was read of it before is not fresh."""
-        for (name, _), shelf in self._shelves.items():
-            if name == instance:
-                shelf.invalidate()
+        self._versions.changed(instance)
 
     def close(self) -> None:
         """End what is being read."""

@@ -44,6 +44,7 @@ GRAPHQL_PATH = "/graphql"
 RESPONSE_TYPE = "application/graphql-response+json"
 JSON_TYPE = "application/json"
 EXPLAIN_HEADER = "Gateway-Explain"
+IDEMPOTENCY_HEADER = "Idempotency-Key"
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _METHODS = ("GET", "POST")
 
@@ -147,7 +148,13 @@ class Endpoint:
         with Attendance(asked.receive, self._rounds) as attendance:
             operation = await self._operation(asked, attendance)
             explain = self._explained(asked, operation, viewer)
-            outcome = await self._engine.run(operation, allow_mutation=asked.is_post, explain=explain)
+            outcome = await self._engine.run(
+                operation,
+                allow_mutation=asked.is_post,
+                explain=explain,
+                caller=self._keys.caller(viewer),
+                idempotency_key=_idempotency_key(asked),
+            )
         answer = _response(outcome, media_type)
         _log(operation, viewer, outcome, began)
         return answer
@@ -184,6 +191,13 @@ class Endpoint:
 
 
 _EXPLAIN = EXPLAIN_HEADER.lower().encode()
+_IDEMPOTENCY = IDEMPOTENCY_HEADER.lower().encode()
+
+
+def _idempotency_key(asked: _Asked) -> str | None:
+    """What the header says, which may be quoted as a structured field is."""
+    sent = asked.headers.get(_IDEMPOTENCY)
+    return None if sent is None else sent.decode("latin-1").strip().strip('"')
 
 
 class UnsupportedType(Refused):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from graphql import GraphQLField, GraphQLInputField, GraphQLSchema, build_schema
+from strawberry.utils.str_converters import to_camel_case
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -18,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 from adapters import transport  # noqa: E402  a script knows the way to the packages beside it
 from adapters.port import Capability, Provider  # noqa: E402
 from gateway import config  # noqa: E402
+from gateway.schema.mutation import MUTATIONS, Field  # noqa: E402
 from gateway.schema.providers import PROVIDERS  # noqa: E402
 from gateway.schema.schema import build, client_sdl  # noqa: E402
 
@@ -47,6 +49,22 @@ def _able(capability: Capability) -> Iterator[str]:
     yield capability.description
     for provider in PROVIDERS.values():
         yield "yes" if capability in provider.capabilities else "-"
+
+
+# --- which mutation works where ---
+
+
+def mutations() -> str:
+    """A row for each mutation, a column for each provider."""
+    head = ["Mutation", "What it does", *(provider.label for provider in PROVIDERS.values())]
+    return table(head, (_works(name, mutation) for name, mutation in MUTATIONS.items()))
+
+
+def _works(name: str, mutation: Field) -> Iterator[str]:
+    yield f"`{to_camel_case(name)}`"
+    yield mutation.field.description
+    for provider in PROVIDERS.values():
+        yield "yes" if mutation.capability in provider.capabilities else "-"
 
 
 # --- where each field of the source models is ---
@@ -176,12 +194,17 @@ def _bounds(about: Json) -> str:
 # --- the files ---
 
 
-BLOCKS: Mapping[str, Callable[[], str]] = {"capabilities": capabilities, "fields": fields, **keys()}
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    "capabilities": capabilities,
+    "mutations": mutations,
+    "fields": fields,
+    **keys(),
+}
 FILES: Mapping[str, Callable[[], str]] = {
     "schema.graphql": lambda: client_sdl(build()) + "\n",
     "docs/gateway.schema.json": lambda: json.dumps(config.json_schema(PROVIDERS), indent=2, ensure_ascii=False) + "\n",
 }
-PAGES = ("README.md", "docs/fields.md", "docs/configuration.md")
+PAGES = ("README.md", "docs/fields.md", "docs/configuration.md", "docs/writes.md")
 
 
 def generated() -> Iterator[tuple[Path, str]]:

@@ -38,8 +38,16 @@ class Clock:
 class Fleet:
     """A gateway and the imitation upstreams behind it, as a user has them: over HTTP."""
 
-    def __init__(self, url: str, servers: Mapping[str, ListImitation], client: httpx.AsyncClient) -> None:
+    def __init__(
+        self,
+        url: str,
+        servers: Mapping[str, ListImitation],
+        client: httpx.AsyncClient,
+        instances: Mapping[str, Any] = {},
+    ) -> None:
         self.url = url
+        self.instances = instances
+        """Their configuration, where a test is to serve another gateway over them."""
         self.servers = servers
         self.client = client
 

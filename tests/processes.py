@@ -3,13 +3,32 @@
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
+
 ROOT = Path(__file__).parents[1]
 ENDS_WITHIN_S = 30
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+async def answers(url: str) -> httpx.Response:
+    """The page of instances, as soon as the server listens."""
+    async with httpx.AsyncClient() as client, asyncio.timeout(ENDS_WITHIN_S):
+        while True:
+            try:
+                return await client.post(f"{url}/graphql", json={"query": "{ instances { name } }"})
+            except httpx.ConnectError:
+                await asyncio.sleep(0.05)
 
 
 class Ended(NamedTuple):

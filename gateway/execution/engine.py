@@ -1,6 +1,7 @@
 """One operation executed: by the engine, under a deadline, with every error in the result coded."""
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
@@ -12,6 +13,7 @@ from strawberry.schema import Schema
 from adapters import deadline
 from adapters.transport import watching
 from gateway.context import Context
+from gateway.deeds import NOBODY, Caller
 from gateway.errors import Code, error, presented
 from gateway.execution.compiled import CompiledExecutor
 from gateway.execution.documents import Documents, Unfit
@@ -56,7 +58,15 @@ class Engine:
         self._new_context = new_context
         self._documents = Documents(self._graphql, limits)
 
-    async def run(self, operation: Operation, *, allow_mutation: bool = True, explain: Mode | None = None) -> Outcome:
+    async def run(
+        self,
+        operation: Operation,
+        *,
+        allow_mutation: bool = True,
+        explain: Mode | None = None,
+        caller: Caller = NOBODY,
+        idempotency_key: str | None = None,
+    ) -> Outcome:
         """Execute an operation. Never raises but for cancellation."""
         try:
             document = self._documents.get(operation.query, operation.operation_name, operation.variables)
@@ -65,11 +75,16 @@ class Engine:
         if document.operation is not OperationType.QUERY and not allow_mutation:
             refused = error(Code.BAD_REQUEST, "Only queries can be sent by GET.")
             return Outcome(None, [refused], began=False)
+        changes_something = document.operation is OperationType.MUTATION
+        if changes_something and explain is Mode.PLAN:
+            refused = error(Code.BAD_REQUEST, "A mutation is rehearsed by dryRun in its input.")
+            return Outcome(None, [refused], began=False)
         explanation = None if explain is None else Explanation(explain)
-        context = self._new_context(explanation=explanation)
+        context = self._new_context(explanation=explanation, caller=caller, idempotency_key=idempotency_key)
         watched = None if explanation is None else watching.set((explanation.called,))
         try:
-            with deadline.within(self._limits.request_timeout):
+            # What changes something has times of its own: cut short, nobody could tell how it ended.
+            with contextlib.nullcontext() if changes_something else deadline.within(self._limits.request_timeout):
                 result = await self._execute(document.node, operation, context)
         finally:
             context.close()

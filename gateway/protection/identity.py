@@ -2,20 +2,27 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from adapters.secret import Secret
+from gateway.deeds import NOBODY, Caller
 
 
 class Keys:
-    """The API keys that are let in. Without any, everybody is, under no name."""
+    """The API keys that are let in. Without any, everybody is, under no name. Those that are ``read_only`` may change
+    nothing."""
 
-    def __init__(self, keys: Mapping[str, Secret]) -> None:
+    def __init__(self, keys: Mapping[str, Secret], read_only: Collection[str] = ()) -> None:
+        self._callers = {name: Caller(name, name not in read_only) for name in keys}
         self._digests = {name: _digest(key.reveal()) for name, key in keys.items()}
 
     def admit(self, name: str | None) -> bool:
         """Whether a request may be answered that came with the key of this name, or with nobody's."""
         return name is not None or not self._digests
+
+    def caller(self, name: str | None) -> Caller:
+        """Who asks with the key of this name, or with none."""
+        return NOBODY if name is None else self._callers[name]
 
     def name(self, headers: Mapping[bytes, bytes]) -> str | None:
         """Whose key came in ``Authorization: Bearer`` or ``X-API-Key``; None where it is nobody's.

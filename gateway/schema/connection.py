@@ -4,6 +4,7 @@ Fields without a resolver read the record's attribute of the same name.
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Annotated, Optional
 
 import strawberry
@@ -16,6 +17,7 @@ from adapters.port import Capability
 from gateway import freshness, instances
 from gateway.context import Context
 from gateway.schema import runs as run_pages
+from gateway.schema.abilities import Ability, Able, abilities
 from gateway.schema.fields import argument, checked_size, described, given
 from gateway.schema.instance import Instance
 from gateway.schema.providers import Details, Provider
@@ -33,6 +35,12 @@ Freshness = object_type(freshness.Freshness)
 @strawberry.interface(description="Something with an id of its own, by which it can be fetched again.")
 class Node:
     id: strawberry.ID = described("The global id: opaque, stable, and unique over all instances.")
+
+
+@strawberry.input(description="A connection by the words of its upstream.")
+class ConnectionRef:
+    instance: str = strawberry.field(description="The name of its instance.")
+    native_id: strawberry.ID = strawberry.field(description="The upstream's own id of it.")
 
 
 @strawberry.federation.type(
@@ -113,5 +121,12 @@ class Connection(Node):
         if isinstance(got, AdapterError):
             raise got
         return run_pages.page(got, limit, is_start=after is None)
+
+    @strawberry.field(
+        description="What can be done to it, and why not, by what is known of it.", graphql_type=list[Ability]
+    )
+    @staticmethod
+    def can(parent: strawberry.Parent[model.Connection], info: Info[Context, None]) -> Sequence[Able]:
+        return abilities(info, info.context.instances[parent.instance], parent)
 
     is_type_of = staticmethod(is_record(model.Connection))

@@ -1,6 +1,7 @@
 """The configured instances of the providers."""
 
 import datetime as dt
+from collections.abc import Sequence
 
 import strawberry
 from strawberry.federation.schema_directives import Shareable
@@ -10,6 +11,7 @@ from adapters.guards import BreakerState
 from adapters.port import Capability
 from gateway import instances
 from gateway.context import Context
+from gateway.schema.abilities import Ability, Able, abilities
 from gateway.schema.providers import Provider
 from gateway.schema.records import word
 
@@ -38,6 +40,14 @@ class Instance:
     @staticmethod
     def capabilities(parent: strawberry.Parent[instances.Instance]) -> list[Capability]:
         return sorted(parent.provider.capabilities)
+
+    @strawberry.field(
+        description="What can be done in it, and why not. What can be done to a connection also depends on its state.",
+        graphql_type=list[Ability],
+    )
+    @staticmethod
+    def can(parent: strawberry.Parent[instances.Instance], info: Info[Context, None]) -> Sequence[Able]:
+        return abilities(info, parent, None)
 
     @strawberry.field(description="When its connections were last read, as far as all of them were; null before that.")
     @staticmethod

@@ -1,4 +1,4 @@
-"""What in the schema depends on the providers that are installed: their enum, their details and their inputs."""
+"""What in the schema depends on the providers that are installed: their enum, their details and their catalogs."""
 
 import enum
 from typing import TYPE_CHECKING, Annotated, Any, Union
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 import strawberry
 
 from adapters import registry
-from gateway.schema.records import input_type, object_type
+from gateway.schema.records import object_type
 
 PROVIDERS = registry.providers()
 """All providers by key, ours and those of installed plugins."""
@@ -14,6 +14,7 @@ PROVIDERS = registry.providers()
 if TYPE_CHECKING:
     Provider = str
     Details = Any
+    Catalog = Any
 else:
     Provider = strawberry.enum(
         enum.Enum(
@@ -32,11 +33,9 @@ else:
             description="What only one provider knows of a connection, verbatim in meaning: a member for each.",
         ),
     ]
-
-INPUTS = tuple(
-    input_type(record)
-    for provider in PROVIDERS.values()
-    for record in (provider.create, provider.update, provider.start)
-    if record is not None
-)
-"""The input types of all providers."""
+    Catalog = Annotated[
+        Union[tuple(object_type(provider.catalog) for provider in PROVIDERS.values() if provider.catalog is not None)],
+        strawberry.union(
+            "DiscoveredCatalog", description="What a source offers, in its provider's own terms: a member for each."
+        ),
+    ]

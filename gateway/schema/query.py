@@ -9,7 +9,7 @@ from strawberry.types import Info
 
 from adapters import ids, model
 from adapters.errors import AdapterError
-from gateway import cursors, facets, filters, instances, orders, paging
+from gateway import cursors, facets, filters, instances, orders, paging, tasks
 from gateway.context import Context
 from gateway.errors import Code, bad_input, error, from_adapter
 from gateway.inventory import Ask
@@ -17,23 +17,18 @@ from gateway.loaders import Place
 from gateway.orders import OrderBy
 from gateway.paging import Window
 from gateway.schema import page as pages
-from gateway.schema.connection import Connection, Node
+from gateway.schema.connection import Connection, ConnectionRef, Node
 from gateway.schema.facets import ConnectionFacets
 from gateway.schema.fields import argument, checked_size, given
 from gateway.schema.filters import ConnectionFilter, ConnectionOrder, filter_of, order_of
 from gateway.schema.instance import Instance
 from gateway.schema.selection import child_fields, connection_fields, is_only_field
+from gateway.schema.tasks import Task
 from gateway.sources import Need
 
 DEFAULT_FIRST = 25
 MAX_AGE = "How old rows may be, in seconds; 0 reads them now. As old as configured, where it is left out."
 MAX_AGE_OF_ONE = "How old it may be, in seconds, where a list in memory has it; 0 reads it now. Else as configured."
-
-
-@strawberry.input(description="A connection by the words of its upstream.")
-class ConnectionRef:
-    instance: str = strawberry.field(description="The name of its instance.")
-    native_id: strawberry.ID = strawberry.field(description="The upstream's own id of it.")
 
 
 Sought: TypeAlias = model.Connection | Awaitable[model.Connection | None] | None
@@ -216,6 +211,19 @@ class Query:
         if ref is not None and id is None:
             return find(info, ref.instance, ref.native_id, fields, max_age, alone=alone)
         raise bad_input("connection takes either id or ref.")
+
+    @strawberry.field(
+        description=(
+            "Work that a mutation has begun and an upstream takes minutes for, by its id, for who began it; null for "
+            "an unknown one."
+        ),
+        graphql_type=Optional[Task],
+    )
+    @staticmethod
+    async def task(
+        info: Info[Context, None], id: Annotated[strawberry.ID, argument("The task's id.")]
+    ) -> tasks.Task | None:
+        return await info.context.writes.tasks.get(id, info.context.caller.viewer or "")
 
     @strawberry.field(
         description="The configured instances, in the order of the configuration.", graphql_type=list[Instance]

@@ -10,7 +10,7 @@ from strawberry.types import Info
 from gateway.context import Context
 from gateway.errors import bad_input
 from gateway.schema.connection import Connection
-from gateway.schema.providers import INPUTS
+from gateway.schema.mutation import Mutation
 from gateway.schema.query import Query, entity
 from gateway.schema.scalars import CONFIG
 from gateway.schema.selection import connection_fields
@@ -36,7 +36,9 @@ class Subgraph(strawberry.federation.Schema):
 
 def build() -> Subgraph:
     """The schema over all providers that are installed."""
-    return Subgraph(query=Query, types=[Connection, *INPUTS], config=CONFIG, federation_version=FEDERATION_VERSION)
+    return Subgraph(
+        query=Query, mutation=Mutation, types=[Connection], config=CONFIG, federation_version=FEDERATION_VERSION
+    )
 
 
 def client_sdl(schema: Subgraph) -> str:

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Page, Request, async_playwright
 
+from adapters import ids
 from gateway.examples import EXAMPLES
-from tests.conftest import Fleet
+from tests.conftest import AIRBYTE, Fleet
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = (
@@ -104,6 +105,19 @@ async def test_the_documentation_and_the_explorer_open(tab: Tab):
     await panel.get_by_text("Everything that can be asked.").wait_for()
     await page.get_by_role("button", name="Show GraphiQL Explorer").click()
     await panel.get_by_text("connections", exact=True).first.wait_for()
+    assert tab.complaints == []
+
+
+async def test_a_change_is_rehearsed_by_hand(tab: Tab, fleet: Fleet):
+    id = ids.encode(AIRBYTE, fleet.servers[AIRBYTE].id_of(0))
+    await tab.page.locator(".graphiql-query-editor .monaco-editor").first.click()
+    await tab.page.keyboard.press("Control+A")
+    await tab.page.keyboard.insert_text(
+        f'mutation Off {{ setConnectionEnabled(input: {{ id: "{id}", enabled: false, dryRun: true }}) '
+        "{ userErrors { code } dryRun { requests { path } changes { field before after } } } }"
+    )
+    await tab.page.get_by_role("button", name="Execute query").click()
+    await tab.shows('"inactive"')
     assert tab.complaints == []
 
 

@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 from adapters.imitation import Knobs
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet
-from tests.processes import ENDS_WITHIN_S, ROOT, Ended, gateway, running
+from tests.processes import ENDS_WITHIN_S, ROOT, Ended, answers, free_port, gateway, running
 
 SECRET = "s3cr3t-v4lue"
 
@@ -42,21 +42,6 @@ def configuration(upstreams: Mapping[str, Any], path: Path, **sections: Any) -> 
 def environment(upstreams: Mapping[str, Any]) -> dict[str, str]:
     server, url = upstreams[UNIFIED_TO]
     return {"UNIFIED_TOKEN": server.settings(url)["auth"]["token"]}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-async def answers(url: str) -> httpx.Response:
-    """The page of instances, as soon as the server listens."""
-    async with httpx.AsyncClient() as client, asyncio.timeout(ENDS_WITHIN_S):
-        while True:
-            try:
-                return await client.post(f"{url}/graphql", json={"query": "{ instances { name } }"})
-            except httpx.ConnectError:
-                await asyncio.sleep(0.05)
 
 
 async def test_schema_prints_the_graph_as_it_is_reviewed():

@@ -149,8 +149,8 @@ HINTS: Mapping[str, Mapping[str, list[str]]] = {
     # the other subgraph has no field of an instance but its name, which is all that the key needs.
     "apollo": {
         "by id": [NODE_HINT] * 2,
-        "by its words": [INSTANCE_HINT] * 5 + [NODE_HINT] * 2,
-        "by both": [INSTANCE_HINT] * 5 + [NODE_HINT] * 2,
+        "by its words": [INSTANCE_HINT] * 6 + [NODE_HINT] * 2,
+        "by both": [INSTANCE_HINT] * 6 + [NODE_HINT] * 2,
     },
     "theguild": {"by id": [], "by its words": [], "by both": []},
 }

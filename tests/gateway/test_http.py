@@ -22,10 +22,12 @@ from gateway.context import Context
 from gateway.execution.engine import Engine
 from gateway.instances import Instance
 from gateway.inventory import Ages, Inventory
+from gateway.ledger import Ledger
 from gateway.protection.identity import Keys
 from gateway.protection.limits import Limits
 from gateway.routes import Endpoint
 from gateway.schema.providers import PROVIDERS
+from gateway.writes import Writes
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, gateway_over
 
 PLAIN, OWN = "application/json", "application/graphql-response+json"
@@ -422,7 +424,9 @@ async def gateway_with(instances: Mapping[str, Instance]) -> AsyncGenerator[str]
     """A gateway over adapters that were not made from settings."""
     limits = Limits()
     inventory = Inventory(Ages(max_age=0, max_stale=0, walk_timeout=5), BOUNDLESS)
-    engine = Engine(app.schema(), limits, functools.partial(Context, instances, inventory, max_first=limits.first))
+    writes = Writes(instances, inventory, Ledger(None, 60))
+    new_context = functools.partial(Context, instances, inventory, writes, max_first=limits.first)
+    engine = Engine(app.schema(), limits, new_context)
     toy = Starlette(routes=Endpoint(engine, limits, Keys({}), explains="off", show_graphiql=False).routes())
     async with serve(toy) as url:
         yield url

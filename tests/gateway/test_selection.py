@@ -16,9 +16,11 @@ from gateway.context import Context
 from gateway.execution.engine import Engine, Outcome
 from gateway.instances import Instance
 from gateway.inventory import Ages, Inventory
+from gateway.ledger import Ledger
 from gateway.protection.body import Operation
 from gateway.protection.limits import Limits
 from gateway.schema.providers import PROVIDERS
+from gateway.writes import Writes
 
 REF = f'(ref: {{ instance: "a", nativeId: "{connection_id(0)}" }})'
 ID = ids.encode("a", connection_id(0))
@@ -83,7 +85,8 @@ async def outcome(query: str, **variables: Any) -> tuple[Outcome, list[Fields]]:
     limits = Limits(tokens=5000, cost=10**15)
     instances = {"a": Instance("a", PROVIDERS["airbyte"], adapter)}
     inventory = Inventory(Ages(max_age=0, max_stale=0, walk_timeout=5), BOUNDLESS)
-    engine = Engine(app.schema(), limits, partial(Context, instances, inventory, max_first=limits.first))
+    writes = Writes(instances, inventory, Ledger(None, 60))
+    engine = Engine(app.schema(), limits, partial(Context, instances, inventory, writes, max_first=limits.first))
     return await engine.run(Operation(query, variables)), adapter.wanted
 
 

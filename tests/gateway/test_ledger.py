@@ -1,0 +1,135 @@
+"""The ledger: what was done under a key is kept, for all who share the file, for as long as it is to be."""
+
+import asyncio
+import stat
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from adapters.errors import ConfigurationError
+from gateway import app, config
+from gateway.ledger import Ended, Entry, KeyReused, Ledger, UnderWay
+from gateway.schema.providers import PROVIDERS
+from gateway.versions import Versions
+
+ENTRY = Entry("frontend", "k", b"what was asked")
+DAY_S = 86_400.0
+
+
+class Clock:
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["in memory", "in a file"])
+async def ledger(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncGenerator[Ledger]:
+    ledger = Ledger(tmp_path / "ledger.db" if request.param == "in a file" else None, DAY_S, clock)
+    yield ledger
+    ledger.close()
+
+
+async def test_the_first_begins_and_others_are_given_its_outcome(ledger: Ledger):
+    assert await ledger.begin(ENTRY, 60, 0) is None
+    await ledger.end(ENTRY, b"done")
+    assert await ledger.begin(ENTRY, 60, 0) == b"done"
+
+
+async def test_another_input_is_told_apart(ledger: Ledger):
+    await ledger.begin(ENTRY, 60, 0)
+    for _ in range(2):  # while it goes on, and after it
+        with pytest.raises(KeyReused):
+            await ledger.begin(ENTRY._replace(fingerprint=b"something else"), 60, 0)
+        await ledger.end(ENTRY, b"done")
+
+
+async def test_callers_have_keys_of_their_own(ledger: Ledger):
+    await ledger.begin(ENTRY, 60, 0)
+    assert await ledger.begin(ENTRY._replace(caller="backend"), 60, 0) is None
+
+
+async def test_who_comes_meanwhile_waits_for_the_outcome(ledger: Ledger):
+    await ledger.begin(ENTRY, 60, 0)
+    waiting = asyncio.create_task(ledger.begin(ENTRY, 60, 30))
+    await asyncio.sleep(0)
+    await ledger.end(ENTRY, b"done")
+    assert await waiting == b"done"
+
+
+async def test_who_cannot_wait_is_told_that_it_goes_on(ledger: Ledger):
+    await ledger.begin(ENTRY, 60, 0)
+    with pytest.raises(UnderWay):
+        await ledger.begin(ENTRY, 60, 0)
+
+
+async def test_what_nobody_ended_in_its_time_is_told_to_have_ended_somehow(ledger: Ledger, clock: Clock):
+    await ledger.begin(ENTRY, 60, 0)
+    clock.now += 61
+    with pytest.raises(Ended):
+        await ledger.begin(ENTRY, 60, 0)
+
+
+async def test_what_was_dropped_can_be_begun_anew(ledger: Ledger):
+    await ledger.begin(ENTRY, 60, 0)
+    await ledger.drop(ENTRY)
+    assert await ledger.begin(ENTRY._replace(fingerprint=b"something else"), 60, 0) is None
+
+
+async def test_outcomes_and_tasks_are_forgotten_in_time(ledger: Ledger, clock: Clock):
+    await ledger.begin(ENTRY, 60, 0)
+    await ledger.end(ENTRY, b"done")
+    await ledger.note("t", "frontend", b"task")
+    clock.now += DAY_S - 1
+    assert await ledger.begin(ENTRY, 60, 0) == b"done"
+    assert await ledger.task("t", "frontend") == b"task"
+    clock.now += 2
+    assert await ledger.task("t", "frontend") is None
+    assert await ledger.begin(ENTRY, 60, 0) is None
+
+
+async def test_a_task_is_told_as_it_was_noted_last_and_to_nobody_else(ledger: Ledger):
+    await ledger.note("t", "frontend", b"begun")
+    await ledger.note("t", "frontend", b"ended")
+    assert await ledger.task("t", "frontend") == b"ended"
+    assert await ledger.task("t", "backend") is None
+    assert await ledger.task("u", "frontend") is None
+
+
+async def test_a_file_is_shared_and_is_nobody_elses_to_read(tmp_path: Path, clock: Clock):
+    path = tmp_path / "ledger.db"
+    one, other = Ledger(path, DAY_S, clock), Ledger(path, DAY_S, clock)
+    begun = await asyncio.gather(*(ledger.begin(ENTRY, 60, 0) for ledger in (one, other)), return_exceptions=True)
+    assert sorted(map(type, begun), key=str) == sorted([type(None), UnderWay], key=str)
+    await one.end(ENTRY, b"done")
+    assert await other.begin(ENTRY, 60, 0) == b"done"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    one.close()
+    other.close()
+
+
+@pytest.mark.parametrize("place", ["missing/ledger.db", "a file/ledger.db", "text.db"])
+def test_a_place_that_cannot_hold_it_stops_the_start(tmp_path: Path, place: str):
+    (tmp_path / "a file").touch()
+    (tmp_path / "text.db").write_text("this is no database, and longer than the head of one would have to be" * 9)
+    told = {"instances": {"x": {"provider": "unified_to"}}, "writes": {"ledger": str(tmp_path / place)}}
+    with pytest.raises(ConfigurationError, match=r"^writes\.ledger: cannot be used"):
+        app.create(config.settings(told, PROVIDERS))
+
+
+def test_versions_count_for_all_who_share_the_file(tmp_path: Path):
+    one, other = Versions(tmp_path / "versions"), Versions(tmp_path / "versions")
+    alone = Versions()
+    for versions in (one, alone):
+        before = versions.of("a"), versions.of("b"), other.of("a")
+        versions.changed("a")
+        assert versions.of("a") != before[0]
+        assert versions.of("b") == before[1]
+        assert (other.of("a") != before[2]) is (versions is one)
+    assert other.of("a") == one.of("a")
