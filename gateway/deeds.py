@@ -71,6 +71,13 @@ class Result(Record, frozen=True, kw_only=True):
     failure: Failure | None = None
     is_final: bool = False
 
+    @property
+    def verdict(self) -> str:
+        """What came of it in a word, for the log: DONE, or the code of what came in its place."""
+        if self.failure is not None:
+            return self.failure.code
+        return str(self.problems[0].code) if self.problems else "DONE"
+
 
 class Sent(Record, frozen=True, kw_only=True):
     """A request to an upstream as it would be sent, with credentials masked. ``path`` has the query in it."""

@@ -17,6 +17,7 @@ from adapters.transport import Call
 
 calls = logging.getLogger("gateway.calls")
 requests = logging.getLogger("gateway.requests")
+writes = logging.getLogger("gateway.writes")
 
 _ANSWERED: Final = vars(logging.LogRecord(requests.name, logging.INFO, __file__, 0, "request", (), None, "log_request"))
 _PID: Final = os.getpid()
@@ -85,6 +86,11 @@ def log_call(call: Call) -> None:
     if calls.isEnabledFor(level):
         fields = call._asdict() | {"duration_s": round(call.duration_s, 6)}
         calls.log(level, "upstream call", extra={"fields": fields})
+
+
+def log_write(**fields: str | None) -> None:
+    """One line for each thing that was to be changed: what, where, by whom, and what came of it."""
+    writes.info("change", extra={"fields": fields})
 
 
 def log_request(*, operation: str | None, viewer: str | None, began: float, codes: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ from adapters.port import LIST_FIELDS
 from adapters.secret import masked
 from adapters.walk import together
 from adapters.writing import Change, Done, Draft, Start, StartMany, Unfit, Wish
-from gateway import deeds
+from gateway import deeds, observability
 from gateway.deeds import Deed, Order, Outcome, Result, Sent
 from gateway.errors import Code
 from gateway.instances import Instance, Instances
@@ -168,6 +168,8 @@ class Writes:
 
         await together([one(unit) for unit in _units(order.deeds, wishes)])
         made = tuple(result or Result() for result in results)
+        if not order.is_dry:
+            _log(order, made)
         return Outcome(results=made, sent=tuple(told.sent), changes=tuple(told.changes), is_dry=order.is_dry)
 
     async def _wishes(self, order: Order, results: list[Result | None]) -> dict[int, Wish]:
@@ -260,3 +262,16 @@ def _shown(instance: Instance, draft: Draft) -> Sent:
         path=instance.adapter.transport.target(request),
         body=masked(request.json if request.json is not None else request.form),
     )
+
+
+def _log(order: Order, made: Sequence[Result]) -> None:
+    """What was asked for and what came of it; refused or not, somebody wanted to change something."""
+    for deed, result in zip(order.deeds, made, strict=True):
+        observability.log_write(
+            action=deed.action.value,
+            instance=deed.instance.name,
+            native_id=result.native_id,
+            run_id=result.run.id if result.run is not None else None,
+            viewer=order.caller.viewer,
+            outcome=result.verdict,
+        )

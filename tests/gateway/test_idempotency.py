@@ -142,6 +142,20 @@ async def test_keys_belong_to_whoever_sent_them():
         assert all_of_it.effects(AIRBYTE) == ["update", "update"]
 
 
+async def test_the_log_tells_who_changed_what_and_once(caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO", "gateway.writes")
+    async with world(AIRBYTE, sections={"auth": KEYS}) as all_of_it:
+        key = KEYS["keys"]["one"]
+        given = renamed(all_of_it, "A", idempotencyKey="k")
+        for _ in range(2):
+            await all_of_it.do("updateConnection", given, X_API_Key=key)
+        await all_of_it.do("updateConnection", renamed(all_of_it, " "), X_API_Key=key)
+        native_id = all_of_it.airbyte.id_of(QUIET)
+    lines = [record.fields for record in caplog.records if record.name == "gateway.writes"]
+    about = {"action": "UPDATE", "instance": AIRBYTE, "native_id": native_id, "run_id": None, "viewer": "one"}
+    assert lines == [{**about, "outcome": "DONE"}, {**about, "outcome": "INVALID"}]
+
+
 async def test_who_hangs_up_ends_nothing():
     async with world(AIRBYTE, write_timeout=5) as all_of_it:
         all_of_it.airbyte.knobs = Knobs(only="/connections/update", delay_s=0.5)
