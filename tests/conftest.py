@@ -1,6 +1,7 @@
 """The imitation upstreams on loopback, started once, and a gateway over them for each test that asks for one."""
 
 import contextlib
+import gc
 import shutil
 import subprocess
 import time
@@ -70,6 +71,15 @@ class Fleet:
         """Empty all journals."""
         for server in self.servers.values():
             server.journal.clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settled() -> None:
+    """What the modules before have left for good (reports, caches, schemas) is out of each collection of garbage: of
+    all that thousands of tests leave, one takes longer than some calls of tests may."""
+    gc.collect()
+    gc.freeze()
+    return
 
 
 @pytest.fixture(scope="session")
