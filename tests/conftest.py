@@ -79,7 +79,6 @@ def settled() -> None:
     all that thousands of tests leave, one takes longer than some calls of tests may."""
     gc.collect()
     gc.freeze()
-    return
 
 
 @pytest.fixture(scope="session")
