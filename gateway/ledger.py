@@ -158,7 +158,11 @@ def opened(path: Path | None) -> sqlite3.Connection:
         # Credentials are in no outcome, but who ran what is nobody else's business.
         path.touch(mode=0o600, exist_ok=True)
     database = sqlite3.connect(path or ":memory:", timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = FULL")
-    database.executescript(_TABLES)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.executescript(_TABLES)
+    except BaseException:
+        database.close()
+        raise
     return database
