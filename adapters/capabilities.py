@@ -43,13 +43,12 @@ OF_A_CONNECTION = (
 OF_AN_INSTANCE = (
     Capability.CREATE,
     Capability.IMPORT_CREDENTIALS,
-    *OF_A_CONNECTION[:3],
-    Capability.RUN_MANY,
-    *OF_A_CONNECTION[3:],
+    *OF_A_CONNECTION,
     Capability.CHECK_ENDPOINT,
     Capability.DISCOVER_SCHEMA,
 )
-"""All that changes something upstream, or makes it work."""
+"""All that changes something upstream, or makes it work. Whether several runs take one call there is nobody's concern
+but the adapter's."""
 
 
 class Refusal(Word):

@@ -63,7 +63,7 @@ def test_every_mutation_a_provider_has_is_tried():
 
 
 def test_every_action_of_the_port_has_a_mutation():
-    through_others = {Capability.IMPORT_CREDENTIALS, Capability.RUN_MANY}
+    through_others = {Capability.IMPORT_CREDENTIALS}
     assert {mutation.capability for mutation in MUTATIONS.values()} == set(OF_AN_INSTANCE) - through_others
     assert set(OF_A_CONNECTION) < set(OF_AN_INSTANCE)
 
