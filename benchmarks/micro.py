@@ -80,7 +80,7 @@ class Rooms:
         self.known = known
         self.inventory = Inventory(Ages(KEPT_S, KEPT_S, 60), Bounds(500_000, 2**31))
         self.limits = config.settings({"instances": {"x": _ANY}, **SECTIONS}, PROVIDERS).limits
-        writes = Writes(instances, self.inventory, Ledger(None, KEPT_S))
+        writes = Writes(self.inventory, Ledger(None, KEPT_S))
         self._new_context = functools.partial(Context, instances, self.inventory, writes, max_first=self.limits.first)
 
     def engine(self, *, is_compiled: bool) -> Engine:

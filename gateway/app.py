@@ -81,7 +81,7 @@ def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)
     inventory = Inventory(ages, Bounds(kept.max_rows, kept.max_bytes), versions)
     plans = Plans(AS_ENCODED, constant=(Connection,), shares_arguments=True)
     executor = compiled(plans) if settings.execution.compiled else None
-    writes = Writes(instances, inventory, outcomes, settings.writes.settle)
+    writes = Writes(inventory, outcomes, settings.writes.settle)
     new_context = functools.partial(Context, instances, inventory, writes, max_first=limits.first)
     engine = Engine(schema(), limits, new_context, executor)
     keys = Keys(settings.auth.keys, settings.auth.read_only)

@@ -26,7 +26,7 @@ from adapters.writing import Change, Done, Draft, Start, StartMany, Unfit, Wish
 from gateway import deeds, observability
 from gateway.deeds import Deed, Order, Outcome, Result, Sent
 from gateway.errors import Code
-from gateway.instances import Instance, Instances
+from gateway.instances import Instance
 from gateway.inventory import Inventory
 from gateway.ledger import Ended, Entry, KeyReused, Ledger, UnderWay
 from gateway.sending import READ_S, Sender, Unknown, drafted
@@ -64,8 +64,7 @@ class _Told(NamedTuple):
 class Writes:
     """What changes the instances. Must be made inside the running loop, and closed with it."""
 
-    def __init__(self, instances: Instances, inventory: Inventory, ledger: Ledger, settle_s: float = 2.5) -> None:
-        self._instances = instances
+    def __init__(self, inventory: Inventory, ledger: Ledger, settle_s: float = 2.5) -> None:
         self._sender = Sender(inventory, settle_s)
         self._settle_s = settle_s
         self._ledger = ledger
@@ -189,11 +188,12 @@ class Writes:
         self, each: Sequence[Deed]
     ) -> dict[tuple[str, str], Connection | errors.AdapterError | None]:
         """What the connections of the deeds are like now, in the fewest calls."""
+        instances = {deed.instance.name: deed.instance for deed in each}
         wanted: defaultdict[str, list[str]] = defaultdict(list)
         for deed in each:
             if deed.native_id is not None:
                 wanted[deed.instance.name].append(deed.native_id)
-        found = await together([self._of_instance(self._instances[name], each) for name, each in wanted.items()])
+        found = await together([self._of_instance(instances[name], native_ids) for name, native_ids in wanted.items()])
         return {key: row for rows in found for key, row in rows.items()}
 
     async def _of_instance(

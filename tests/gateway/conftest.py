@@ -1,27 +1,35 @@
 """What tests of several behaviours of the gateway share."""
 
+import contextlib
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from gateway import observability
 
 
-@pytest.fixture
-def log() -> Iterator[io.BytesIO]:
-    """What the process logs, everything of its own at DEBUG, as `gateway` sets it up and by a plain formatter."""
+@contextlib.contextmanager
+def logged(level: str) -> Generator[io.BytesIO]:
+    """What the process logs from this level on, as `gateway` sets it up."""
     root = logging.getLogger()
-    before, level = root.handlers[:], root.level
+    before, was_at = root.handlers[:], root.level
     quiet = {name: logging.getLogger(name).level for name in ("httpx", "httpcore", "uvicorn")}
-    lines = io.BytesIO()
+    out = io.BytesIO()
     root.handlers = []
-    observability.configure("DEBUG", lines)
+    observability.configure(level, out)
     try:
-        yield lines
+        yield out
     finally:
         root.handlers = before
-        root.setLevel(level)
+        root.setLevel(was_at)
         for name, was in quiet.items():
             logging.getLogger(name).setLevel(was)
+
+
+@pytest.fixture
+def log() -> Iterator[io.BytesIO]:
+    """All that the process logs."""
+    with logged("DEBUG") as lines:
+        yield lines

@@ -424,7 +424,7 @@ async def gateway_with(instances: Mapping[str, Instance]) -> AsyncGenerator[str]
     """A gateway over adapters that were not made from settings."""
     limits = Limits()
     inventory = Inventory(Ages(max_age=0, max_stale=0, walk_timeout=5), BOUNDLESS)
-    writes = Writes(instances, inventory, Ledger(None, 60))
+    writes = Writes(inventory, Ledger(None, 60))
     new_context = functools.partial(Context, instances, inventory, writes, max_first=limits.first)
     engine = Engine(app.schema(), limits, new_context)
     toy = Starlette(routes=Endpoint(engine, limits, Keys({}), explains="off", show_graphiql=False).routes())

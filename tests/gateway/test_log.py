@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from gateway import observability
+from tests.gateway.conftest import logged
 
 Lines: TypeAlias = Callable[[], list[dict[str, Any]]]
 
@@ -17,19 +18,8 @@ Lines: TypeAlias = Callable[[], list[dict[str, Any]]]
 @pytest.fixture
 def out() -> Iterator[io.BytesIO]:
     """What the process logs, as `gateway` sets it up."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    quiet = {name: logging.getLogger(name).level for name in ("httpx", "httpcore", "uvicorn")}
-    root.handlers = []
-    out = io.BytesIO()
-    observability.configure("INFO", out)
-    try:
+    with logged("INFO") as out:
         yield out
-    finally:
-        root.handlers = before
-        root.setLevel(level)
-        for name, was in quiet.items():
-            logging.getLogger(name).setLevel(was)
 
 
 @pytest.fixture

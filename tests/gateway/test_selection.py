@@ -85,7 +85,7 @@ async def outcome(query: str, **variables: Any) -> tuple[Outcome, list[Fields]]:
     limits = Limits(tokens=5000, cost=10**15)
     instances = {"a": Instance("a", PROVIDERS["airbyte"], adapter)}
     inventory = Inventory(Ages(max_age=0, max_stale=0, walk_timeout=5), BOUNDLESS)
-    writes = Writes(instances, inventory, Ledger(None, 60))
+    writes = Writes(inventory, Ledger(None, 60))
     engine = Engine(app.schema(), limits, partial(Context, instances, inventory, writes, max_first=limits.first))
     return await engine.run(Operation(query, variables)), adapter.wanted
 
