@@ -76,7 +76,7 @@ class WritingContract(AdapterContract):
 
     async def test_there_is_a_wish_for_each_action(self, calm: Contracted):
         wishes = self.wishes(await listed(calm.adapter))
-        assert wishes.keys() == self.provider.capabilities & frozenset(OF_AN_INSTANCE)
+        assert wishes.keys() == self.provider.capabilities & {*OF_AN_INSTANCE, Capability.RUN_MANY}
         refused = [action for action in OF_AN_INSTANCE if calm.adapter.refuses(action) is not None]
         assert self.provider.capabilities.issuperset(refused), "what the provider lacks need not be refused"
 
