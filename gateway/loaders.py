@@ -1,14 +1,14 @@
 """Dataloaders: what the fields of one request ask for by key becomes the fewest calls, in any order they ask.
 
-A fresh set for every request. `load` is shielded everywhere, since the engine cancels the siblings of a failed field,
-and a cancelled load would poison its key for all others who wait for it.
+A fresh set for every request. Nobody is given the future of a loader itself, since the engine cancels the siblings of a
+failed field, and a cancelled load would poison its key for all others who wait for it.
 """
 
 import asyncio
 import functools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from aiodataloader import DataLoader
 
@@ -20,6 +20,7 @@ from adapters.walk import together
 from gateway.instances import Instance, Instances
 from gateway.inventory import Ask, Inventory
 
+T = TypeVar("T")
 Place: TypeAlias = tuple[str, str]
 """An instance and a native id."""
 
@@ -64,9 +65,28 @@ class Loaders:
             if isinstance(answer, AdapterError):
                 raise answer
             return answer
-        future = self._by_key.load(Key(place, fields, ask))
-        future.add_done_callback(look_at)
-        return cast("Answer", await asyncio.shield(future))  # an error is raised, never given
+        return await self.later(place, fields, ask, lambda answer: answer)
+
+    def later(self, place: Place, fields: Fields, ask: Ask, read: Callable[[Answer], T]) -> "asyncio.Future[T]":
+        """What ``read`` makes of a connection when it is there; it raises as `connection` does. A future of the
+        caller's own: who waits for many needs no task for each, and to cancel it costs nobody else anything."""
+        loaded = self._by_key.load(Key(place, fields, ask))
+        outcome: asyncio.Future[T] = loaded.get_loop().create_future()
+
+        def settle(_: object) -> None:
+            if outcome.done():
+                look_at(loaded)
+                return
+            try:
+                outcome.set_result(read(cast("Answer", loaded.result())))  # an error is raised, never given
+            except asyncio.CancelledError:
+                outcome.cancel()
+            except Exception as raised:  # noqa: BLE001  it is for who waits
+                outcome.set_exception(raised)
+                look_at(outcome)
+
+        loaded.add_done_callback(settle)
+        return outcome
 
     def work(self, place: Place, fields: Fields, ask: Ask) -> Work:
         """What it would take to load a connection: asking for it, or what a list in memory that has it lacks of it."""

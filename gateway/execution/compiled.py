@@ -54,7 +54,7 @@ from strawberry.types.field import StrawberryField
 from gateway.execution.called import Call, call, is_own
 from gateway.execution.kept import Memo, Room
 from gateway.execution.variables import Variables
-from gateway.execution.whole import Asked, Execution, Outcome, Root, root
+from gateway.execution.whole import Asked, Execution, Outcome, Roots
 
 Kind: TypeAlias = Any
 """An output type of the engine's, whose generics say nothing that is needed here."""
@@ -389,8 +389,8 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
     """The engine's executor with plans. Made for a schema by `compiled`."""
 
     plans: ClassVar[Plans]
-    outcome: Outcome | None = None
-    """What the resolver of the operation's one field has come to already."""
+    outcomes: dict[str, Outcome] = {}
+    """What the resolvers of the operation's fields have come to already, by the names of these in the response."""
 
     @classmethod
     def run(
@@ -410,12 +410,12 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
             given = known.variables.coerced(schema, variable_values or {})
             if isinstance(given, VariableValues):
                 plans = known.known(given.coerced)
-                of: Root | None = plans.get(_ROOT)
-                plan: Plan | None = of and plans.get(of.plan)
-                arguments = of and of.call.arguments(given.coerced)
-                if of is not None and plan is not None and arguments is not None and not plan.others:
+                roots: Roots | None = plans.get(_ROOTS)
+                reads = roots and _reads(roots, plans)
+                arguments = [] if not roots else [root.call.arguments(given.coerced) for root in roots.fields]
+                if roots and reads and None not in arguments:
                     asked = Asked(schema, operation, given, root_value, context_value)
-                    return Execution(of, asked, cls).result(functools.partial(_read, plan), arguments)
+                    return Execution(roots, asked, reads, cls).result(cast("Any", arguments))
         return cast("Any", graphql).execute(
             schema,
             document,
@@ -434,11 +434,10 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
     def execute_fields(
         self, parent_type: Any, source_value: Any, path: Any, grouped_field_set: Any, position_context: Any
     ) -> Any:
-        """As the engine's. Takes note of an operation's one field, where it has no more."""
-        if path is None and self._planned is not None and _ROOT not in self._planned:
-            details = next(iter(grouped_field_set.values()), None)
-            call = None if details is None else self._call(parent_type, details)
-            self._planned[_ROOT] = root(self, parent_type, grouped_field_set, call)
+        """As the engine's. Takes note of the fields of the operation."""
+        if path is None and self._planned is not None and _ROOTS not in self._planned:
+            fields = ((name, parent_type, of, self._call(parent_type, of)) for name, of in grouped_field_set.items())
+            self._planned[_ROOTS] = Roots.of(self, fields)
         own = cast("Any", super())
         return own.execute_fields(parent_type, source_value, path, grouped_field_set, position_context)
 
@@ -448,7 +447,7 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
         """As the engine's. A resolver that nothing stands before is called at once."""
         call = None if self._planned is None else self._call(parent_type, field_details_list)
         arguments = None if call is None else call.arguments(self.variable_values.coerced)
-        outcome, self.outcome = self.outcome, None
+        outcome = self.outcomes.pop(path.key, None) if path.prev is None and self.outcomes else None
         own = cast("Any", self)
         if call is None or arguments is None:
             return cast("Any", super()).execute_field(parent_type, source, field_details_list, path, position_context)
@@ -531,7 +530,18 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
             return None
 
 
-_ROOT: Final = "root"
+_ROOTS: Final = "roots"
+
+
+def _reads(roots: Roots, plans: Mapping[Any, Any]) -> list[Project] | None:
+    """How the values of all fields are read; None where one is not all plain, or was not met yet."""
+    reads: list[Project] = []
+    for root in roots.fields:
+        plan: Plan | None = plans.get(root.plan)
+        if plan is None or plan.others:
+            return None
+        reads.append(functools.partial(_read, plan))
+    return reads
 
 
 def _read(plan: Plan, value: Any) -> dict[str, Any] | None:

@@ -1,15 +1,24 @@
-"""An operation of one field executed without an executor, where all of it is known: its resolver is called, and what
-that gives is read by a plan.
+"""An operation executed without an executor, where all of it is known: the resolvers of its fields are called, and what
+they give is read by plans.
 
-A small query is mostly the engine's own preparations: an executor with its state, the selections collected, a coroutine
-for each thing to wait for. All of them are made anew for each execution, and of a query for one thing next to nothing
-comes of them. What is not all plain goes to an executor with the outcome of the resolver, which is not called again.
+A small query is mostly the engine's own preparations: an executor with its state, the selections collected, a task and
+a coroutine for each thing to wait for. All of them are made anew for each execution, and of a query for a few things
+next to nothing comes of them. What is not all plain goes to an executor with the outcomes of the resolvers, which are
+not called again.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, cast
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Self, TypeAlias, cast
 
-from graphql import ExecutionResult, GraphQLNonNull, GraphQLSchema, OperationDefinitionNode, VariableValues
+from graphql import (
+    ExecutionResult,
+    GraphQLNonNull,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    VariableValues,
+)
 from graphql.execution import executor as executors
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -19,21 +28,47 @@ from gateway.execution.called import Call
 _engine: Any = executors
 _new_info: Any = cast("Any", StrawberryGraphQLCoreExecutionContext).build_resolve_info
 
+Read: TypeAlias = Callable[[Any], Any]
+"""Gives None where a value is for an executor."""
+
 
 class Root(NamedTuple):
-    """The one field of an operation. ``fragments`` are the engine's own, ``plan`` the key of the plan of its value."""
+    """A field of an operation. ``plan`` is the key of the plan of its value."""
 
     name: str
     parent: Any
     call: Call
-    fragments: Mapping[str, Any]
-    fragment_definitions: Mapping[str, Any]
     plan: tuple[Any, ...]
     is_required: bool
 
 
+class Roots(NamedTuple):
+    """All fields of an operation. ``fragments`` are the engine's own."""
+
+    fields: Sequence[Root]
+    fragments: Mapping[str, Any]
+    fragment_definitions: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, executor: Any, fields: Iterable[tuple[str, Any, Any, Call | None]]) -> Self | None:
+        """Those of an executor's operation, given as the name, the parent, the engine's details and the call of each;
+        None where one is resolved in another way. Several are resolved at once, which is not for mutations."""
+        found: list[Root] = []
+        for name, parent, details, call in fields:
+            if call is None:
+                return None
+            kind: Any = cast("Any", call.field).type
+            is_required = isinstance(kind, GraphQLNonNull)
+            named: Any = cast("Any", kind).of_type if is_required else kind
+            plan = getattr(named, "name", ""), *(id(detail.node) for detail in details)
+            found.append(Root(name, parent, call, plan, is_required))
+        if not found or (len(found) > 1 and executor.operation.operation is not OperationType.QUERY):
+            return None
+        return cls(found, executor.fragments, executor.fragment_definitions)
+
+
 class Outcome(NamedTuple):
-    """What a resolver has come to."""
+    """What a resolver has come to: a value, which may be one to be awaited, or an exception."""
 
     value: Any = None
     raised: Exception | None = None
@@ -43,18 +78,6 @@ class Outcome(NamedTuple):
         if self.raised is not None:
             raise self.raised
         return self.value
-
-
-def root(executor: Any, parent: Any, grouped: Mapping[str, Any], call: Call | None) -> Root | None:
-    """The one field of an executor's operation; None where there are others, or it is resolved in another way."""
-    if call is None or len(grouped) != 1:
-        return None
-    name, details = next(iter(grouped.items()))
-    kind: Any = cast("Any", call.field).type
-    is_required = isinstance(kind, GraphQLNonNull)
-    named: Any = cast("Any", kind).of_type if is_required else kind
-    plan = getattr(named, "name", ""), *(id(detail.node) for detail in details)
-    return Root(name, parent, call, executor.fragments, executor.fragment_definitions, plan, is_required)
 
 
 class Asked(NamedTuple):
@@ -68,48 +91,84 @@ class Asked(NamedTuple):
 
 
 class Execution:
-    """One execution of an operation of one field. It is to the resolver what an executor would be: ``new`` makes one
-    where that is needed after all."""
+    """One execution of an operation. It is to the resolvers what an executor would be: ``new`` makes one where that is
+    needed after all. ``reads`` are those of the values of all fields, in their order."""
 
-    def __init__(self, root: Root, asked: Asked, new: Callable[..., Any]) -> None:
+    def __init__(self, roots: Roots, asked: Asked, reads: Sequence[Read], new: Callable[..., Any]) -> None:
         self.schema, self.operation, self.variable_values, self.root_value, self.context_value = asked
-        self.fragment_definitions = root.fragment_definitions
+        self.fragment_definitions = roots.fragment_definitions
         self.is_awaitable: Any = _engine.default_is_awaitable
         self.abort_signal = None
         self.operation_extensions = None
         self.async_helpers = self
-        self._root = root
+        self._roots = roots
+        self._reads = reads
         self._new = new
         self._made: Any = None
+        self._outcomes: dict[str, Outcome] = {}
+        self._data: dict[str, Any] = {}
 
-    def result(self, read: Callable[[Any], Any], arguments: dict[str, Any]) -> Any:
-        """The result, or an awaitable of it. ``read`` gives None where a value is for an executor."""
-        name, parent, call, *_ = self._root
+    def result(self, arguments: Sequence[dict[str, Any]]) -> Any:
+        """The result, or an awaitable of it. ``arguments`` are those of all fields, in their order."""
+        pending: list[tuple[Root, Read]] = []
+        for root, read, given in zip(self._roots.fields, self._reads, arguments, strict=True):
+            outcome = self._resolved(root, given)
+            if self.is_awaitable(outcome.value):
+                self._outcomes[root.name] = outcome
+                self._data[root.name] = None  # its place
+                pending.append((root, read))
+            elif not self._is_answered(root, read, outcome):
+                return self._by_executor()  # which calls the other resolvers, if they are to be called
+        if not pending:
+            return ExecutionResult(self._data, None)
+        return self._alone(*pending[0]) if len(pending) == 1 else self._together(pending)
+
+    def _resolved(self, root: Root, arguments: dict[str, Any]) -> Outcome:
+        name, parent, call, *_ = root
         info = _new_info(self, call.field, call.nodes, parent, Path(None, name, parent.name))
         try:
-            value = call.resolve(self.root_value, info, arguments)
+            return Outcome(call.resolve(self.root_value, info, arguments))
         except Exception as raised:  # noqa: BLE001  whatever it is, the engine tells it
-            return self._by_executor(Outcome(raised=raised))
-        return self._awaited(read, value) if self.is_awaitable(value) else self._answered(read, value)
+            return Outcome(raised=raised)
 
-    async def _awaited(self, read: Callable[[Any], Any], value: Any) -> ExecutionResult:
+    async def _alone(self, root: Root, read: Read) -> ExecutionResult:
         try:
-            value = await value
+            outcome = Outcome(await self._outcomes[root.name].value)
         except Exception as raised:  # noqa: BLE001  as above
-            result = self._by_executor(Outcome(raised=raised))
-        else:
-            result = self._answered(read, value)
+            outcome = Outcome(raised=raised)
+        return ExecutionResult(self._data, None) if self._is_answered(root, read, outcome) else await self._in_the_end()
+
+    async def _together(self, pending: Sequence[tuple[Root, Read]]) -> ExecutionResult:
+        """What is a future already needs no task."""
+        futures = [asyncio.ensure_future(self._outcomes[root.name].value) for root, _ in pending]
+        try:
+            await asyncio.wait(futures, return_when=asyncio.FIRST_EXCEPTION)
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+        answered = [
+            self._is_answered(root, read, _outcome(future))
+            for (root, read), future in zip(pending, futures, strict=True)
+        ]
+        return ExecutionResult(self._data, None) if all(answered) else await self._in_the_end()
+
+    def _is_answered(self, root: Root, read: Read, outcome: Outcome) -> bool:
+        """Whether a field has its answer; takes note of what it has come to."""
+        self._outcomes[root.name] = outcome
+        value, raised = outcome
+        if raised is not None or isinstance(value, asyncio.Future):
+            return False
+        answered = self._data[root.name] = None if value is None else read(value)
+        return answered is not None or (value is None and not root.is_required)
+
+    async def _in_the_end(self) -> ExecutionResult:
+        result = self._by_executor()
         return cast("ExecutionResult", await result if self.is_awaitable(result) else result)
 
-    def _answered(self, read: Callable[[Any], Any], value: Any) -> Any:
-        answered = None if value is None else read(value)
-        if answered is None and (value is not None or self._root.is_required):
-            return self._by_executor(Outcome(value))
-        return ExecutionResult({self._root.name: answered}, None)
-
-    def _by_executor(self, outcome: Outcome) -> Any:
+    def _by_executor(self) -> Any:
         executor = self._executor
-        executor.outcome = outcome
+        executor.outcomes = self._outcomes
         return executor.execute_operation()
 
     @property
@@ -119,7 +178,7 @@ class Execution:
             self._made = self._new(
                 self.schema,
                 self.fragment_definitions,
-                self._root.fragments,
+                self._roots.fragments,
                 self.root_value,
                 self.context_value,
                 self.operation,
@@ -139,3 +198,13 @@ class Execution:
     def track(self, values: Any) -> None:
         """Likewise."""
         self._executor.track_async_work(values)
+
+
+def _outcome(future: "asyncio.Future[Any]") -> Outcome:
+    """What a future has come to; the future itself, for the engine to await, where it has not come to anything."""
+    if not future.done() or future.cancelled():
+        return Outcome(future)
+    raised = future.exception()
+    if raised is None:
+        return Outcome(future.result())
+    return Outcome(raised=raised) if isinstance(raised, Exception) else Outcome(future)

@@ -13,7 +13,7 @@ from gateway import cursors, facets, filters, instances, orders, paging, tasks
 from gateway.context import Context
 from gateway.errors import Code, bad_input, error, from_adapter
 from gateway.inventory import Ask
-from gateway.loaders import Place
+from gateway.loaders import Answer, Place
 from gateway.orders import OrderBy
 from gateway.paging import Window
 from gateway.schema import page as pages
@@ -58,13 +58,18 @@ def find(
         return None
     place = instance, native_id
     listed = info.context.loaders.listed(place, fields, ask)
-    return listed if listed is not None else _load(info, place, fields, ask, alone=alone)
+    if listed is not None:
+        return listed
+    if alone:
+        return _loaded(info, place, fields, ask)
+    return info.context.loaders.later(place, fields, ask, lambda answer: _told(answer, info))
 
 
-async def _load(
-    info: Info[Context, None], place: Place, fields: frozenset[str], ask: Ask, *, alone: bool
-) -> model.Connection | None:
-    answer = await info.context.loaders.connection(place, fields, ask, alone=alone)
+async def _loaded(info: Info[Context, None], place: Place, fields: frozenset[str], ask: Ask) -> model.Connection | None:
+    return _told(await info.context.loaders.connection(place, fields, ask, alone=True), info)
+
+
+def _told(answer: Answer, info: Info[Context, None]) -> model.Connection | None:
     info.context.report(answer.failures, info)
     return answer.connection
 

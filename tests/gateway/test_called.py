@@ -632,6 +632,136 @@ async def test_an_operation_of_one_field_calls_its_resolver_once_whatever_it_giv
         assert [error.path for error in result.errors or ()] == paths.get(gives, [])
 
 
+def answering(done: list[str]) -> Any:
+    """Fields that give what a word says, at once or later, where null is allowed and where it is not."""
+
+    def given(word: str) -> Counter | None:
+        done.append(word)
+        if word == "an error":
+            raise Refused(word)
+        return None if word == "null" else Counter(value=cast("Any", None if word == "a surprise" else 7))
+
+    async def given_later(word: str) -> Counter | None:
+        await asyncio.sleep(0)
+        return given(word)
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        @staticmethod
+        def now(word: str) -> Counter | None:
+            return given(word)
+
+        @strawberry.field
+        @staticmethod
+        async def later(word: str) -> Counter | None:
+            return await given_later(word)
+
+        @strawberry.field
+        @staticmethod
+        def to_come(word: str) -> Counter | None:
+            return cast("Any", asyncio.ensure_future(given_later(word)))
+
+        @strawberry.field
+        @staticmethod
+        async def must(word: str) -> Counter:
+            return cast("Any", await given_later(word))
+
+    return cast("Any", strawberry.Schema(Query))._schema
+
+
+@pytest.mark.parametrize("second", ["a value", "null", "an error", "a surprise"])
+@pytest.mark.parametrize("first", ["a value", "null", "an error", "a surprise"])
+@pytest.mark.parametrize("fields", ["now later", "later now", "later toCome", "toCome must", "must later", "now now"])
+async def test_an_operation_of_several_fields_calls_each_resolver_once_and_is_answered_as_by_the_engine(
+    fields: str, first: str, second: str
+):
+    done: list[str] = []
+    schema = answering(done)
+    names = fields.split()
+    document = parse(
+        f"query ($a: String!, $b: String!) {{ a: {names[0]}(word: $a) {{ value }} b: {names[1]}(word: $b) {{ value }}"
+        ' c: later(word: "third") { value } }'
+    )
+    executor = compiled(Plans())
+    words = {"a": first, "b": second}
+    for run in [cast("Any", graphql).execute] * 2 + [executor.run] * 4:
+        done.clear()
+        result = await run(schema, document, variable_values=words)
+        told = result.data, sorted(error.path for error in result.errors or ())
+        if run is not executor.run:
+            expected = told
+        assert told == expected
+        assert sorted(done) == sorted([first, second, "third"])
+
+
+async def test_where_one_of_several_fails_what_goes_on_ends_as_with_the_engine():
+    """A field that must not be null empties the answer at once; one that may be waits for its siblings."""
+    ended: list[str] = []
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        @staticmethod
+        async def must(word: str) -> Counter:
+            await asyncio.sleep(0)
+            if word == "an error":
+                raise Refused(word)
+            return Counter(value=7)
+
+        @strawberry.field
+        @staticmethod
+        async def never(word: str) -> Counter | None:
+            try:
+                await (asyncio.Event().wait() if word == "an error" else asyncio.sleep(0))
+            finally:
+                ended.append(word)
+            return None
+
+    schema = cast("Any", strawberry.Schema(Query))._schema
+    document = parse("query ($w: String!) { never(word: $w) { value } must(word: $w) { value } }")
+    executor = compiled(Plans())
+    for word in ["a value"] * 3 + ["an error"]:
+        async with asyncio.timeout(5):
+            result = await cast("Any", executor.run(schema, document, variable_values={"w": word}))
+    assert result.data is None
+    assert [error.path for error in result.errors] == [["must"]]
+    await asyncio.sleep(0)
+    assert ended == ["a value"] * 3 + ["an error"]
+
+
+async def test_an_operation_that_is_given_up_ends_what_its_resolvers_wait_for():
+    begun, ended = asyncio.Semaphore(0), list[str]()
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        @staticmethod
+        async def waits(word: str) -> Counter | None:
+            begun.release()
+            try:
+                await (asyncio.Event().wait() if word == "long" else asyncio.sleep(0))
+            finally:
+                ended.append(word)
+            return None
+
+    schema = cast("Any", strawberry.Schema(Query))._schema
+    document = parse("query ($w: String!) { a: waits(word: $w) { value } b: waits(word: $w) { value } }")
+    executor = compiled(Plans())
+    for _ in range(3):
+        await cast("Any", executor.run(schema, document, variable_values={"w": "short"}))
+        await begun.acquire()
+        await begun.acquire()
+    asked = asyncio.create_task(cast("Any", executor.run(schema, document, variable_values={"w": "long"})))
+    await begun.acquire()
+    await begun.acquire()
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    await asyncio.sleep(0)
+    assert ended == ["short"] * 6 + ["long"] * 2
+
+
 @strawberry.type
 class Counting:
     @strawberry.field

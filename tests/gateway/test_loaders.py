@@ -258,3 +258,24 @@ async def test_what_is_asked_for_alone_is_given_up_with_who_asked(counting: Aski
     assert adapter.given_up
     answer = await loaders.connection(("a", "1"), FULL, counting.ask, alone=True)
     assert answer.connection == adapter.rows[0]
+
+
+async def test_who_gives_up_a_future_costs_nobody_who_waits_for_the_same(counting: Asking):
+    loaders, ask = Loaders(counting.instances, counting.inventory), counting.ask
+
+    def later() -> asyncio.Future[Connection | None]:
+        return loaders.later(("a", "1"), FULL, ask, lambda answer: answer.connection)
+
+    given_up, waiting = later(), later()
+    given_up.cancel()
+    assert await waiting == counting.adapter.rows[0]
+    assert given_up.cancelled()
+    assert counting.adapter.asked == [{"1": FULL}]
+
+
+async def test_what_fails_while_it_is_read_fails_for_who_reads_it(counting: Asking):
+    loaders = Loaders(counting.instances, counting.inventory)
+    failing = loaders.later(("a", "1"), FULL, counting.ask, lambda _: 1 // 0)
+    assert (await loaders.connection(("a", "1"), FULL, counting.ask)).connection == counting.adapter.rows[0]
+    with pytest.raises(ZeroDivisionError):
+        await failing
