@@ -252,25 +252,29 @@ async def find(
 
     ``list_is_complete`` says that an id missing from fully read lists does not exist, so nothing more need be asked.
     """
-    found: dict[str, Connection | AdapterError] = {}
-    if len(ids) > len(parts):
-        failures: list[AdapterError] = []
-        asked = [attempt(read(List(part)), None, failures) for part in parts]
-        pages = [page for page in await together(asked) if page is not None]
-        listed = {row.native_id: row for page in pages for row in page.connections}
-        found = {id: listed[id] for id in ids if id in listed}
-        if failures:  # a call for each of the others would be many more to an upstream in trouble
-            return {**dict.fromkeys(ids, failures[0]), **found}
-        if list_is_complete and not any(page.next or page.dropped for page in pages):
-            return found
-    left = [id for id in ids if id not in found] if found else ids
-    return {**found, **await get_each(left, get)}
+    if len(ids) <= len(parts):
+        return await get_each(ids, get)
+    failures: list[AdapterError] = []
+    asked = [attempt(read(List(part)), None, failures) for part in parts]
+    pages = [page for page in await together(asked) if page is not None]
+    wanted = set(ids)
+    listed = {row.native_id: row for page in pages for row in page.connections if row.native_id in wanted}
+    found: dict[str, Connection | AdapterError] = {id: listed[id] for id in ids if id in listed}
+    if failures:  # a call for each of the others would be many more to an upstream in trouble
+        return {**dict.fromkeys(ids, failures[0]), **found}
+    if len(found) == len(wanted) or (list_is_complete and not any(page.next or page.dropped for page in pages)):
+        return found
+    return {**found, **await get_each([id for id in ids if id not in found], get)}
 
 
 async def get_each(
     ids: Sequence[str], get: Callable[[str], Awaitable[Connection]]
 ) -> dict[str, Connection | AdapterError]:
     """A call for each id, all at once; ids unknown upstream are absent, and one that fails costs only itself."""
+    if len(ids) == 1:
+        (id,) = ids
+        answer = await _or_error(id, get)
+        return {} if answer is None else {id: answer}
     answers = await together([_or_error(id, get) for id in ids])
     return {id: answer for id, answer in zip(ids, answers, strict=True) if answer is not None}
 

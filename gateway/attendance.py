@@ -54,10 +54,10 @@ class Attendance:
     """A block of a request's own task, which is cancelled where its client is late or gone. Raises what it is told to
     for a late one, and ClientDisconnect."""
 
-    def __init__(self, receive: Receive, rounds: Rounds) -> None:
+    def __init__(self, receive: Receive, rounds: Rounds, loop: asyncio.AbstractEventLoop) -> None:
         self._receive = receive
         self._rounds = rounds
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._watching: asyncio.Task[None] | None = None
         self._ended_by: Exception | None = None

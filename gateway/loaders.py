@@ -60,12 +60,14 @@ class Loaders:
         ``alone`` says that the request asks for nothing else before it has the answer. Such a batch has nothing to
         gather, so it is loaded by who waits for it: the two tasks of a loader are a tenth of what such a request costs.
         """
-        if alone:
-            (answer,) = await self._answers([Key(place, fields, ask)])
-            if isinstance(answer, AdapterError):
-                raise answer
-            return answer
-        return await self.later(place, fields, ask, lambda answer: answer)
+        if not alone:
+            return await self.later(place, fields, ask, lambda answer: answer)
+        known = self._known.get((place, ask))
+        if known is None or not fields <= known[0]:
+            name, native_id = place
+            for error in (await self._of_instance(name, ask, {native_id: LIST_FIELDS | fields})).values():
+                raise error
+        return self._known[place, ask][1]
 
     def later(self, place: Place, fields: Fields, ask: Ask, read: Callable[[Answer], T]) -> "asyncio.Future[T]":
         """What ``read`` makes of a connection when it is there; it raises as `connection` does. A future of the

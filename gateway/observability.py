@@ -19,7 +19,6 @@ calls = logging.getLogger("gateway.calls")
 requests = logging.getLogger("gateway.requests")
 writes = logging.getLogger("gateway.writes")
 
-_ANSWERED: Final = vars(logging.LogRecord(requests.name, logging.INFO, __file__, 0, "request", (), None, "log_request"))
 _PID: Final = os.getpid()
 """Workers are processes that begin anew, so each has its own."""
 
@@ -36,15 +35,27 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._out.write(self._line(record))
-            self._out.flush()
+            self._write(self._line(record))
         except Exception:  # noqa: BLE001  a log that cannot be written is no reason to answer nobody
             self.handleError(record)
 
-    def _line(self, record: logging.LogRecord) -> bytes:
+    def tell(self, level: str, logger: str, message: str, fields: Mapping[str, Any]) -> None:
+        """What `emit` does of such a record, without one."""
+        now = time.time()
+        try:
+            begins = {"time": self._time(now), "level": level, "logger": logger, "pid": _PID, "message": message}
+            self._write(begins | fields)
+        except Exception:  # noqa: BLE001  as above
+            self.handleError(logging.makeLogRecord({"name": logger, "msg": message}))
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._out.write(orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE))
+        self._out.flush()
+
+    def _line(self, record: logging.LogRecord) -> dict[str, Any]:
         fields: dict[str, Any] | None = getattr(record, "fields", None)
         line: dict[str, Any] = {
-            "time": self._time(record),
+            "time": self._time(record.created),
             "level": record.levelname,
             "logger": record.name,
             "pid": _PID,
@@ -56,13 +67,13 @@ class _Lines(logging.Handler):
         if record.exc_info and record.exc_info[0]:
             line["exception"] = record.exc_info[0].__name__
             line["at"] = _places(record.exc_info[2])
-        return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
+        return line
 
-    def _time(self, record: logging.LogRecord) -> str:
+    def _time(self, at: float) -> str:
         """ISO-8601 in UTC with milliseconds; many lines share a second, which is written once."""
-        if (second := int(record.created)) != self._second:
+        if (second := int(at)) != self._second:
             self._second, self._begins = second, dt.datetime.fromtimestamp(second, dt.UTC).isoformat()[:-6]
-        return f"{self._begins}.{int(record.msecs):03}+00:00"
+        return f"{self._begins}.{int(at % 1 * 1000):03}+00:00"
 
 
 def _places(trace: TracebackType | None) -> list[str]:
@@ -98,13 +109,20 @@ def log_request(*, operation: str | None, viewer: str | None, began: float, code
     if requests.isEnabledFor(logging.INFO):
         duration_s = round(time.perf_counter() - began, 6)
         fields = {"operation": operation, "viewer": viewer, "duration_s": duration_s, "codes": codes}
-        requests.handle(_answered(fields))
+        lines = _only_handler()
+        if lines is None:
+            requests.info("request", extra={"fields": fields})
+        else:
+            lines.tell("INFO", requests.name, "request", fields)
 
 
-def _answered(fields: Mapping[str, Any]) -> logging.LogRecord:
-    """A record like all of its kind. A logger would look through the stack for the line that calls it and take its
-    path apart, each time, and nobody is told of either."""
-    record = logging.LogRecord.__new__(logging.LogRecord)
-    now = time.time()
-    record.__dict__.update(_ANSWERED, created=now, msecs=now % 1 * 1000, fields=fields)
-    return record
+def _only_handler() -> _Lines | None:
+    """Ours, where nobody else would be given a record of a request. Who makes one looks through the stack for the line
+    that asks for it, takes its path apart, and asks each logger on the way up: all that would be told is known here."""
+    logger = requests
+    while logger.parent is not None:
+        if logger.handlers or not logger.propagate:
+            return None
+        logger = logger.parent
+    only = logger.handlers[0] if len(logger.handlers) == 1 and not requests.filters else None
+    return only if isinstance(only, _Lines) and not only.filters else None

@@ -5,6 +5,7 @@ and each header is looked at every time for what no header can hold. Where the w
 for it, it may be taken as it is; and where the app has all of its answer, head and body go out in one write.
 """
 
+import asyncio
 from typing import Any, Final, Protocol, cast
 
 from starlette.types import Scope
@@ -14,7 +15,9 @@ from adapters.alarm import Alarm
 
 
 class Direct(Protocol):
-    """What a server can do for an app beside what ASGI describes."""
+    """What a server can do for an app beside what ASGI describes. ``loop`` is the one that it runs in."""
+
+    loop: asyncio.AbstractEventLoop
 
     def whole_body(self, scope: Scope) -> bytes | None:
         """The body of the request, once; None where not all of it has come, and it is to be received."""

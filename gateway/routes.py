@@ -5,6 +5,7 @@ endpoint speaks ASGI itself, without objects made around each request: for a sma
 answer. All else is starlette's.
 """
 
+import asyncio
 import functools
 import secrets
 import time
@@ -145,7 +146,8 @@ class Endpoint:
         viewer = self._keys.name(asked.headers)
         if not self._keys.admit(viewer):
             raise Unauthenticated("Send a valid API key")
-        with Attendance(asked.receive, self._rounds) as attendance:
+        loop = asyncio.get_running_loop() if asked.direct is None else asked.direct.loop  # the first asks the kernel
+        with Attendance(asked.receive, self._rounds, loop) as attendance:
             operation = await self._operation(asked, attendance)
             explain = self._explained(asked, operation, viewer)
             outcome = await self._engine.run(

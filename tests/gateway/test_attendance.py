@@ -32,7 +32,7 @@ class Client:
 
 async def attended(client: Client, working: asyncio.Event) -> None:
     """Work without an end for a client."""
-    with Attendance(client.receive, Rounds()) as attendance:
+    with Attendance(client.receive, Rounds(), asyncio.get_running_loop()) as attendance:
         attendance.watch()
         working.set()
         await asyncio.Event().wait()
@@ -48,7 +48,7 @@ async def test_a_client_that_leaves_ends_its_block():
 
 async def test_a_client_that_is_late_ends_its_block():
     async def waits() -> None:
-        with Attendance(Client().receive, Rounds()) as attendance:
+        with Attendance(Client().receive, Rounds(), asyncio.get_running_loop()) as attendance:
             attendance.expect_within(0.01, Late())
             await asyncio.Event().wait()
 
@@ -58,7 +58,7 @@ async def test_a_client_that_is_late_ends_its_block():
 
 async def test_who_was_in_time_is_not_late_any_more():
     async with asyncio.timeout(10):
-        with Attendance(Client().receive, Rounds()) as attendance:
+        with Attendance(Client().receive, Rounds(), asyncio.get_running_loop()) as attendance:
             attendance.expect_within(0.01, Late())
             attendance.watch()
             await asyncio.sleep(0.05)
@@ -67,7 +67,7 @@ async def test_who_was_in_time_is_not_late_any_more():
 async def test_what_is_done_soon_is_not_watched_and_nothing_comes_after():
     client = Client()
     client.leaves.set()
-    with Attendance(client.receive, Rounds()) as attendance:
+    with Attendance(client.receive, Rounds(), asyncio.get_running_loop()) as attendance:
         attendance.watch()
     await asyncio.sleep(2 * UNWATCHED_S)
     assert not client.is_watched.is_set()
@@ -76,7 +76,7 @@ async def test_what_is_done_soon_is_not_watched_and_nothing_comes_after():
 async def test_nobody_watches_when_the_block_is_over():
     client = Client()
     before = asyncio.all_tasks()
-    with Attendance(client.receive, Rounds()) as attendance:
+    with Attendance(client.receive, Rounds(), asyncio.get_running_loop()) as attendance:
         attendance.watch()
         await client.is_watched.wait()
     await asyncio.sleep(0)
@@ -113,7 +113,7 @@ async def test_each_of_many_is_watched_in_its_turn_and_those_that_are_done_are_n
     rounds, clients, done = Rounds(), [Client() for _ in range(4)], Client()
 
     async def attended_by(client: Client) -> None:
-        with Attendance(client.receive, rounds) as attendance:
+        with Attendance(client.receive, rounds, asyncio.get_running_loop()) as attendance:
             attendance.watch()
             await asyncio.Event().wait()
 
@@ -121,7 +121,7 @@ async def test_each_of_many_is_watched_in_its_turn_and_those_that_are_done_are_n
         requests: list[asyncio.Task[None]] = []
         for client in clients:
             requests.append(asyncio.create_task(attended_by(client)))
-            with Attendance(done.receive, rounds) as attendance:
+            with Attendance(done.receive, rounds, asyncio.get_running_loop()) as attendance:
                 attendance.watch()
             await asyncio.sleep(UNWATCHED_S / 3)
         assert not clients[-1].is_watched.is_set(), "not before its time"
@@ -143,12 +143,12 @@ def test_whoever_is_served_by_another_loop_is_watched_there():
     async def leaves() -> None:
         client = Client()
         client.leaves.set()
-        with Attendance(client.receive, rounds) as attendance:
+        with Attendance(client.receive, rounds, asyncio.get_running_loop()) as attendance:
             attendance.watch()
             await asyncio.sleep(10)
 
     async def is_done_soon() -> None:
-        with Attendance(Client().receive, rounds) as attendance:
+        with Attendance(Client().receive, rounds, asyncio.get_running_loop()) as attendance:
             attendance.watch()
 
     for served in (is_done_soon, leaves, is_done_soon, leaves):

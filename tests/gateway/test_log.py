@@ -28,7 +28,16 @@ def lines(out: io.BytesIO) -> Lines:
     return lambda: [json.loads(line) for line in out.getvalue().splitlines()]
 
 
-def test_a_request_is_a_line_with_what_is_known_of_it(lines: Lines):
+def leave_ours_alone() -> None:
+    """Without the handlers of pytest, which come when a test begins: so it is in a process of ours."""
+    root = logging.getLogger()
+    root.handlers = root.handlers[:1]
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_request_is_a_line_with_what_is_known_of_it(lines: Lines, is_alone: bool):
+    if is_alone:
+        leave_ours_alone()
     began = time.perf_counter()
     for number in range(3):
         observability.log_request(operation=f"Ünder \n {number}", viewer="ops", began=began, codes=["A", "B"])
@@ -59,6 +68,38 @@ def test_a_request_is_a_record_for_any_handler(out: io.BytesIO, caplog: pytest.L
     assert out.getvalue().count(b"\n") == 2
 
 
+class Heard(logging.Handler):
+    """Keeps the operations of the requests that it is told of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.operations.append(vars(record)["fields"]["operation"])
+
+
+@pytest.mark.parametrize("name", ["gateway.requests", "gateway", ""])
+def test_a_request_is_told_to_whoever_listens_and_to_nobody_where_a_filter_says_so(out: io.BytesIO, name: str):
+    leave_ours_alone()
+    heard, logger = Heard(), logging.getLogger(name)
+
+    def ask(operation: str) -> None:
+        observability.log_request(operation=operation, viewer=None, began=0.0, codes=[])
+
+    ask("before")
+    logger.addHandler(heard)
+    ask("told")
+    observability.requests.addFilter(deaf := logging.Filter("elsewhere"))
+    ask("kept")
+    logger.removeHandler(heard)
+    ask("kept as well")
+    observability.requests.removeFilter(deaf)
+    ask("after")
+    assert heard.operations == ["told"]
+    assert [json.loads(line)["operation"] for line in out.getvalue().splitlines()] == ["before", "told", "after"]
+
+
 def test_requests_are_not_told_below_their_level(out: io.BytesIO):
     logging.getLogger().setLevel("WARNING")
     observability.log_request(operation=None, viewer=None, began=0.0, codes=[])
@@ -76,7 +117,10 @@ def test_an_exception_is_told_by_its_type_and_place_alone(lines: Lines):
     assert "hunter2" not in json.dumps(line)
 
 
-def test_a_log_that_cannot_be_written_costs_no_answer(out: io.BytesIO, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_log_that_cannot_be_written_costs_no_answer(out: io.BytesIO, monkeypatch: pytest.MonkeyPatch, is_alone: bool):
+    if is_alone:
+        leave_ours_alone()
     monkeypatch.setattr(logging, "raiseExceptions", False)
     out.close()
     observability.log_request(operation=None, viewer=None, began=0.0, codes=[])
