@@ -1,7 +1,7 @@
 """Work that an upstream takes minutes for: begun by a mutation, answered at once with an id, and followed by it.
 
 A task is known to every worker that shares the ledger, and its outcome outlives the process that waited for it. One
-whose process ended is told as what it is: unknown.
+whose answer was lost, or whose process ended, is told as what it is: unknown.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from adapters import deadline, errors
 from adapters.capabilities import Capability
 from adapters.flight import look_at
 from adapters.model import Record, RunStatus
-from adapters.writing import Checked, Draft, Wish
+from adapters.writing import Checked, Done, Draft, Wish
 from gateway.errors import CODES, Code
 from gateway.instances import Instance
 from gateway.ledger import Ledger
@@ -107,21 +107,33 @@ class Tasks:
 async def _outcome(instance: Instance, action: Capability, draft: Draft) -> dict[str, Any]:
     """What is to be said of a task that has come to its end."""
 
-    async def sent() -> dict[str, Any]:
-        done = draft.read(await instance.adapter.transport.send(draft.request))
-        catalog = msgspec.Raw(msgspec.json.encode(done.catalog)) if done.catalog is not None else NO_CATALOG
-        # A check that finds an endpoint out of reach has done its work; a discovery without a catalog has not.
-        has_failed = done.catalog is None and action is Capability.DISCOVER_SCHEMA
-        status = RunStatus.FAILED if has_failed else RunStatus.SUCCEEDED
-        return {"status": status, "checked": done.checked, "catalog": catalog, "catalog_id": done.catalog_id}
+    body = await instance.ask(instance.adapter.transport.send(draft.request))
+    if isinstance(body, errors.AdapterError):
+        return _unknown(f"It was sent, and {body.message}") if body.may_have_happened else _failed(body)
 
-    got = await instance.ask(sent())
-    if isinstance(got, errors.AdapterError):
-        return {"status": RunStatus.FAILED, "error": TaskError(code=CODES[type(got)].value, message=got.message)}
-    return got
+    async def read() -> Done:
+        return draft.read(body)
+
+    done = await instance.ask(read())
+    if isinstance(done, errors.AdapterError):
+        return _unknown(f"It was sent, and {done.message}")
+    catalog = msgspec.Raw(msgspec.json.encode(done.catalog)) if done.catalog is not None else NO_CATALOG
+    # A check that finds an endpoint out of reach has done its work; a discovery without a catalog has not.
+    has_failed = done.catalog is None and action is Capability.DISCOVER_SCHEMA
+    status = RunStatus.FAILED if has_failed else RunStatus.SUCCEEDED
+    return {"status": status, "checked": done.checked, "catalog": catalog, "catalog_id": done.catalog_id}
+
+
+def _failed(error: errors.AdapterError) -> dict[str, Any]:
+    """What is to be said where it was certainly not carried out."""
+    return {"status": RunStatus.FAILED, "error": TaskError(code=CODES[type(error)].value, message=error.message)}
+
+
+def _unknown(why: str) -> dict[str, Any]:
+    """What is to be said where nobody can tell what came of it, and nothing that could be read would."""
+    error = TaskError(code=Code.OUTCOME_UNKNOWN.value, message=f"{why}; start it again.")
+    return {"status": RunStatus.UNKNOWN, "error": error}
 
 
 def _lost(task: Task) -> Task:
-    message = "The process that waited for it has ended; start it again."
-    error = TaskError(code=Code.OUTCOME_UNKNOWN.value, message=message)
-    return msgspec.structs.replace(task, status=RunStatus.UNKNOWN, error=error)
+    return msgspec.structs.replace(task, **_unknown("The process that waited for it has ended"))

@@ -26,7 +26,8 @@ class TaskError:
 @strawberry.type(
     description=(
         "Work that an upstream takes minutes for: ask for it again by its id until its status is neither QUEUED nor "
-        "RUNNING. UNKNOWN says that whoever waited for it has ended."
+        "RUNNING. UNKNOWN says that nobody can tell what came of it: its answer was lost, or whoever waited for it has "
+        "ended."
     )
 )
 class Task:

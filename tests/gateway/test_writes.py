@@ -329,15 +329,18 @@ async def test_a_discovery_gives_a_catalog_that_a_connection_can_be_created_with
         await all_of_it.done("createConnection", {"instance": AIRBYTE, "airbyte": own})
 
 
-async def test_a_task_whose_upstream_fails_says_so():
+@pytest.mark.parametrize(
+    ("status", "told", "code"), [(403, "FAILED", "UPSTREAM_UNAUTHORIZED"), (500, "UNKNOWN", "OUTCOME_UNKNOWN")]
+)
+async def test_a_task_whose_upstream_fails_says_whether_it_may_have_been_carried_out(status: int, told: str, code: str):
     check = "mutation ($input: CheckEndpointInput!) { checkEndpoint(input: $input) { task { id } } }"
     async with world(AIRBYTE) as all_of_it:
         server = all_of_it.airbyte
         given = {"instance": AIRBYTE, "side": "SOURCE", "endpointId": server.read(QUIET)["sourceId"]}
-        server.knobs.only, server.knobs.status = "/check_connection", 500
+        server.knobs.only, server.knobs.status = "/check_connection", status
         begun = (await all_of_it.fleet.data(check, {"input": given}))["checkEndpoint"]["task"]
         task = await _ended(all_of_it, begun["id"])
-        assert (task["status"], task["error"], task["checked"]) == ("FAILED", {"code": "UPSTREAM_UNAVAILABLE"}, None)
+        assert (task["status"], task["error"], task["checked"]) == (told, {"code": code}, None)
 
 
 async def test_a_task_whose_process_ended_is_unknown(tmp_path: Path):
