@@ -1,13 +1,15 @@
 """What tests of mutations share: a gateway over imitations of their own, and each mutation with what it needs."""
 
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from adapters import ids
 from adapters.airbyte.demo import AirbyteImitation
 from adapters.imitation import Knobs, ListImitation
+from gateway.writes import LONG
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Clock, Fleet
-from tests.gateway.writing import ALL, global_id, own_fleet, quiet
+from tests.gateway.writing import ALL, NAMES, came_to_an_end, global_id, mistakes_of, own_fleet, quiet
 
 OWN: Mapping[str, Mapping[str, Any]] = {UNIFIED_TO: {"import_credentials": True}}
 """What only these instances are configured with."""
@@ -42,8 +44,14 @@ class World(NamedTuple):
         answered = await self.do(mutation, given)
         assert "errors" not in answered, answered["errors"]
         payload = answered["data"][mutation]
-        assert payload["userErrors"] == [], payload["userErrors"]
+        assert mistakes_of(payload) == []
         return payload
+
+    def forget(self) -> None:
+        """Empty all journals, and what they say was done."""
+        self.fleet.forget()
+        for server in self.fleet.servers.values():
+            server.effects.clear()
 
     def effects(self, instance: str) -> list[str]:
         """What was really done upstream, in order."""
@@ -81,14 +89,20 @@ SELECTED: Mapping[str, str] = {
     "updateConnection": f"readBack {SHOWN}",
     "setConnectionEnabled": f"readBack {SHOWN}",
     "runConnection": f"readBack attached run {{ id status }} {SHOWN}",
+    "runConnections": (
+        f"results {{ id readBack attached run {{ id status }} {SHOWN} "
+        "userErrors { field code message } error { code retryable } }"
+    ),
     "cancelRun": f"readBack run {{ id status }} {SHOWN}",
     "resetConnection": f"readBack attached run {{ id status }} {SHOWN}",
     "deleteConnection": f"readBack deletedId {SHOWN}",
+    "checkEndpoint": "task { id action startedAt }",
+    "discoverSchema": "task { id action startedAt }",
 }
 
 
 def document(mutation: str) -> str:
-    """A mutation that selects all that its payload has."""
+    """A mutation that selects all that its payload has, but of a task only what stays as it is while it goes on."""
     kind = mutation[0].upper() + mutation[1:] + "Input"
     return f"""mutation ($input: {kind}!) {{
       {mutation}(input: $input) {{ userErrors {{ field code message }} replayed {SELECTED[mutation]} }}
@@ -97,16 +111,28 @@ def document(mutation: str) -> str:
 
 class Case(NamedTuple):
     """A mutation of a provider: how its input comes to be, part of the upstream's method and path, and what is done
-    there."""
+    there, in order. ``beside`` is what is done by it in other instances; ``what`` tells it from others of the kind."""
 
     mutation: str
     instance: str
     given: Callable[[World], Awaitable[Mapping[str, Any]]]
     call: str
-    effect: str
+    effects: Sequence[str]
+    beside: Mapping[str, Sequence[str]] = {}
+    what: str = ""
 
     def __str__(self) -> str:
-        return f"{self.mutation} in {self.instance}"
+        return f"{self.mutation}{self.what and ' of '}{self.what} in {self.instance}"
+
+    @property
+    def instances(self) -> Sequence[str]:
+        """All that something is done in."""
+        return self.instance, *self.beside
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is answered with a task to follow."""
+        return NAMES[self.mutation] in LONG
 
 
 QUIET = 0
@@ -136,6 +162,26 @@ def _of(instance: str, number: int, **more: Any) -> Callable[[World], Awaitable[
     return given
 
 
+def several(rows: Mapping[str, Sequence[int]]) -> Callable[[World], Awaitable[Mapping[str, Any]]]:
+    """The input about these rows of each instance."""
+
+    async def given(world: World) -> Mapping[str, Any]:
+        return {"ids": [row_id(world.fleet, name, number) for name, numbers in rows.items() for number in numbers]}
+
+    return given
+
+
+def _end(side: str) -> Callable[[World], Awaitable[Mapping[str, Any]]]:
+    async def given(world: World) -> Mapping[str, Any]:
+        return {"instance": AIRBYTE, "side": side, "endpointId": (await _ends(world))[f"{side.lower()}Id"]}
+
+    return given
+
+
+async def _discovered(world: World) -> Mapping[str, Any]:
+    return {"instance": AIRBYTE, "sourceId": (await _ends(world))["sourceId"], "anew": True}
+
+
 async def _imported(_: World) -> Mapping[str, Any]:
     credentials = {
         "categories": ["crm"],
@@ -146,31 +192,100 @@ async def _imported(_: World) -> Mapping[str, Any]:
     return {"instance": UNIFIED_TO, "unifiedTo": own}
 
 
+SHARING = (30, 40, 50)
+"""Rows of Workiva that write into one spreadsheet, so that one call starts them."""
+BATCH = ["batch", *["refresh"] * len(SHARING)]
+BOTH = several({WORKIVA: SHARING, AIRBYTE: [QUIET]})
+
 CASES = [
-    Case("createConnection", AIRBYTE, _new, "/connections/create", "create"),
+    Case("createConnection", AIRBYTE, _new, "/connections/create", ["create"]),
     Case(
-        "updateConnection", AIRBYTE, _of(AIRBYTE, QUIET, airbyte={"name": "Renamed"}), "/connections/update", "update"
+        "updateConnection", AIRBYTE, _of(AIRBYTE, QUIET, airbyte={"name": "Renamed"}), "/connections/update", ["update"]
     ),
-    Case("setConnectionEnabled", AIRBYTE, _of(AIRBYTE, QUIET, enabled=False), "/connections/update", "update"),
-    Case("runConnection", AIRBYTE, _of(AIRBYTE, QUIET), "/connections/sync", "sync"),
-    Case("cancelRun", AIRBYTE, _running, "/jobs/cancel", "cancel"),
-    Case("resetConnection", AIRBYTE, _of(AIRBYTE, QUIET), "/connections/reset", "reset"),
-    Case("deleteConnection", AIRBYTE, _of(AIRBYTE, QUIET), "/connections/delete", "delete"),
+    Case("setConnectionEnabled", AIRBYTE, _of(AIRBYTE, QUIET, enabled=False), "/connections/update", ["update"]),
+    Case("runConnection", AIRBYTE, _of(AIRBYTE, QUIET), "/connections/sync", ["sync"]),
+    Case("cancelRun", AIRBYTE, _running, "/jobs/cancel", ["cancel"]),
+    Case("resetConnection", AIRBYTE, _of(AIRBYTE, QUIET), "/connections/reset", ["reset"]),
+    Case("deleteConnection", AIRBYTE, _of(AIRBYTE, QUIET), "/connections/delete", ["delete"]),
     Case(
-        "runConnection", WORKIVA, _of(WORKIVA, 0, workiva={"sourceParameters": {"period": "Q4"}}), "/refresh", "refresh"
+        "runConnection",
+        WORKIVA,
+        _of(WORKIVA, 0, workiva={"sourceParameters": {"period": "Q4"}}),
+        "/refresh",
+        ["refresh"],
     ),
-    Case("createConnection", UNIFIED_TO, _imported, "POST /unified/connection", "create"),
+    Case("runConnections", WORKIVA, several({WORKIVA: SHARING}), "/batch/refresh", BATCH),
+    Case("runConnections", WORKIVA, BOTH, "/batch/refresh", BATCH, {AIRBYTE: ["sync"]}, "both"),
+    Case("runConnections", AIRBYTE, BOTH, "/connections/sync", ["sync"], {WORKIVA: BATCH}, "both"),
+    Case("checkEndpoint", AIRBYTE, _end("SOURCE"), "/sources/check_connection", ["check"], what="a source"),
+    Case(
+        "checkEndpoint", AIRBYTE, _end("DESTINATION"), "/destinations/check_connection", ["check"], what="a destination"
+    ),
+    Case("discoverSchema", AIRBYTE, _discovered, "/sources/discover_schema", ["discover"]),
+    Case("createConnection", UNIFIED_TO, _imported, "POST /unified/connection", ["create"]),
     Case(
         "updateConnection",
         UNIFIED_TO,
         _of(UNIFIED_TO, 0, unifiedTo={"externalXref": "x-1"}),
         "PATCH /unified/connection/",
-        "update",
+        ["update"],
     ),
-    Case("deleteConnection", UNIFIED_TO, _of(UNIFIED_TO, 0), "DELETE /unified/connection/", "delete"),
+    Case("deleteConnection", UNIFIED_TO, _of(UNIFIED_TO, 0), "DELETE /unified/connection/", ["delete"]),
 ]
 
 
 def trouble(case: Case, **knobs: Any) -> Knobs:
     """Trouble for the one call that changes something."""
     return Knobs(only=case.call, times=1, **knobs)
+
+
+class Came(NamedTuple):
+    """What a client is told of one thing that was to be done: the code of what went wrong, or None; and whether it was
+    seen by looking that it was done."""
+
+    code: str | None
+    was_read_back: bool = False
+
+
+async def came_of(
+    world: World, case: Case, given: Mapping[str, Any], answered: Mapping[str, Any]
+) -> dict[str, list[Came]]:
+    """What is told of all that a case was to do, by instance; a task is followed to its end."""
+    payload = answered["data"][case.mutation]
+    failures = [error["extensions"]["code"] for error in answered.get("errors", ()) if error["path"] == [case.mutation]]
+    if payload is None:
+        (code,) = failures
+        return {case.instance: [Came(code)]}
+    assert mistakes_of(payload) == []
+    if "results" in payload:
+        came = [_of_result(result) for result in payload["results"]]
+        assert [result["id"] for result in payload["results"]] == given["ids"]
+        assert failures == [each.code for each in came if each.code is not None]
+        places = [ids.decode(id)[0] for id in given["ids"]]
+        return {name: [each for place, each in zip(places, came, strict=True) if place == name] for name in places}
+    assert failures == []
+    if case.is_long:
+        return {case.instance: [_of_task(await came_to_an_end(world.fleet, payload["task"]["id"]))]}
+    return {case.instance: [Came(None, payload["readBack"])]}
+
+
+def _of_result(result: Mapping[str, Any]) -> Came:
+    """One of several; what was not started, or not for certain, shows no run."""
+    code = result["error"] and result["error"]["code"]
+    assert bool(result["run"]) is (code is None)
+    return Came(code, result["readBack"])
+
+
+def _of_task(task: Mapping[str, Any]) -> Came:
+    """A task that has ended; its status agrees with its error."""
+    code = task["error"] and task["error"]["code"]
+    assert task["status"] == {None: "SUCCEEDED", "OUTCOME_UNKNOWN": "UNKNOWN"}.get(code, "FAILED")
+    return Came(code)
+
+
+def assert_done(world: World, case: Case, *, times: int = 1, calls: int = 1) -> None:
+    """What the case asks for was done so often, once in other instances, and asked for with so many calls."""
+    assert world.effects(case.instance) == [*case.effects] * times
+    assert world.fleet.calls(case.instance, case.call) == calls
+    for instance, effects in case.beside.items():
+        assert world.effects(instance) == [*effects]

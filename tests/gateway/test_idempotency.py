@@ -12,7 +12,19 @@ import yaml
 
 from adapters.imitation import Knobs
 from tests.conftest import AIRBYTE, WORKIVA
-from tests.gateway.changing import CASES, QUIET, Case, World, document, row_id, trouble, world
+from tests.gateway.changing import (
+    CASES,
+    QUIET,
+    Came,
+    Case,
+    World,
+    assert_done,
+    came_of,
+    document,
+    row_id,
+    trouble,
+    world,
+)
 from tests.processes import ENDS_WITHIN_S, answers, free_port, running
 
 KEYS = {"mode": "api_key", "keys": {"one": "0123456789abcdef-one", "two": "0123456789abcdef-two"}}
@@ -25,28 +37,31 @@ def payload(answered: dict[str, Any], mutation: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 async def test_twenty_at_the_same_time_are_one_call_and_twenty_equal_answers(case: Case):
-    async with world(case.instance) as all_of_it:
+    async with world(*case.instances) as all_of_it:
         given = {**await case.given(all_of_it), "idempotencyKey": "the same"}
-        all_of_it.fleet.servers[case.instance].effects.clear()
+        all_of_it.forget()
         answers = await asyncio.gather(*(all_of_it.do(case.mutation, given) for _ in range(20)))
         first, *others = [payload(answered, case.mutation) for answered in answers]
         assert first["userErrors"] == []
         assert all(other == first for other in others)
-        assert all_of_it.effects(case.instance) == [case.effect]
+        came = await came_of(all_of_it, case, given, answers[0])
+        assert all(set(each) == {Came(None)} for each in came.values())
+        assert_done(all_of_it, case)
         assert sorted(answered["data"][case.mutation]["replayed"] for answered in answers) == [False] + [True] * 19
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 async def test_asking_again_later_answers_the_same_and_does_nothing(case: Case):
-    async with world(case.instance) as all_of_it:
+    async with world(*case.instances) as all_of_it:
         given = {**await case.given(all_of_it), "idempotencyKey": "k"}
-        server = all_of_it.fleet.servers[case.instance]
-        server.effects.clear()
+        all_of_it.forget()
         first = await all_of_it.do(case.mutation, given)
+        came = await came_of(all_of_it, case, given, first)
         again = await all_of_it.do(case.mutation, given)
         assert payload(first, case.mutation) == payload(again, case.mutation)
         assert again["data"][case.mutation]["replayed"] is True
-        assert all_of_it.effects(case.instance) == [case.effect]
+        assert await came_of(all_of_it, case, given, again) == came
+        assert_done(all_of_it, case)
 
 
 def renamed(all_of_it: World, name: str, **more: Any) -> dict[str, Any]:
@@ -121,16 +136,25 @@ async def test_a_mistake_that_was_corrected_can_be_sent_under_its_key():
         await all_of_it.done("updateConnection", renamed(all_of_it, "A", idempotencyKey="k"))
 
 
-async def test_an_unknown_outcome_stays_unknown_under_its_key_and_nothing_is_sent_again():
-    async with world(AIRBYTE) as all_of_it:
-        case = next(case for case in CASES if case.mutation == "updateConnection")
-        given = renamed(all_of_it, "A", idempotencyKey="k")
-        all_of_it.airbyte.knobs = trouble(case, reset=True)
-        first = await all_of_it.do("updateConnection", given)
-        again = await all_of_it.do("updateConnection", given)
-        assert first["errors"][0]["extensions"]["code"] == "OUTCOME_UNKNOWN"
-        assert again["errors"][0]["extensions"] == first["errors"][0]["extensions"]
-        assert all_of_it.fleet.calls(AIRBYTE, "/connections/update") == 1
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_an_unknown_outcome_stays_unknown_under_its_key_and_nothing_is_sent_again(case: Case):
+    async with world(*case.instances) as all_of_it:
+        given = {**await case.given(all_of_it), "idempotencyKey": "k"}
+        all_of_it.forget()
+        all_of_it.fleet.servers[case.instance].knobs = trouble(case, reset=True)
+        answers = await asyncio.gather(*(all_of_it.do(case.mutation, given) for _ in range(20)))
+        first = await came_of(all_of_it, case, given, answers[0])
+        assert set(first[case.instance]) == {Came("OUTCOME_UNKNOWN")}
+        again = await all_of_it.do(case.mutation, given)
+        assert await came_of(all_of_it, case, given, again) == first
+        assert all(said(answered, case.mutation) == said(again, case.mutation) for answered in answers)
+        assert_done(all_of_it, case, times=0)
+
+
+def said(answered: dict[str, Any], mutation: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The payload but for whether it was replayed, and the extensions of the errors."""
+    shown = {name: value for name, value in (answered["data"][mutation] or {}).items() if name != "replayed"}
+    return shown, [error["extensions"] for error in answered.get("errors", ())]
 
 
 async def test_keys_belong_to_whoever_sent_them():

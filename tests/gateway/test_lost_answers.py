@@ -1,13 +1,15 @@
 """Whatever goes wrong on the way: nothing is done twice, and nothing that may have happened is said to have failed."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pytest
 
+from adapters import ids
 from adapters.imitation import Knobs
 from tests.conftest import AIRBYTE, WORKIVA
-from tests.gateway.changing import CASES, Case, trouble, world
-from tests.gateway.writing import TOKEN_LASTS_S
+from tests.gateway.changing import CASES, Came, Case, assert_done, came_of, several, trouble, world
+from tests.gateway.writing import ALL, GRAPH, NAMES, TOKEN_LASTS_S, provider_has
 
 
 class Fault(NamedTuple):
@@ -43,75 +45,106 @@ RENEWED = {AIRBYTE, WORKIVA}
 """Where a token that is refused is renewed; that of Unified.to is for good."""
 
 
-def judged(answered: dict[str, Any], mutation: str) -> tuple[dict[str, Any] | None, str | None]:
-    """The payload, or the code of what came in its place."""
-    errors = [error for error in answered.get("errors", ()) if error["path"] == [mutation]]
-    assert len(errors) <= 1
-    return answered["data"][mutation], errors[0]["extensions"]["code"] if errors else None
+def test_every_mutation_is_tried_with_every_provider_that_has_it():
+    mutation = GRAPH.mutation_type
+    assert mutation is not None
+    assert set(mutation.fields) == set(NAMES), "schema.graphql is of another time"
+    has = {(name, instance) for name in NAMES for instance in ALL if provider_has(instance, name)}
+    assert {(case.mutation, case.instance) for case in CASES} == has
+
+
+def expected(case: Case, fault: str) -> Came:
+    """What is to be told where this goes wrong."""
+    _, happened, code = FAULTS[fault]
+    if fault == "401":
+        return Came(None if case.instance in RENEWED else "UPSTREAM_UNAUTHORIZED")
+    if not happened or case.is_long:  # of what takes long, nothing can be read that would tell
+        return Came(code)
+    return Came(None, was_read_back=case.mutation != "deleteConnection" or fault not in BODILESS)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("case", CASES, ids=str)
 async def test_nothing_happens_twice_or_is_denied(case: Case, fault: str):
-    knobs, happened, code = FAULTS[fault]
-    if fault == "401" and case.instance not in RENEWED:
-        happened, code = False, "UPSTREAM_UNAUTHORIZED"
-    async with world(case.instance) as all_of_it:
+    is_renewed = fault == "401" and case.instance in RENEWED
+    async with world(*case.instances, task_timeout=0.5, retries=2) as all_of_it:
         given = await case.given(all_of_it)
-        server = all_of_it.fleet.servers[case.instance]
-        server.effects.clear()
-        server.knobs = trouble(case, **knobs)
-        payload, told = judged(await all_of_it.do(case.mutation, given), case.mutation)
-        effects = all_of_it.effects(case.instance)
-        assert effects == [case.effect] * happened
-        if happened:
-            assert told is None
-            assert payload is not None
-            assert payload["userErrors"] == []
-            is_told = fault == "401" or (case.mutation == "deleteConnection" and fault in BODILESS)
-            assert payload["readBack"] is not is_told
-        else:
-            assert told == code
-            assert payload is None
+        all_of_it.forget()
+        all_of_it.fleet.servers[case.instance].knobs = trouble(case, **FAULTS[fault].knobs)
+        came = await came_of(all_of_it, case, given, await all_of_it.do(case.mutation, given))
+        happened = FAULTS[fault].happened and (fault != "401" or is_renewed)
+        assert_done(all_of_it, case, times=happened, calls=1 + is_renewed)
+        assert set(came.pop(case.instance)) == {expected(case, fault)}
+        assert came.keys() == case.beside.keys()
+        assert all(set(each) == {Came(None)} for each in came.values())
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.instance in RENEWED], ids=str)
 async def test_an_expired_token_is_renewed_and_nothing_happens_twice(case: Case):
-    async with world(case.instance) as all_of_it:
+    async with world(*case.instances) as all_of_it:
         if case.instance == AIRBYTE:
             all_of_it.airbyte.sync_lasts_s = 10 * TOKEN_LASTS_S  # or the run to cancel would have ended by then
         given = await case.given(all_of_it)
-        server = all_of_it.fleet.servers[case.instance]
-        server.effects.clear()
+        all_of_it.forget()
         all_of_it.clock.now += TOKEN_LASTS_S + 1
-        await all_of_it.done(case.mutation, given)
-        assert all_of_it.effects(case.instance) == [case.effect]
+        came = await came_of(all_of_it, case, given, await all_of_it.do(case.mutation, given))
+        assert all(set(each) == {Came(None)} for each in came.values())
+        assert_done(all_of_it, case)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 async def test_where_nothing_is_sent_nothing_is_unknown(case: Case):
-    async with world(case.instance, break_after=1) as all_of_it:
+    async with world(*case.instances, break_after=1) as all_of_it:
         given = await case.given(all_of_it)
-        server = all_of_it.fleet.servers[case.instance]
-        server.effects.clear()
-        server.knobs = Knobs(status=500)
+        all_of_it.forget()
+        all_of_it.fleet.servers[case.instance].knobs = Knobs(status=500)
         await all_of_it.ask("{ connections(maxAge: 0) { nodes { id } } }")  # which opens the breaker
         answered = await all_of_it.do(case.mutation, given)
-        _, told = judged(answered, case.mutation)
-        assert told == "CIRCUIT_OPEN"
+        came = await came_of(all_of_it, case, given, answered)
+        assert set(came[case.instance]) == {Came("CIRCUIT_OPEN")}
         assert answered["errors"][0]["extensions"]["retryable"] is True
-        assert all_of_it.effects(case.instance) == []
+        assert_done(all_of_it, case, times=0, calls=0)
 
 
-async def test_an_unknown_outcome_says_how_to_read_back():
-    case = next(case for case in CASES if case.mutation == "updateConnection")
-    async with world(case.instance) as all_of_it:
+async def test_of_several_calls_one_that_is_lost_costs_the_others_nothing():
+    case = Case("runConnections", AIRBYTE, several({AIRBYTE: [0, 2, 3]}), "/connections/sync", ["sync"])
+    async with world(AIRBYTE) as all_of_it:
+        given = await case.given(all_of_it)
+        all_of_it.airbyte.knobs = trouble(case, reset=True)
+        came = await came_of(all_of_it, case, given, await all_of_it.do(case.mutation, given))
+        assert sorted(came[AIRBYTE], key=str) == [Came("OUTCOME_UNKNOWN"), Came(None), Came(None)]
+        assert_done(all_of_it, case, times=2, calls=3)
+
+
+async def test_runs_of_which_the_answer_does_not_tell_are_unknown():
+    case = next(case for case in CASES if case.call == "/batch/refresh")
+    async with world(WORKIVA) as all_of_it:
+        given = await case.given(all_of_it)
+        all_of_it.fleet.servers[WORKIVA].knobs = trouble(case, body='{"body": {"childRefreshes": []}}', late=True)
+        came = await came_of(all_of_it, case, given, await all_of_it.do(case.mutation, given))
+        assert came == {WORKIVA: [Came("OUTCOME_UNKNOWN")] * len(given["ids"])}
+        assert_done(all_of_it, case)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.is_long], ids=str)
+async def test_an_unknown_outcome_says_how_to_read_back(case: Case):
+    async with world(*case.instances) as all_of_it:
         given = await case.given(all_of_it)
         all_of_it.fleet.servers[case.instance].knobs = trouble(case, reset=True)
         answered = await all_of_it.do(case.mutation, given)
-        extensions = answered["errors"][0]["extensions"]
-        assert extensions["code"] == "OUTCOME_UNKNOWN"
-        assert extensions["cause"] == "UPSTREAM_UNAVAILABLE"
-        assert extensions["retryable"] is False
-        shown = await all_of_it.fleet.data(extensions["readBack"])
-        assert shown["connection"]["id"] == given["id"]
+        meant = [id for id in about(given) if ids.decode(id)[0] == case.instance]
+        for error, id in zip(answered["errors"], meant or [None], strict=True):
+            extensions = error["extensions"]
+            assert extensions["code"] == "OUTCOME_UNKNOWN"
+            assert extensions["cause"] == "UPSTREAM_UNAVAILABLE"
+            assert extensions["retryable"] is False
+            shown = await all_of_it.fleet.data(extensions["readBack"])
+            if id is None:  # what would be new is among all that there are
+                assert shown["connections"]["nodes"]
+            else:
+                assert shown["connection"]["id"] == id
+
+
+def about(given: Mapping[str, Any]) -> list[str]:
+    """The ids of the connections that an input is about."""
+    return [*given.get("ids", ()), *([given["id"]] if "id" in given else [])]

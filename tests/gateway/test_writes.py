@@ -7,24 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from strawberry.utils.str_converters import to_camel_case
 
 from adapters import ids
 from adapters.airbyte.demo_data import UNREACHABLE
 from adapters.capabilities import OF_A_CONNECTION, OF_AN_INSTANCE, Capability
 from adapters.imitation import Knobs
 from gateway.schema.mutation import MUTATIONS
-from gateway.schema.providers import PROVIDERS
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA
-from tests.gateway.changing import CASES, PLANTED, QUIET, World, row_id, world
-
-BY_PROVIDER = {"airbyte": AIRBYTE, "workiva": WORKIVA, "unified_to": UNIFIED_TO}
-TRIED_ELSEWHERE = {
-    "runConnections": {AIRBYTE, WORKIVA},
-    "checkEndpoint": {AIRBYTE},
-    "discoverSchema": {AIRBYTE},
-}
-"""Mutations with tests of their own, below."""
+from tests.gateway.changing import PLANTED, QUIET, World, row_id, world
 
 
 async def listed(world: World, instance: str) -> dict[str, dict[str, Any]]:
@@ -48,18 +38,6 @@ async def listed(world: World, instance: str) -> dict[str, dict[str, Any]]:
 async def by_id(world: World, id: str) -> dict[str, Any] | None:
     query = "query ($id: ID!) { connection(id: $id) { id name status running enabled lastRun { status } } }"
     return (await world.fleet.data(query, {"id": id}))["connection"]
-
-
-def test_every_mutation_a_provider_has_is_tried():
-    tried = {(case.mutation, case.instance) for case in CASES}
-    tried |= {(mutation, instance) for mutation, instances in TRIED_ELSEWHERE.items() for instance in instances}
-    able = {
-        (to_camel_case(name), BY_PROVIDER[provider.key])
-        for name, mutation in MUTATIONS.items()
-        for provider in PROVIDERS.values()
-        if mutation.capability in provider.capabilities
-    }
-    assert tried == able
 
 
 def test_every_action_of_the_port_has_a_mutation():
