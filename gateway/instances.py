@@ -37,7 +37,9 @@ class Instance(NamedTuple):
         except Exception:
             correlation_id = uuid.uuid4().hex
             log.exception("unforeseen failure %s of instance %s", correlation_id, self.name)
-            return self.named(ContractBroken("the answer cannot be made sense of", correlation_id=correlation_id))
+            broken = ContractBroken("the answer cannot be made sense of", correlation_id=correlation_id)
+            broken.may_have_happened = True  # nobody foresaw it, so nothing tells how far it came
+            return self.named(broken)
 
     def named(self, error: AdapterError) -> AdapterError:
         """The error, saying where it happened if it does not already, and under which id the log has it."""

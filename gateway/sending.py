@@ -37,17 +37,15 @@ class Sender:
         if draft.done is not None:
             return draft.done
         transport = instance.adapter.transport
-        try:
-            with deadline.afresh(draft.request.timeout_s or transport.write_timeout_s):
-                body = await transport.send(draft.request)
-        except errors.AdapterError as error:
-            self._changed(instance)
-            if isinstance(error, errors.Conflict):
-                return await self._in_its_place(instance, draft, error)
-            if not error.may_have_happened:
-                raise
-            return await self._looked_for(instance, draft, error)
+        with deadline.afresh(draft.request.timeout_s or transport.write_timeout_s):
+            body = await instance.ask(transport.send(draft.request))
         self._changed(instance)
+        if isinstance(body, errors.Conflict):
+            return await self._in_its_place(instance, draft, body)
+        if isinstance(body, errors.AdapterError):
+            if not body.may_have_happened:
+                raise body
+            return await self._looked_for(instance, draft, body)
         try:
             return draft.read(body)
         except errors.AdapterError as error:

@@ -5,7 +5,7 @@ import gc
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,9 +14,10 @@ import pytest
 
 from adapters.airbyte.demo import AirbyteImitation
 from adapters.imitation import Knobs, ListImitation, serve
+from adapters.transport import Hook
 from adapters.unified_to.demo import UnifiedToImitation
 from adapters.workiva.demo import WorkivaImitation
-from gateway import app, config
+from gateway import app, config, observability
 from gateway.protocol import Spoken
 from gateway.schema.providers import PROVIDERS
 
@@ -129,10 +130,12 @@ async def fleet_over(upstreams: Upstreams, **sections: Any) -> AsyncGenerator[Fl
 
 
 @contextlib.asynccontextmanager
-async def gateway_over(instances: Mapping[str, Any], **sections: Any) -> AsyncGenerator[str]:
+async def gateway_over(
+    instances: Mapping[str, Any], hooks: Sequence[Hook] = (observability.log_call,), **sections: Any
+) -> AsyncGenerator[str]:
     """A gateway of its own over ``instances``, each as it would stand in the configuration; gives its URL."""
     settings = config.settings({"instances": dict(instances), **sections}, PROVIDERS)
-    async with serve(app.create(settings), http=Spoken) as url:
+    async with serve(app.create(settings, hooks), http=Spoken) as url:
         yield url
 
 

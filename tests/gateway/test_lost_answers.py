@@ -7,6 +7,7 @@ import pytest
 
 from adapters import ids
 from adapters.imitation import Knobs
+from adapters.transport import Call
 from tests.conftest import AIRBYTE, WORKIVA
 from tests.gateway.changing import CASES, Came, Case, assert_done, came_of, several, trouble, world
 from tests.gateway.writing import ALL, GRAPH, NAMES, TOKEN_LASTS_S, provider_has
@@ -123,6 +124,22 @@ async def test_runs_of_which_the_answer_does_not_tell_are_unknown():
         all_of_it.fleet.servers[WORKIVA].knobs = trouble(case, body='{"body": {"childRefreshes": []}}', late=True)
         came = await came_of(all_of_it, case, given, await all_of_it.do(case.mutation, given))
         assert came == {WORKIVA: [Came("OUTCOME_UNKNOWN")] * len(given["ids"])}
+        assert_done(all_of_it, case)
+
+
+@pytest.mark.parametrize("mutation", ["updateConnection", "checkEndpoint"])
+async def test_what_a_mistaken_hook_hides_is_not_denied(mutation: str):
+    """Hooks are called when an exchange has ended; what they raise says nothing of what was done."""
+    case = next(case for case in CASES if case.mutation == mutation)
+
+    def mistaken(call: Call) -> None:
+        if case.call in call.route:
+            raise ZeroDivisionError
+
+    async with world(*case.instances, sections={"hooks": [mistaken]}) as all_of_it:
+        given = await case.given(all_of_it)
+        came = await came_of(all_of_it, case, given, await all_of_it.do(case.mutation, given))
+        assert came == {case.instance: [expected(case, "reset after")]}
         assert_done(all_of_it, case)
 
 
