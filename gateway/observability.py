@@ -43,8 +43,9 @@ class _Lines(logging.Handler):
         """What `emit` does of such a record, without one."""
         now = time.time()
         try:
-            begins = {"time": self._time(now), "level": level, "logger": logger, "pid": _PID, "message": message}
-            self._write(begins | fields)
+            self._write({
+                "time": self._time(now), "level": level, "logger": logger, "pid": _PID, "message": message, **fields
+            })  # fmt: skip
         except Exception:  # noqa: BLE001  as above
             self.handleError(logging.makeLogRecord({"name": logger, "msg": message}))
 
