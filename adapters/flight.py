@@ -124,8 +124,8 @@ class Shared(Generic[T]):
     kept for others; when the last who waits goes away altogether, it ends."""
 
     def __init__(self) -> None:
-        self._task: asyncio.Task[T] | None = None
-        self._waiting = 0
+        self._task: asyncio.Task[None] | None = None
+        self._waiting: list[asyncio.Future[T]] = []
 
     @property
     def is_running(self) -> bool:
@@ -134,29 +134,52 @@ class Shared(Generic[T]):
     async def __call__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The outcome of the run that goes on, or of a new one. Raises what it raises, and TimedOut where the caller's
         own deadline comes first."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(work())
-            self._task.add_done_callback(look_at)
-            self._waiting = 0
-        task = self._task
-        self._waiting += 1
+        loop = asyncio.get_running_loop()
+        if not self.is_running:
+            self._waiting = []
+            self._task = loop.create_task(_landed(work, self._waiting))
+        waiting, place, left_s = self._waiting, loop.create_future(), deadline.remaining()
+        waiting.append(place)
+        timer = None if left_s is None else loop.call_later(left_s, _late, place)
         try:
-            await asyncio.wait({task}, timeout=deadline.remaining())
+            return await place
         except asyncio.CancelledError:
-            if self._task is task and self._waiting == 1:
+            if self._waiting is waiting == [place]:
                 self.end()
+            look_at(place)
             raise
         finally:
-            self._waiting -= self._task is task
-        if not task.done() or task.cancelled():
-            raise TimedOut("it was not read in time; reading it goes on")
-        return task.result()
+            waiting.remove(place)
+            if timer is not None:
+                timer.cancel()
 
     def end(self) -> None:
-        """End the run that goes on. Who comes after that begins a new one."""
+        """End the run that goes on, for all who wait. Who comes after that begins a new one."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
+            for place in self._waiting:
+                _late(place)
+
+
+async def _landed(work: Callable[[], Awaitable[T]], waiting: "list[asyncio.Future[T]]") -> None:
+    """Give the outcome to all who wait, as soon as it is there: their own tasks need not wait for the end of this one.
+    One that nobody waits for is nobody's business."""
+    try:
+        outcome = await work()
+    except Exception as error:  # noqa: BLE001  it is raised where it is waited for
+        for place in waiting:
+            if not place.done():
+                place.set_exception(error)
+    else:
+        for place in waiting:
+            if not place.done():
+                place.set_result(outcome)
+
+
+def _late(place: "asyncio.Future[Any]") -> None:
+    if not place.done():
+        place.set_exception(TimedOut("it was not read in time; reading it goes on"))
 
 
 def look_at(outcome: "asyncio.Future[Any]") -> None:

@@ -292,6 +292,22 @@ async def test_who_comes_right_after_the_last_went_away_is_not_given_the_end_of_
     assert left.cancelled()
 
 
+@pytest.mark.parametrize("has_begun", [True, False])
+async def test_work_that_is_ended_ends_for_all_who_wait(has_begun: bool):
+    shared, source = Shared[int](), Source()
+    source.gate.clear()
+    waiting = [asyncio.create_task(shared(source)) for _ in range(3)]
+    await asyncio.sleep(0)
+    if has_begun:
+        await until(lambda: source.calls == 1)
+    shared.end()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {TimedOut}
+    assert (source.calls, source.cancelled) == ((1, 1) if has_begun else (0, 0))
+    source.gate.set()
+    assert await shared(source) == source.calls
+
+
 async def test_a_failure_reaches_all_who_wait_and_the_next_run_is_new():
     shared, source = Shared[int](), Source()
     source.gate.clear()

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, NamedTuple, cast
 
 import graphql
@@ -28,6 +28,10 @@ from gateway.execution.variables import Variables
 from gateway.schema.scalars import AS_ENCODED
 from tests.conftest import Upstreams, fleet_over
 from tests.gateway.generated_schemas import READ_BY_PLANS, Data, Generated, Later, Obliging, Writer, variables
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 EXECUTIONS = int(os.environ.get("COMPILED_EXECUTIONS", "5000"))
 FIRST_SEED = int(os.environ.get("COMPILED_SEED", "1"))
@@ -82,6 +86,14 @@ async def told(result: Any) -> Told:
     return Told(data, errors, was_awaited)
 
 
+@pytest.fixture(scope="module", autouse=True)
+async def swept() -> AsyncGenerator[None]:
+    """The engine leaves coroutines behind that it never awaits, and they are not to trouble other modules."""
+    yield
+    await asyncio.sleep(0)
+    gc.collect()
+
+
 def counting(counts: Counter[str], base: type[CompiledExecutor]) -> type[CompiledExecutor]:
     """An executor that counts its plans, and what they come to."""
 
@@ -133,7 +145,6 @@ async def both(
     return answers[0], answers[1]
 
 
-@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_generated_documents_are_answered_as_by_the_engine() -> None:
     counts: Counter[str] = Counter()
     READ_BY_PLANS.clear()
@@ -145,7 +156,6 @@ async def test_generated_documents_are_answered_as_by_the_engine() -> None:
     for often in OFTEN:
         assert counts[often] > counts["executions"] / 100, f"{often}: {counts}"
     assert counts["without an executor"] > counts["executions"] / 400, counts
-    gc.collect()  # the engine leaves coroutines behind that it never awaits, and they are not to trouble other tests
 
 
 async def compare(seed: int, counts: Counter[str]) -> None:
