@@ -119,6 +119,8 @@ class Loaders:
         """Cancel the batches that nobody waits for any more."""
         for batch in self._batches:
             batch.cancel()
+        # A loader holds what loads for it, and so would this, until garbage is collected.
+        self.__dict__.pop("_by_key", None)
 
     async def _load(self, keys: list[Key]) -> list[Answer | AdapterError]:
         """A batch of the loader, which ends with the request."""

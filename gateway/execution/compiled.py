@@ -431,6 +431,24 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
         self._planned = None if cast("Any", self).middleware_manager else self.plans.of(self)
         self._found: dict[tuple[Any, int], tuple[Any, Plan | None]] = {}
 
+    @property
+    def async_helpers(self) -> Any:
+        """What a resolver may ask of the engine, which is `gather` and `track` of this. The engine's own object for it
+        holds the executor that holds it, and so all that a request has come to, until garbage is collected."""
+        return self
+
+    @async_helpers.setter
+    def async_helpers(self, _: object) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        pass
+
+    def gather(self, values: Any) -> Any:
+        """As `graphql.type.GraphQLResolveInfoHelpers` has it."""
+        return cast("Any", self).gather_async_work(values)
+
+    def track(self, values: Any) -> None:
+        """Likewise."""
+        cast("Any", self).track_async_work(values)
+
     def execute_fields(
         self, parent_type: Any, source_value: Any, path: Any, grouped_field_set: Any, position_context: Any
     ) -> Any:

@@ -100,7 +100,6 @@ class Execution:
         self.is_awaitable: Any = _engine.default_is_awaitable
         self.abort_signal = None
         self.operation_extensions = None
-        self.async_helpers = self
         self._roots = roots
         self._reads = reads
         self._new = new
@@ -170,6 +169,12 @@ class Execution:
         executor = self._executor
         executor.outcomes = self._outcomes
         return executor.execute_operation()
+
+    @property
+    def async_helpers(self) -> Any:
+        """What a resolver may ask of the engine: `gather` and `track`. No attribute, or this would hold itself, and all
+        that the request has come to, until garbage is collected."""
+        return self
 
     @property
     def _executor(self) -> Any:
