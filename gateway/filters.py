@@ -4,6 +4,7 @@ Each condition is a mask of the table's rows; that of a filter is all of them jo
 """
 
 import datetime as dt
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -25,8 +26,9 @@ Masks: TypeAlias = Mapping[str, Mask]
 """By the name of a condition, the rows that meet it."""
 
 
+@functools.lru_cache(maxsize=64)
 def conditions(where: Filter) -> Mapping[str, Any]:
-    """The conditions of a filter, by name."""
+    """The conditions of a filter, by name. They are asked for again and again while a request is answered."""
     return {name: value for name in Filter.__struct_fields__ if (value := getattr(where, name)) is not None}
 
 

@@ -9,7 +9,6 @@ are single operations however many rows there are.
 """
 
 import bisect
-import functools
 import itertools
 import operator
 from array import array
@@ -146,13 +145,7 @@ class Table:
     def keyed(self, order_by: OrderBy, rows: Iterable[Connection]) -> list[tuple[Key, Connection]]:
         """Rows of this table, each with its key, which is kept."""
         known = self._known(order_by)
-        pairs: list[tuple[Key, Connection]] = []
-        for row in rows:
-            pair = known.get(id(row))
-            if pair is None:
-                pair = known[id(row)] = key(order_by, row), row
-            pairs.append(pair)
-        return pairs
+        return [known.get(id(row)) or _noted(known, order_by, row) for row in rows]
 
     def _known(self, order_by: OrderBy) -> dict[int, tuple[Key, Connection]]:
         """The keys that are known, by the id of their row, which is held beside it so that no other can have that id.
@@ -166,7 +159,8 @@ class Table:
         return known
 
     def _key_at(self, order_by: OrderBy) -> Callable[[int], Key]:
-        return lambda at: self.keyed(order_by, (self.rows[at],))[0][0]
+        known, rows = self._known(order_by), self.rows
+        return lambda at: (known.get(id(row := rows[at])) or _noted(known, order_by, row))[0]
 
     def is_sorted(self, order_by: OrderBy) -> bool:
         """Whether the places of the rows in this order are kept."""
@@ -194,6 +188,12 @@ class Table:
 
     def _flags(self, mask: Mask) -> bytes:
         return mask.to_bytes(len(self.rows), "little")
+
+
+def _noted(known: dict[int, tuple[Key, Connection]], order_by: OrderBy, row: Connection) -> tuple[Key, Connection]:
+    """A row with its key, which is known from now on."""
+    pair = known[id(row)] = key(order_by, row), row
+    return pair
 
 
 class _Former:
@@ -230,12 +230,12 @@ class _Former:
         if known is None or len(self._new) > _FEW * self._count:
             return None
         if self._places is None:
-            new, by = frozenset(self._new), functools.cache(by)
+            new = frozenset(self._new)
             if len(new) * self._count <= _SOUGHT and _is_in_order(known, self._new, by):
                 return known
             return _merged([at for at in known if at not in new], self._new, by)
         now: dict[int, int] = {place: at for at, place in enumerate(self._places) if place is not None}
-        return _merged([now[place] for place in known if place in now], self._new, functools.cache(by))
+        return _merged([now[place] for place in known if place in now], self._new, by)
 
 
 def _is_in_order(order: "array[int]", new: Iterable[int], by: Callable[[int], Key]) -> bool:
