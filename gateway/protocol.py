@@ -3,13 +3,16 @@
 An ASGI app is given a request's body in messages and gives its answer in two or more, each of which waits for its turn,
 and each header is looked at every time for what no header can hold. Where the whole body is here before the app asks
 for it, it may be taken as it is; and where the app has all of its answer, head and body go out in one write.
+
+Clients send the same head again and again. One that was parsed before, to the last byte, is not parsed once more.
 """
 
 import asyncio
-from typing import Any, Final, Protocol, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from adapters.alarm import Alarm
 
@@ -18,6 +21,10 @@ class Direct(Protocol):
     """What a server can do for an app beside what ASGI describes. ``loop`` is the one that it runs in."""
 
     loop: asyncio.AbstractEventLoop
+
+    def fields(self, scope: Scope) -> Mapping[bytes, bytes]:
+        """The header fields of the request by their names, which are in lower case; of one sent twice the first."""
+        ...
 
     def whole_body(self, scope: Scope) -> bytes | None:
         """The body of the request, once; None where not all of it has come, and it is to be received."""
@@ -30,6 +37,25 @@ class Direct(Protocol):
 
 
 _EXTENSION: Final = "gateway.direct"
+_END: Final = b"\r\n\r\n"
+_LONGEST_HEAD, _LONGEST_BODY = 4096, 32_768
+_HEADS_KEPT: Final = 256
+
+
+class _Head(NamedTuple):
+    """What was parsed of a head that is followed by so many bytes of body, as a scope has it."""
+
+    length: int
+    method: str
+    path: str
+    raw_path: bytes
+    query_string: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    fields: Mapping[bytes, bytes]
+
+
+_heads: Final[dict[bytes, _Head]] = {}
+"""Of the process, since clients share them too."""
 
 
 def direct(scope: Scope) -> Direct | None:
@@ -47,6 +73,9 @@ class Spoken(HttpToolsProtocol):
         self._alarm = Alarm(self.loop, self.timeout_keep_alive_handler)
         self._given: list[tuple[bytes, bytes]] = []
         self._given_lines = b""
+        self._is_between = True
+        """Whether the next byte begins a message."""
+        self._fields: Mapping[bytes, bytes] | None = None
 
     # What uvicorn does otherwise
 
@@ -55,9 +84,27 @@ class Spoken(HttpToolsProtocol):
         self._alarm.close()
         self._extensions.clear()  # or scopes and this would hold each other until garbage is collected
 
+    def data_received(self, data: bytes) -> None:
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        is_first = self._is_between and (cycle is None or cycle.response_complete) and not self.pipeline
+        end = data.find(_END) + len(_END) if is_first else 0
+        known = _heads.get(data[:end]) if end >= len(_END) else None
+        if known is not None and len(data) == end + known.length and self.limit_concurrency is None:
+            self._unset_keepalive_if_required()
+            self._begin(known, data[end:])
+            return
+        super().data_received(data)
+        if end >= len(_END):
+            self._keep(data[:end], len(data) - end)
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._is_between, self._fields = False, None
         cast("Any", self.scope)["extensions"] = self._extensions
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._is_between = not cast("Any", self.parser).should_upgrade()
 
     def _unset_keepalive_if_required(self) -> None:
         self._alarm.clear()
@@ -74,8 +121,66 @@ class Spoken(HttpToolsProtocol):
 
     # What it does not do
 
-    def whole_body(self, scope: Scope) -> bytes | None:
+    def _begin(self, known: _Head, body: bytes) -> None:
+        """Begin with a request whose head is known, as uvicorn does when it has come to the end of one."""
+        self.on_message_begin()
+        self._is_between, self._fields = True, known.fields
+        self.headers = list(known.headers)
+        cast("Any", self.scope).update(
+            method=known.method,
+            path=known.path,
+            raw_path=known.raw_path,
+            query_string=known.query_string,
+            headers=self.headers,
+        )
+        self.cycle = cycle = RequestResponseCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=self.on_response_complete,
+        )
+        cycle.body += body
+        cycle.more_body = False
+        cycle.message_event.set()
+        self._start_asgi_task(cycle, cast("Any", self).app)
+
+    def _keep(self, head: bytes, rest: int) -> None:
+        """Keep what was just parsed of a head, where what followed it was its body and nothing else, nothing about it
+        is special, and no part of its body has been taken yet."""
+        cycle, scope = cast("Any", self.cycle), cast("Any", self.scope)
+        if cycle is None or cycle.scope is not scope or cycle.more_body or len(cycle.body) != rest or self.pipeline:
+            return
+        is_plain = self._is_between and cycle.keep_alive and not self.expect_100_continue
+        is_short = len(head) <= _LONGEST_HEAD and rest <= _LONGEST_BODY
+        if is_plain and is_short and scope["http_version"] == "1.1":
+            if len(_heads) >= _HEADS_KEPT:
+                _heads.clear()
+            headers = tuple(scope["headers"])
+            _heads[head] = _Head(
+                rest,
+                scope["method"],
+                scope["path"],
+                scope["raw_path"],
+                scope["query_string"],
+                headers,
+                dict(reversed(headers)),
+            )
+
+    def fields(self, scope: Scope) -> Mapping[bytes, bytes]:
         """As `Direct` has it."""
+        if self._fields is not None and self.scope is scope:
+            return self._fields
+        return dict(reversed(scope["headers"]))
+
+    def whole_body(self, scope: Scope) -> bytes | None:
+        """Likewise."""
         cycle = self.cycle
         if cycle.scope is not scope or cycle.more_body or cycle.disconnected:  # another came after it, or none is left
             return None

@@ -122,7 +122,9 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Whatever goes wrong is a coded error in a GraphQL response."""
-        asked = _Asked(scope, receive, dict(reversed(scope["headers"])), direct(scope))
+        at_once = direct(scope)
+        fields = dict(reversed(scope["headers"])) if at_once is None else at_once.fields(scope)
+        asked = _Asked(scope, receive, fields, at_once)
         if self._show_graphiql and _is_browser(asked):
             await graphiql_page()(scope, receive, send)
             return

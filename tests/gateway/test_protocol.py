@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import gc
 import weakref
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
 from adapters.imitation import serve
+from gateway import protocol
 from gateway.protocol import Spoken, direct
 
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -233,6 +234,152 @@ async def test_a_socket_that_was_closed_leaves_no_garbage():
                 await asyncio.sleep(0.01)
         finally:
             gc.enable()
+
+
+# Heads that were parsed before
+
+
+@pytest.fixture
+def heads(monkeypatch: pytest.MonkeyPatch) -> dict[bytes, Any]:
+    """The heads that are known, none at first."""
+    known: dict[bytes, Any] = {}
+    monkeypatch.setattr(protocol, "_heads", known)
+    return known
+
+
+class Seen(Echo):
+    """As `Echo`; keeps what it was told of each request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scopes: list[dict[str, Any]] = []
+        self.fields: list[Mapping[bytes, bytes]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self.scopes.append({**scope, "headers": list(scope["headers"]), "extensions": None})
+            at_once = direct(scope)
+            assert at_once is not None
+            self.fields.append(at_once.fields(scope))
+            scope["headers"].clear()  # it is the app's own
+        await super().__call__(scope, receive, send)
+
+
+async def test_a_head_that_was_parsed_before_reads_as_if_it_was_parsed_again(heads: dict[bytes, Any]):
+    seen = Seen()
+    async with over(seen) as client:
+        for body in (b"one", b"two", b"six"):
+            client.send(body, head="X-Twice: 1\r\nx-twice: 2\r\n")
+            answer = await client.answer()
+            assert (answer.status, answer.body) == (200, body)
+    assert len(heads) == 1
+    assert seen.scopes[0] == seen.scopes[1] == seen.scopes[2]
+    assert seen.fields == [{b"host": b"x", b"content-length": b"3", b"x-twice": b"1"}] * 3
+    assert seen.scopes[0]["path"] == "/a b"
+    assert (seen.scopes[0]["raw_path"], seen.scopes[0]["query_string"]) == (b"/a%20b", b"c=d")
+    assert seen.ways == [(True, True)] * 3
+
+
+async def test_a_head_of_another_client_that_differs_in_anything_is_parsed(heads: dict[bytes, Any]):
+    seen = Seen()
+    async with over(seen) as one, over(seen) as other:
+        for client, key in ((one, "a"), (other, "a"), (one, "b"), (other, "A"), (one, "a")):
+            client.send(b"body", head=f"authorization: {key}\r\n")
+            assert (await client.answer()).body == b"body"
+    assert [fields[b"authorization"] for fields in seen.fields] == [b"a", b"a", b"b", b"A", b"a"]
+    assert len(heads) == 3
+
+
+async def test_what_stands_in_a_body_is_no_request_however_it_came(heads: dict[bytes, Any]):
+    echo = Echo()
+    inner = b"POST /a%20b?c=d HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody"
+    async with over(echo) as client:
+        client.writer.write(inner)
+        assert (await client.answer()).body == b"body"
+        assert len(heads) == 1
+        client.writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (2 * len(inner)))
+        for _ in range(2):
+            await asyncio.sleep(0.02)
+            client.writer.write(inner)
+        assert (await client.answer()).body == 2 * inner
+        client.writer.write(inner)
+        assert (await client.answer()).body == b"body"
+    assert len(echo.ways) == 3
+
+
+@pytest.mark.parametrize("cut", [1, 10, 50, 54, 57])
+async def test_a_known_request_that_comes_in_two_pieces_is_one(heads: dict[bytes, Any], cut: int):
+    echo = Echo()
+    sent = b"POST /a%20b?c=d HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody"
+    async with over(echo) as client:
+        for _ in range(2):
+            client.writer.write(sent)
+            assert (await client.answer()).body == b"body"
+            client.writer.write(sent[:cut])
+            await asyncio.sleep(0.02)
+            client.writer.write(sent[cut:])
+            assert (await client.answer()).body == b"body"
+    assert len(echo.ways) == 4
+
+
+async def test_known_requests_that_come_together_or_while_another_is_under_way_are_answered_in_order(
+    heads: dict[bytes, Any],
+):
+    gate, echo = asyncio.Event(), Echo()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "PUT":
+            await gate.wait()
+        await echo(scope, receive, send)
+
+    async with over(app) as client:
+        client.send(b"0")
+        assert (await client.answer()).body == b"0"
+        for number in range(1, 4):  # as one piece
+            client.send(b"%d" % number)
+        client.send(b"4", method="PUT")
+        for number in range(5, 8):
+            client.send(b"%d" % number)
+            await asyncio.sleep(0.01)
+        gate.set()
+        assert [(await client.answer()).body for _ in range(7)] == [b"%d" % number for number in range(1, 8)]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1\r\n\r\na",
+        b"POST / HTTP/1.0\r\nhost: x\r\ncontent-length: 1\r\n\r\na",
+        b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\na",
+        b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\nx-long: " + b"y" * 5_000 + b"\r\ncontent-length: 1\r\n\r\na",
+    ],
+    ids=["close", "old", "expect", "chunked", "long"],
+)
+async def test_a_head_with_something_special_about_it_is_parsed_each_time(heads: dict[bytes, Any], sent: bytes):
+    for _ in range(2):
+        async with over(Echo()) as client:
+            client.writer.write(sent)
+            assert (await client.answer()).body == b"a"
+            assert heads == {}
+
+
+async def test_an_upgrade_that_nobody_offers_is_answered_as_if_nobody_had_asked(heads: dict[bytes, Any]):
+    echo = Echo()
+    async with over(echo) as client:
+        client.send(b"body")
+        assert (await client.answer()).body == b"body"
+        client.send(method="GET", head="connection: upgrade\r\nupgrade: websocket\r\n")
+        assert (await client.answer()).status == 200
+    assert len(heads) == 1
+
+
+async def test_no_more_heads_are_kept_than_a_few(heads: dict[bytes, Any]):
+    async with over(Echo()) as client:
+        for number in range(2 * protocol._HEADS_KEPT + 10):
+            client.send(b"a", head=f"x-number: {number}\r\n")
+            assert (await client.answer()).body == b"a"
+            assert len(heads) <= protocol._HEADS_KEPT
 
 
 async def test_where_another_server_serves_nothing_is_done_at_once():
