@@ -27,8 +27,8 @@ from benchmarks.talk import Talk, talking
 REGIMES = ("changing", "replaced", "unchanged", "warm")
 SERVERS = ("gateway", *PROGRAMS)
 FLEETS = ("hundred", "thousand")
-ROUNDS = 2
-WARM_UP_S, ALONE_S, TOGETHER_S = 0.15, 0.7, 0.8
+ROUNDS = 3
+WARM_UP_S, ALONE_S, TOGETHER_S = 0.15, 0.6, 1.0
 COMPILES_S = 2.0
 """How long peers are asked each query before anything is measured: node compiles what it has run for a while."""
 AGES = {"fresh": {"max_age": 0}, "kept": {"max_age": 3600}}
