@@ -29,6 +29,8 @@ SERVERS = ("gateway", *PROGRAMS)
 FLEETS = ("hundred", "thousand")
 ROUNDS = 3
 WARM_UP_S, ALONE_S, TOGETHER_S = 0.15, 0.6, 1.0
+RESTS_S = 0.3
+"""How long nobody is asked before a server is measured: node tidies up when it is idle, on the core that is measured."""
 COMPILES_S = 2.0
 """How long peers are asked each query before anything is measured: node compiles what it has run for a while."""
 AGES = {"fresh": {"max_age": 0}, "kept": {"max_age": 3600}}
@@ -120,6 +122,7 @@ class Bench:
             await self._upstream(regime)
             target = self.target(server, regime, case)
             requests = [post("/graphql", body) for body in self.requests(server, case)]
+            await asyncio.sleep(RESTS_S)
             await send(target.port, requests, sockets=2, seconds=WARM_UP_S)
             cell = self.cells[server, regime, case.name]
             cell.alone.append(await self._slice(target, regime, requests, sockets=1, seconds=ALONE_S))
