@@ -167,6 +167,10 @@ async def _landed(work: Callable[[], Awaitable[T]], waiting: "list[asyncio.Futur
     One that nobody waits for is nobody's business."""
     try:
         outcome = await work()
+    except asyncio.CancelledError:
+        for place in waiting:
+            _late(place)
+        raise
     except Exception as error:  # noqa: BLE001  it is raised where it is waited for
         for place in waiting:
             if not place.done():

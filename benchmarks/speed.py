@@ -30,7 +30,7 @@ FLEETS = ("hundred", "thousand")
 ROUNDS = 3
 WARM_UP_S, ALONE_S, TOGETHER_S = 0.15, 0.6, 1.0
 RESTS_S = 0.3
-"""How long nobody is asked before a server is measured: node tidies up when it is idle, on the core that is measured."""
+"""How long nobody is asked before a server is measured: node tidies up when it is idle, on the core measured."""
 COMPILES_S = 2.0
 """How long peers are asked each query before anything is measured: node compiles what it has run for a while."""
 AGES = {"fresh": {"max_age": 0}, "kept": {"max_age": 3600}}

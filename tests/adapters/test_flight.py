@@ -308,6 +308,22 @@ async def test_work_that_is_ended_ends_for_all_who_wait(has_begun: bool):
     assert await shared(source) == source.calls
 
 
+async def test_work_that_something_else_cancels_leaves_nobody_waiting():
+    shared = Shared[int]()
+    given_up: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def work() -> int:
+        return await given_up
+
+    waiting = [asyncio.create_task(shared(work)) for _ in range(3)]
+    await until(lambda: shared.is_running)
+    given_up.cancel()
+    async with asyncio.timeout(5):
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {TimedOut}
+    assert not shared.is_running
+
+
 async def test_a_failure_reaches_all_who_wait_and_the_next_run_is_new():
     shared, source = Shared[int](), Source()
     source.gate.clear()
