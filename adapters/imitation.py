@@ -384,10 +384,15 @@ class Troubled:
         return response
 
     async def _turn(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """``POST /_knobs`` with a JSON object sets all knobs anew; ``GET`` shows them."""
+        """``POST /_knobs`` with a JSON object sets all knobs anew; ``GET`` shows them. What they do not understand is
+        answered 400, and turns none."""
         if scope["method"] == "POST":
             body = await Request(scope, receive).body()
-            self._server.knobs = msgspec.json.decode(body or b"{}", type=Knobs)
+            try:
+                self._server.knobs = msgspec.json.decode(body or b"{}", type=Knobs)
+            except msgspec.DecodeError as error:
+                await JSONResponse({"error": str(error)}, status_code=400)(scope, receive, send)
+                return
         await JSONResponse(msgspec.to_builtins(self._server.knobs))(scope, receive, send)
 
 

@@ -244,7 +244,9 @@ async def test_knobs_are_turned_over_http_and_are_not_in_the_journal():
 
 async def test_a_knob_nobody_knows_is_refused_and_turns_nothing():
     async with small(status=418) as (imitation, client):
-        assert (await client.post(KNOBS_PATH, json={"explode": True})).status_code >= 400
+        refused = await client.post(KNOBS_PATH, json={"status": 500, "explode": True})
+        assert (refused.status_code, "explode" in refused.json()["error"]) == (400, True)
+        assert (await client.post(KNOBS_PATH, content=b"{")).status_code == 400
     assert imitation.knobs.status == 418
 
 
