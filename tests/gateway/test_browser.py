@@ -112,8 +112,9 @@ async def test_a_change_is_rehearsed_by_hand(tab: Tab, fleet: Fleet):
     id = ids.encode(AIRBYTE, fleet.servers[AIRBYTE].id_of(0))
     await tab.page.locator(".graphiql-query-editor .monaco-editor").first.click()
     await tab.page.keyboard.press("Control+A")
+    # Under the name of what stood there before: for a moment after typing, GraphiQL still asks for that operation.
     await tab.page.keyboard.insert_text(
-        f'mutation Off {{ setConnectionEnabled(input: {{ id: "{id}", enabled: false, dryRun: true }}) '
+        f'mutation AllConnections {{ setConnectionEnabled(input: {{ id: "{id}", enabled: false, dryRun: true }}) '
         "{ userErrors { code } dryRun { requests { path } changes { field before after } } } }"
     )
     await tab.page.get_by_role("button", name="Execute query").click()
