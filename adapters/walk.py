@@ -271,10 +271,6 @@ async def get_each(
     ids: Sequence[str], get: Callable[[str], Awaitable[Connection]]
 ) -> dict[str, Connection | AdapterError]:
     """A call for each id, all at once; ids unknown upstream are absent, and one that fails costs only itself."""
-    if len(ids) == 1:
-        (id,) = ids
-        answer = await _or_error(id, get)
-        return {} if answer is None else {id: answer}
     answers = await together([_or_error(id, get) for id in ids])
     return {id: answer for id, answer in zip(ids, answers, strict=True) if answer is not None}
 
@@ -289,8 +285,12 @@ async def together(asked: Sequence[Awaitable[T]]) -> Sequence[T]:
 async def completed(
     by_id: Mapping[str, Connection | AdapterError],
     complete: Callable[[Sequence[Connection]], Awaitable[Completed]],
+    *,
+    lacks: bool = True,
 ) -> Found:
-    """The answers with each connection among them completed; errors stay what they are."""
+    """The answers with each connection among them completed, if it ``lacks`` anything; errors stay what they are."""
+    if not lacks:
+        return Found(by_id)
     records = {id: answer for id, answer in by_id.items() if isinstance(answer, Connection)}
     if not records:
         return Found(by_id)

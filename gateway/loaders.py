@@ -62,8 +62,7 @@ class Loaders:
         """
         if not alone:
             return await self.later(place, fields, ask, lambda answer: answer)
-        known = self._known.get((place, ask))
-        if known is None or not fields <= known[0]:
+        if self._lacks(place, fields, ask):
             name, native_id = place
             for error in (await self._of_instance(name, ask, {native_id: LIST_FIELDS | fields})).values():
                 raise error
@@ -140,12 +139,16 @@ class Loaders:
         """By instance and demand, and by id, all that any key wants of it and an earlier batch has not brought."""
         wanted: defaultdict[tuple[str, Ask], dict[str, Fields]] = defaultdict(dict)
         for place, fields, ask in keys:
-            known = self._known.get((place, ask))
-            if known is None or not fields <= known[0]:
+            if self._lacks(place, fields, ask):
                 instance, native_id = place
                 ids = wanted[instance, ask]
                 ids[native_id] = ids.get(native_id, LIST_FIELDS) | fields
         return wanted
+
+    def _lacks(self, place: Place, fields: Fields, ask: Ask) -> bool:
+        """Whether no batch has brought all of this yet."""
+        known = self._known.get((place, ask))
+        return known is None or not fields <= known[0]
 
     async def _of_instance(
         self, name: str, ask: Ask, ids: Mapping[str, Fields]

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, BinaryIO, Final
 
@@ -39,13 +39,10 @@ class _Lines(logging.Handler):
         except Exception:  # noqa: BLE001  a log that cannot be written is no reason to answer nobody
             self.handleError(record)
 
-    def tell(self, level: str, logger: str, message: str, fields: Mapping[str, Any]) -> None:
+    def tell(self, level: str, logger: str, message: str, fields: dict[str, Any]) -> None:
         """What `emit` does of such a record, without one."""
-        now = time.time()
         try:
-            self._write({
-                "time": self._time(now), "level": level, "logger": logger, "pid": _PID, "message": message, **fields
-            })  # fmt: skip
+            self._write(self._begun(time.time(), level, logger, message) | fields)
         except Exception:  # noqa: BLE001  as above
             self.handleError(logging.makeLogRecord({"name": logger, "msg": message}))
 
@@ -55,20 +52,19 @@ class _Lines(logging.Handler):
 
     def _line(self, record: logging.LogRecord) -> dict[str, Any]:
         fields: dict[str, Any] | None = getattr(record, "fields", None)
-        line: dict[str, Any] = {
-            "time": self._time(record.created),
-            "level": record.levelname,
-            "logger": record.name,
-            "pid": _PID,
-            # What comes with fields is from below, and its message is a constant.
-            "message": masked_text(record.getMessage()) if fields is None else record.msg,
-        }
+        # What comes with fields is from below, and its message is a constant.
+        message = masked_text(record.getMessage()) if fields is None else record.msg
+        line = self._begun(record.created, record.levelname, record.name, message)
         if fields is not None:
             line |= fields
         if record.exc_info and record.exc_info[0]:
             line["exception"] = record.exc_info[0].__name__
             line["at"] = _places(record.exc_info[2])
         return line
+
+    def _begun(self, at: float, level: str, logger: str, message: str) -> dict[str, Any]:
+        """What every line begins with."""
+        return {"time": self._time(at), "level": level, "logger": logger, "pid": _PID, "message": message}
 
     def _time(self, at: float) -> str:
         """ISO-8601 in UTC with milliseconds; many lines share a second, which is written once."""

@@ -54,6 +54,11 @@ class _Head(NamedTuple):
     fields: Mapping[bytes, bytes]
 
 
+def by_name(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
+    """Header fields by their names; of one sent twice the first."""
+    return dict(reversed(headers))
+
+
 _heads: Final[dict[bytes, _Head]] = {}
 """Of the process, since clients share them too."""
 
@@ -170,14 +175,14 @@ class Spoken(HttpToolsProtocol):
                 scope["raw_path"],
                 scope["query_string"],
                 headers,
-                dict(reversed(headers)),
+                by_name(headers),
             )
 
     def fields(self, scope: Scope) -> Mapping[bytes, bytes]:
         """As `Direct` has it."""
         if self._fields is not None and self.scope is scope:
             return self._fields
-        return dict(reversed(scope["headers"]))
+        return by_name(scope["headers"])
 
     def whole_body(self, scope: Scope) -> bytes | None:
         """Likewise."""

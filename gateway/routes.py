@@ -39,7 +39,7 @@ from gateway.protection.body import (
 )
 from gateway.protection.identity import Keys
 from gateway.protection.limits import Limits
-from gateway.protocol import Direct, direct
+from gateway.protocol import Direct, by_name, direct
 
 GRAPHQL_PATH = "/graphql"
 RESPONSE_TYPE = "application/graphql-response+json"
@@ -123,7 +123,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Whatever goes wrong is a coded error in a GraphQL response."""
         at_once = direct(scope)
-        fields = dict(reversed(scope["headers"])) if at_once is None else at_once.fields(scope)
+        fields = by_name(scope["headers"]) if at_once is None else at_once.fields(scope)
         asked = _Asked(scope, receive, fields, at_once)
         if self._show_graphiql and _is_browser(asked):
             await graphiql_page()(scope, receive, send)

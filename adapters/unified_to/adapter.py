@@ -133,11 +133,7 @@ class UnifiedToAdapter:
     async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
         found = await walk.find(list(wanted), parts=self._environments, read=read or self.read, get=self._get)
         fields = LIST_FIELDS.union(*wanted.values())
-        return (
-            await walk.completed(found, lambda records: self.complete(records, fields))
-            if self.adds(fields)
-            else Found(found)
-        )
+        return await walk.completed(found, lambda records: self.complete(records, fields), lacks=self.adds(fields))
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
         raise Unsupported(

@@ -130,11 +130,7 @@ class WorkivaAdapter:
     async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
         found = await walk.find(list(wanted), parts=_ONE_PART, read=read or self.read, get=self._get)
         fields = LIST_FIELDS.union(*wanted.values())
-        return (
-            await walk.completed(found, lambda records: self.complete(records, fields))
-            if self.adds(fields)
-            else Found(found)
-        )
+        return await walk.completed(found, lambda records: self.complete(records, fields), lacks=self.adds(fields))
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
         """The last run, which is all that Wdata keeps. A row that names it and does not hold it costs a call."""

@@ -588,50 +588,6 @@ async def test_mutations_are_executed_one_after_the_other_and_each_once(at_once:
     assert at_once.count("add") == 2 * 3
 
 
-@pytest.mark.parametrize("gives", ["a value", "null", "an error", "a surprise"])
-@pytest.mark.parametrize("field", ["now", "later"])
-@pytest.mark.parametrize("operation", ["query", "mutation"])
-async def test_an_operation_of_one_field_calls_its_resolver_once_whatever_it_gives(
-    operation: str, field: str, gives: str
-):
-    done: list[str] = []
-
-    def given(word: str) -> Counter | None:
-        done.append(word)
-        if word == "an error":
-            raise Refused(word)
-        return None if word == "null" else Counter(value=cast("Any", None if word == "a surprise" else 7))
-
-    @strawberry.type
-    class Query:
-        @strawberry.field
-        @staticmethod
-        def now(word: str) -> Counter | None:
-            return given(word)
-
-        @strawberry.field
-        @staticmethod
-        async def later(word: str) -> Counter | None:
-            await asyncio.sleep(0)
-            return given(word)
-
-    @strawberry.type
-    class Mutation(Query):
-        pass
-
-    schema = cast("Any", strawberry.Schema(Query, Mutation))._schema
-    document = parse(f"{operation} ($word: String!) {{ {field}(word: $word) {{ value }} }}")
-    executor = compiled(Plans())
-    for _ in range(4):
-        done.clear()
-        begun: Any = executor.run(schema, document, variable_values={"word": gives})
-        result = await begun if asyncio.iscoroutine(begun) else begun
-        assert done == [gives]
-        assert result.data == {field: {"value": 7} if gives == "a value" else None}
-        paths = {"an error": [[field]], "a surprise": [[field, "value"]]}
-        assert [error.path for error in result.errors or ()] == paths.get(gives, [])
-
-
 def answering(done: list[str]) -> Any:
     """Fields that give what a word says, at once or later, where null is allowed and where it is not."""
 
@@ -667,7 +623,31 @@ def answering(done: list[str]) -> Any:
         async def must(word: str) -> Counter:
             return cast("Any", await given_later(word))
 
-    return cast("Any", strawberry.Schema(Query))._schema
+    @strawberry.type
+    class Mutation(Query):
+        pass
+
+    return cast("Any", strawberry.Schema(Query, Mutation))._schema
+
+
+@pytest.mark.parametrize("gives", ["a value", "null", "an error", "a surprise"])
+@pytest.mark.parametrize("field", ["now", "later"])
+@pytest.mark.parametrize("operation", ["query", "mutation"])
+async def test_an_operation_of_one_field_calls_its_resolver_once_whatever_it_gives(
+    operation: str, field: str, gives: str
+):
+    done: list[str] = []
+    schema = answering(done)
+    document = parse(f"{operation} ($word: String!) {{ {field}(word: $word) {{ value }} }}")
+    executor = compiled(Plans())
+    for _ in range(4):
+        done.clear()
+        begun: Any = executor.run(schema, document, variable_values={"word": gives})
+        result = await begun if asyncio.iscoroutine(begun) else begun
+        assert done == [gives]
+        assert result.data == {field: {"value": 7} if gives == "a value" else None}
+        paths = {"an error": [[field]], "a surprise": [[field, "value"]]}
+        assert [error.path for error in result.errors or ()] == paths.get(gives, [])
 
 
 @pytest.mark.parametrize("second", ["a value", "null", "an error", "a surprise"])

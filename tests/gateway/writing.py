@@ -288,5 +288,13 @@ def provider_has(instance: str, name: str) -> bool:
     return NAMES[name] in PROVIDERS[PROVIDER[instance]].capabilities
 
 
+def there_are() -> set[tuple[str, str]]:
+    """Every mutation of the graph with every instance whose provider has it."""
+    mutation = GRAPH.mutation_type
+    assert mutation is not None
+    assert set(mutation.fields) == set(NAMES), "schema.graphql is of another time"
+    return {(name, instance) for name in NAMES for instance in ALL if provider_has(instance, name)}
+
+
 def global_id(instance: str, native_id: str) -> str:
     return ids.encode(instance, native_id)
