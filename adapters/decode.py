@@ -6,16 +6,17 @@ read again, field by field: an optional field of the wrong type becomes its defa
 
 import functools
 import re
-import secrets
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
-import xxhash
 
+from adapters import digests
+from adapters.digests import Part
 from adapters.errors import ContractBroken
+from adapters.layout import Layout
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -39,10 +40,11 @@ def _mended(body: bytes) -> bytes:
 
 class Rows(NamedTuple, Generic[T]):
     """A list as it was sent: a record at each place, or None where the row there could not be read. ``digests`` tell
-    the rows apart, place by place."""
+    the rows apart, place by place, and ``layout`` where they stood, if that is known."""
 
     places: tuple[T | None, ...]
     digests: Sequence[int] = ()
+    layout: Layout | None = None
 
     @property
     def rows(self) -> tuple[T, ...]:
@@ -55,16 +57,6 @@ class Rows(NamedTuple, Generic[T]):
         return len(self.places) - len(self.rows)
 
 
-# Of the process, so that nobody outside can make up two rows that look the same; who could would only keep his own
-# upstream's row from being seen to change. By chance, a row that changed goes unseen once in 2**64 changes.
-_SEED = secrets.randbits(64)
-
-
-def digest(body: bytes) -> bytes:
-    """What tells two bodies apart, in this process."""
-    return xxhash.xxh3_128_digest(body, _SEED)
-
-
 def whole(body: bytes, kind: type[T]) -> T:
     """One record. Raises ContractBroken where the body is not JSON, or what the record requires is missing."""
     try:
@@ -73,21 +65,32 @@ def whole(body: bytes, kind: type[T]) -> T:
         return _salvage(_raw(body), kind)
 
 
-def rows(listed: bytes | Sequence[msgspec.Raw], row: type[T], known: Mapping[int, K] = {}) -> Rows[T | K]:
+def rows(
+    listed: bytes | Sequence[msgspec.Raw], kind: type[T], known: Mapping[int, K] = {}, *, body: bytes = b""
+) -> Rows[T | K]:
     """The records of a JSON array, or of its rows; a row whose digest is ``known`` is not decoded, and what it is known
-    as stands in its place. Raises ContractBroken where it is no array at all."""
+    as stands in its place. Where the whole ``body`` is given, their layout in it is told. Raises ContractBroken where
+    it is no array at all."""
     items = _items(listed) if isinstance(listed, bytes) else listed
     # Bodies are not kept to compare rows with: some hold credentials.
-    digests = array("Q", [xxhash.xxh3_64_intdigest(item, _SEED) for item in items])
-    places: list[T | K | None] = list(map(known.get, digests)) if known else [None] * len(items)
-    decode: Callable[[msgspec.Raw], T] = _decoder(row).decode
+    told_apart = array("Q", map(digests.of_part, items))
+    places: list[T | K | None] = list(map(known.get, told_apart)) if known else [None] * len(items)
+    decode: Callable[[msgspec.Raw], T] = _decoder(kind).decode
     for place, met in enumerate(places):
         if met is None:
             try:
                 places[place] = decode(items[place])
             except _UNREADABLE:
-                places[place] = _mended_row(items[place], row)
-    return Rows(tuple(places), digests)
+                places[place] = _mended_row(items[place], kind)
+    return Rows(tuple(places), told_apart, Layout.of(body, items, told_apart) if body else None)
+
+
+def row(item: Part, kind: type[T]) -> T | None:
+    """The record of one row; None where it is not plainly one."""
+    try:
+        return _decoder(kind).decode(item)
+    except _UNREADABLE:
+        return None
 
 
 @functools.cache

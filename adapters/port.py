@@ -19,6 +19,7 @@ from adapters.auth import Authorizer
 from adapters.capabilities import Capability, Refusal
 from adapters.errors import AdapterError
 from adapters.http1 import Client
+from adapters.layout import Layout
 from adapters.model import Connection, ConnectionStatus, Record, Run, ScheduleType, SchemaChange, Word
 from adapters.transport import Hook, Request, Settings, Transport
 from adapters.writing import Draft, Start, Wish
@@ -140,6 +141,8 @@ class Page(NamedTuple):
     """When something in the records will have changed with nothing changing upstream; None for never."""
     row_digests: Sequence[int] = ()
     """Of each connection, in their order, what tells the row it was made of from others; none where that is unknown."""
+    layout: Layout | None = None
+    """Where the row of each connection stood in the body, where that is known of all of them."""
 
 
 Reader: TypeAlias = Callable[[List], Awaitable[Page]]

@@ -8,11 +8,13 @@ import itertools
 import operator
 from array import array
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
+from adapters import decode, digests
 from adapters.decode import Rows
+from adapters.digests import Part
 from adapters.errors import AdapterError, ContractBroken, NotFound, Rejected, Unsupported
 from adapters.model import Connection
 from adapters.port import Adapter, Completed, Found, List, Page, Reader
@@ -53,19 +55,66 @@ class Sent(NamedTuple):
     size_bytes: int = 0
     digest: bytes = b""
 
+    @classmethod
+    def of(cls, body: bytes) -> Self:
+        """That of a body."""
+        return cls(len(body), digests.of_body(body))
+
 
 UNKNOWN = Sent()
 
 
-def known(last: Page | None) -> Mapping[int, Connection]:
-    """The connections of a page by what tells their rows apart; none where there is no such page."""
-    return {} if last is None else dict(zip(last.row_digests, last.connections, strict=False))
+class Before(NamedTuple):
+    """The page that was read at a place before, and how a connection is ``made`` of a wire record that has changed.
+    What else connections are made of must be as it was then."""
+
+    page: Page | None = None
+    made: Callable[[Any], Connection] | None = None
+
+    def renewed(self, body: bytes, kind: type[Any]) -> Page | None:
+        """The page of a body, where little is to be read for it: the one before, or that one with the few rows that
+        have changed, records of ``kind``. None where there is more to it."""
+        if self.page is None:
+            return None
+        sent = Sent.of(body)
+        if sent.digest == self.page.digest:
+            return self.page
+        changed = None if self.page.layout is None else self.page.layout.changed(body)
+        connections = None if changed is None else self._with(changed.rows, kind)
+        if changed is None or connections is None:
+            return None
+        rows = {"connections": connections, "row_digests": changed.layout.digests, "layout": changed.layout}
+        return self.page._replace(**rows, **sent._asdict())
+
+    @property
+    def known(self) -> Mapping[int, Connection]:
+        """The connections of the page by what tells their rows apart."""
+        page = self.page
+        return {} if page is None else dict(zip(page.row_digests, page.connections, strict=False))
+
+    def _with(self, changed: Mapping[int, Part], kind: type[Any]) -> tuple[Connection, ...] | None:
+        """The connections of the page with those that have changed. None where a row cannot simply be read, or does
+        not belong at this place of this list any more."""
+        assert self.page is not None  # noqa: S101
+        assert self.made is not None  # noqa: S101
+        connections = list(self.page.connections)
+        for place, item in changed.items():
+            record, was = decode.row(item, kind), connections[place]
+            if record is None:
+                return None
+            now = connections[place] = self.made(record)
+            if (now.native_id, now.workspace_id, now.environment) != (was.native_id, was.workspace_id, was.environment):
+                return None
+        return tuple(connections)
+
+
+NOTHING_BEFORE = Before()
 
 
 def unified(rows: Rows[T | Connection], made: Callable[[T], Connection]) -> Rows[Connection]:
     """Rows with each wire record as the connection ``made`` of it; what is one already stays it."""
     places = [row if row is None or isinstance(row, Connection) else made(row) for row in rows.places]
-    return Rows(tuple(places), rows.digests)
+    return Rows(tuple(places), rows.digests, rows.layout)
 
 
 def page(
@@ -81,7 +130,7 @@ def page(
     A page that begins as the one before it is that page again: the upstream ignores where it was asked to go on, and
     the list is at its end.
     """
-    connections, digests = rows.rows, rows.digests
+    connections, row_digests = rows.rows, rows.digests
     dropped = len(rows.places) - len(connections)
     first = connections[0].native_id if connections else ""
     if first and first == start.first:
@@ -90,9 +139,10 @@ def page(
         first_at = {row.native_id: place for place, row in reversed([*enumerate(rows.places)]) if row is not None}
         is_first = [row is not None and first_at[row.native_id] == place for place, row in enumerate(rows.places)]
         connections = tuple([row for row in itertools.compress(rows.places, is_first) if row is not None])
-        digests = array("Q", itertools.compress(digests, is_first))
+        row_digests = array("Q", itertools.compress(row_digests, is_first))
     token = follows and str(msgspec.structs.replace(follows, first=first or start.first))
-    return Page(connections, token, dropped, *sent, good_until, digests)
+    layout = rows.layout if len(connections) == len(rows.places) else None
+    return Page(connections, token, dropped, *sent, good_until, row_digests, layout)
 
 
 class Bounds(NamedTuple):
@@ -155,10 +205,11 @@ def gathered(pages: Sequence[Page], *, last: Walked = NOTHING_READ, bounds: Boun
     about it has changed. Raises Unsupported where they are more than ``bounds``."""
     if len(pages) == len(last.pages) and all(map(operator.is_, pages, last.pages)):
         return last
-    sent = tuple(itertools.chain.from_iterable(page.connections for page in pages))
-    rows = sent if _are_in_place(sent, last.rows) else _each_once(sent)
-    _check(len(rows), sum(page.size_bytes for page in pages), bounds)
-    kept = _kept(rows, last.rows)
+    sent = pages[0].connections if len(pages) == 1 else tuple([row for page in pages for row in page.connections])
+    moved = bytes(map(operator.is_not, sent, last.rows))
+    rows = sent if _are_in_place(sent, last.rows, moved) else _each_once(sent)
+    _check(len(rows), sum([page.size_bytes for page in pages]), bounds)
+    kept = _kept(rows, last.rows, moved if rows is sent else bytes(map(operator.is_not, rows, last.rows)))
     if len(rows) < len(sent):
         kept |= _again(sent, {row.native_id: kept.get(id(row), row) for row in rows})
     if not kept:
@@ -176,20 +227,20 @@ def _each_once(sent: Sequence[Connection]) -> tuple[Connection, ...]:
     return tuple(met.values())
 
 
-def _are_in_place(rows: Sequence[Connection], before: Sequence[Connection]) -> bool:
+def _are_in_place(rows: Sequence[Connection], before: Sequence[Connection], moved: bytes) -> bool:
     """Whether the same connections come in the same order, and so each once. Most rows of a long list are the objects
     that they were, and not even looked at."""
-    anew = itertools.compress(zip(rows, before, strict=False), map(operator.is_not, rows, before))
+    anew = zip(itertools.compress(rows, moved), itertools.compress(before, moved), strict=True)
     return len(rows) == len(before) and all(new.native_id == old.native_id for new, old in anew)
 
 
-def _kept(rows: Sequence[Connection], before: Sequence[Connection]) -> dict[int, Connection]:
-    """The rows that came in place of an equal one, by ``id`` of the object: the object that was there before."""
-    moved = list(map(operator.is_not, rows, before))
+def _kept(rows: Sequence[Connection], before: Sequence[Connection], moved: bytes) -> dict[int, Connection]:
+    """The rows that came in place of an equal one, by ``id`` of the object: the object that was there before. ``moved``
+    tells at which places there is another object than before."""
     left = [*itertools.compress(before, moved), *before[len(moved) :]]
+    came = [*itertools.compress(rows, moved), *rows[len(moved) :]]
     stayed = set(map(id, left))
-    came = [row for row in (*itertools.compress(rows, moved), *rows[len(moved) :]) if id(row) not in stayed]
-    anew = {row.native_id: row for row in came}
+    anew = {row.native_id: row for row in came if id(row) not in stayed}
     pairs = ((anew.get(old.native_id), old) for old in left) if anew else ()
     return {id(row): old for row, old in pairs if row is not None and old == row}
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import uvloop
 
-from adapters import decode, model, walk
+from adapters import decode, digests, model, walk
 from adapters.airbyte import convert as airbyte_convert
 from adapters.airbyte import wire as airbyte_wire
 from adapters.decode import Rows
@@ -137,7 +137,7 @@ async def decoder(rooms: Rooms) -> Lines:
         again = functools.partial(reading, dict(others))
         assert again().rows[0] is not changed[1]  # noqa: S101  or it would measure another thing
         lines.append([f"the same, one row changed: {name}", f"{await timed_plainly(again):.3f} ms"])
-        digesting = functools.partial(decode.digest, bodies[name])
+        digesting = functools.partial(digests.of_body, bodies[name])
         lines.append([f"digest: {name}, {len(bodies[name]):,} bytes", f"{await timed_plainly(digesting):.3f} ms"])
     return lines
 

@@ -105,6 +105,13 @@ def key(order_by: OrderBy, row: Connection) -> Key:
     return key_of(order_by, values(order_by, row), row.instance, row.native_id)
 
 
+def sorts_alike(order_by: OrderBy, one: Connection, other: Connection) -> bool:
+    """Whether two rows of one instance have the same key."""
+    return one.native_id == other.native_id and all(
+        FIELDS[order.field](one) == FIELDS[order.field](other) for order in order_by
+    )
+
+
 def key_of(order_by: OrderBy, found: Sequence[Value], instance: str, native_id: str) -> Key:
     """The key of a row with these values."""
     parts = (_part(order, value) for order, value in zip(order_by, found, strict=True))

@@ -19,7 +19,7 @@ from itertools import compress, count, islice
 from typing import Any, TypeAlias, TypeVar, cast
 
 from adapters.model import Connection
-from gateway.orders import Key, OrderBy, key, ranked
+from gateway.orders import Key, OrderBy, key, ranked, sorts_alike
 
 T = TypeVar("T")
 Mask = int
@@ -211,6 +211,7 @@ class _Former:
             self._places = [places.get(id(row)) for row in rows]
             new = [at for at, place in enumerate(self._places) if place is None]
         self._new: Sequence[int] = new
+        self._changed = [] if self._places is not None else [(at, rows[at], before.rows[at]) for at in new]
 
     def column(self, name: str, read: Callable[[Connection], T], rows: Sequence[Connection]) -> list[T] | None:
         """What ``read`` gives for each row; None where it was not read before."""
@@ -230,10 +231,11 @@ class _Former:
         if known is None or len(self._new) > _FEW * self._count:
             return None
         if self._places is None:
-            new = frozenset(self._new)
-            if len(new) * self._count <= _SOUGHT and _is_in_order(known, self._new, by):
+            moved = [at for at, now, was in self._changed if not sorts_alike(order_by, now, was)]
+            if not moved or (len(moved) * self._count <= _SOUGHT and _is_in_order(known, moved, by)):
                 return known
-            return _merged([at for at in known if at not in new], self._new, by)
+            new = frozenset(moved)
+            return _merged([at for at in known if at not in new], moved, by)
         now: dict[int, int] = {place: at for at, place in enumerate(self._places) if place is not None}
         return _merged([now[place] for place in known if place in now], self._new, by)
 
@@ -285,6 +287,8 @@ def counted(mask: Mask) -> int:
 def without(tables: Sequence[Table]) -> Mapping[Table, Mask]:
     """For tables of one instance, the mask of the rows that none before it has: an upstream that ignores which of its
     lists it was asked for gives the same rows in each."""
+    if len(tables) == 1:
+        return {table: table.all for table in tables}
     masks: dict[Table, Mask] = {}
     for number, table in enumerate(tables):
         others = [other.by_native_id.keys() for other in tables[:number]]

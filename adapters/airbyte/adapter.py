@@ -1,6 +1,6 @@
 """The port, spoken to Airbyte: list pages hold the list fields, everything else costs a full read a connection."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -34,6 +34,7 @@ from adapters.port import (
     wants,
 )
 from adapters.transport import Transport
+from adapters.walk import Before
 from adapters.writing import Draft, Start, Wish
 
 LIST_PAGE = 500
@@ -100,10 +101,10 @@ class AirbyteAdapter:
         start = walk.token(after)
         if last is not None and not self._is_named_as(last, of.part):
             last = None
-        asked = _asked(of)
+        asked, made = _asked(of), self._maker(of.part)
         try:
             listed = await self._client.list_connections(
-                of.part, limit=LIST_PAGE, cursor=start.cursor or None, asked=asked, last=last
+                of.part, limit=LIST_PAGE, cursor=start.cursor or None, asked=asked, before=Before(last, made)
             )
         except NotFound:
             if start.cursor:
@@ -112,10 +113,9 @@ class AirbyteAdapter:
                 raise
             # Deleted since it was discovered: nothing is in it, which is no reason to lose the others.
             return Page(())
-        if listed is None:
-            assert last is not None  # noqa: S101  nothing is known without it
-            return last
-        return self._page(listed, start, self._of(listed, of.part))
+        if isinstance(listed, Page):
+            return listed
+        return self._page(listed, start, walk.unified(listed.rows, made))
 
     def ahead(self, token: str, pages: int) -> str | None:
         return None  # a cursor is the last row of the page before
@@ -228,8 +228,8 @@ class AirbyteAdapter:
         while True:
             limit = min(at + LIST_PAGE, LONGEST_PAGE)
             listed = await self._client.list_connections(workspace_id, limit=limit, cursor=cursor, asked=asked)
-            assert listed is not None  # noqa: S101  nothing was said to be known
-            rows = self._of(listed, workspace_id)
+            assert isinstance(listed, client.ConnectionPage)  # noqa: S101  nothing was said to be known
+            rows = walk.unified(listed.rows, self._maker(workspace_id))
             places = _up_to_the_last_readable(rows.places)
             reached = before + client.counted(places)
             if reached > at or not places or not listed.goes_on(before + client.counted(rows.places)):
@@ -239,12 +239,12 @@ class AirbyteAdapter:
         start = msgspec.structs.replace(start, position=before)
         return self._page(listed, start, rows, skipped)
 
-    def _of(self, listed: client.ConnectionPage, workspace_id: str) -> Rows[Connection]:
-        return walk.unified(listed.rows, lambda row: self._unified(row, workspace_id))
+    def _maker(self, workspace_id: str) -> Callable[[wire.ListItem], Connection]:
+        return lambda row: self._unified(row, workspace_id)
 
     def _page(self, listed: client.ConnectionPage, start: walk.Token, rows: Rows[Connection], skipped: int = 0) -> Page:
         """The page at ``start``, without the first rows of it that are to be ``skipped``."""
-        shown = Rows(rows.places[skipped:], rows.digests[skipped:])
+        shown = Rows(rows.places[skipped:], rows.digests[skipped:]) if skipped else rows
         follows: walk.Token | None = None
         if listed.goes_on(start.position + client.counted(rows.places)):
             places = _up_to_the_last_readable(shown.places)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 import msgspec
 from msgspec import Meta
 
-from adapters import decode, transport, walk
+from adapters import decode, transport
 from adapters.airbyte import wire
 from adapters.auth import Authorizer, Grant, Renewing, basic, bearer
 from adapters.decode import Rows
@@ -17,7 +17,7 @@ from adapters.model import Connection
 from adapters.port import Page, Planned, Workshop
 from adapters.secret import Secret
 from adapters.transport import Request
-from adapters.walk import UNKNOWN, Sent
+from adapters.walk import NOTHING_BEFORE, UNKNOWN, Before, Sent
 
 R = TypeVar("R", bound=msgspec.Struct)
 B = TypeVar("B", bound=wire.Brief)
@@ -149,10 +149,10 @@ class Client:
         limit: int,
         cursor: str | None = None,
         asked: Mapping[str, Any] = {},
-        last: Page | None = None,
-    ) -> ConnectionPage | None:
-        """Connections of a workspace, with the rows of ``last`` as they are there; None where the body is that of
-        ``last``.
+        before: Before = NOTHING_BEFORE,
+    ) -> ConnectionPage | Page:
+        """Connections of a workspace, with the rows that were read there ``before`` as they are; or the whole page,
+        where it is next to what it was.
 
         The older generation ignores paging and all that is ``asked`` besides, and gives all; the later one gives 20
         unless told. A cursor is the id of the last row. Raises Rejected where the upstream will not hear of what is
@@ -161,26 +161,26 @@ class Client:
         if self._pages:
             paging = {"pageSize": limit} | _with("cursor", cursor)
             try:
-                return await self._list({"workspaceId": workspace_id} | paging | dict(asked), last)
+                return await self._list({"workspaceId": workspace_id} | paging | dict(asked), before)
             except Rejected:
                 if cursor is not None or asked:
                     raise
         ends = {name: asked[name] for name in ("sourceId", "destinationId") if name in asked}
-        page = await self._list({"workspaceId": workspace_id} | ends, last)
-        self._pages = page.page_size is not None if page is not None else self._pages
+        page = await self._list({"workspaceId": workspace_id} | ends, before)
+        self._pages = page.page_size is not None if isinstance(page, ConnectionPage) else self._pages
         return page
 
-    async def _list(self, body: dict[str, Any], last: Page | None) -> ConnectionPage | None:
+    async def _list(self, body: dict[str, Any], before: Before) -> ConnectionPage | Page:
         sent = await self.transport.send(LIST._replace(json=body))
-        digest = decode.digest(sent)
-        if last is not None and digest == last.digest:
-            return None
+        page = before.renewed(sent, wire.ListItem)
+        if page is not None:
+            return page
         reply = decode.whole(sent, wire.ListReply)
-        rows = decode.rows(reply.connections, wire.ListItem, walk.known(last))
+        rows = decode.rows(reply.connections, wire.ListItem, before.known, body=sent)
         paged = reply.page_size is not None or reply.num_connections is not None
         self.is_later = paged
         size = (reply.page_size or body.get("pageSize")) if paged else None
-        return ConnectionPage(rows, size, reply.num_connections, Sent(len(sent), digest))
+        return ConnectionPage(rows, size, reply.num_connections, Sent.of(sent))
 
     async def get_connection(self, connection_id: str, kind: type[B]) -> B:
         """The full record, or as much of it as ``kind`` has: its catalog alone can be longer than a list. Never asks

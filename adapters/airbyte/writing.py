@@ -147,7 +147,7 @@ class Drafts:
     async def _named(self, workspace_id: str, ends: Mapping[str, Sequence[str]]) -> Mapping[str, str | None]:
         """The connections with these ends: their names by id."""
         page = await self._client.list_connections(workspace_id, limit=SAME_ENDS, asked=ends)
-        rows = page.rows.rows if page is not None else ()
+        rows = page.rows.rows if isinstance(page, client.ConnectionPage) else ()
         return {row.connection_id: row.name for row in rows if isinstance(row, wire.ListItem)}
 
     async def _update(self, id: str, given: inputs.AirbyteConnectionUpdate) -> Draft:

@@ -38,6 +38,7 @@ from adapters.unified_to import client, convert, wire
 from adapters.unified_to.checks import DEFAULT_ENVIRONMENT
 from adapters.unified_to.client import PAGE_LIMIT, STABLE, Client, Settings
 from adapters.unified_to.writing import Drafts
+from adapters.walk import Before
 from adapters.writing import Draft, Start, Wish
 
 SORT_KEYS: Mapping[OrderField, str] = {
@@ -97,13 +98,14 @@ class UnifiedToAdapter:
         if last is not None and last.good_until is not None and last.good_until <= now:
             last = None
         asked = (*_sorted(of.order), *of.narrowed)
-        listed = await self._client.list_connections(of.part, offset=start.position, asked=asked, last=last)
-        if listed is None:
-            assert last is not None  # noqa: S101  nothing is known without it
-            return last
         # Of the rows that are kept, none ends before that.
         ends = [] if last is None or last.good_until is None else [last.good_until]
         made = functools.partial(convert.connection, instance=self._instance, now=now, ends=ends)
+        listed = await self._client.list_connections(
+            of.part, offset=start.position, asked=asked, before=Before(last, made)
+        )
+        if isinstance(listed, Page):
+            return listed if listed is last else listed._replace(good_until=min(ends, default=None))
         rows = walk.unified(listed.rows, made)
         follows = walk.Token(start.position + len(rows.places)) if listed.more else None
         own = self._own(rows, of.part)
@@ -181,6 +183,8 @@ class UnifiedToAdapter:
         if {row.environment for row in rows.rows} <= {environment}:
             return rows
         own = [row is None or not self._is_elsewhere(row, environment) for row in rows.places]
+        if all(own):
+            return rows
         return Rows(tuple(itertools.compress(rows.places, own)), array("Q", itertools.compress(rows.digests, own)))
 
     def _is_elsewhere(self, row: Connection, environment: str) -> bool:

@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
-from adapters import decode, transport, walk
+from adapters import decode, transport
 from adapters.auth import Authorizer, bearer
 from adapters.decode import Rows
 from adapters.errors import ConfigurationError
@@ -12,7 +12,7 @@ from adapters.model import Connection
 from adapters.port import Page, Workshop
 from adapters.transport import Query, Request
 from adapters.unified_to import wire
-from adapters.walk import UNKNOWN, Sent
+from adapters.walk import NOTHING_BEFORE, UNKNOWN, Before, Sent
 
 PAGE_LIMIT = 100
 """The most that one call of any of the lists gives (docs.unified.to, "Pagination")."""
@@ -72,21 +72,21 @@ class Client:
         self.transport = workshop.transport(settings, base_url, authorizer=_authorizer(settings))
 
     async def list_connections(
-        self, env: str, *, offset: int = 0, asked: Query = STABLE, last: Page | None = None
-    ) -> ConnectionPage | None:
-        """One page of an environment, with the rows of ``last`` as they are there; None where the body is that of
-        ``last``.
+        self, env: str, *, offset: int = 0, asked: Query = STABLE, before: Before = NOTHING_BEFORE
+    ) -> ConnectionPage | Page:
+        """One page of an environment, with the rows that were read there ``before`` as they are; or the whole page,
+        where it is next to what it was.
 
         Without ``env`` it would be Production.
         """
         query = [("env", env), ("limit", str(PAGE_LIMIT)), ("offset", str(offset)), *asked]
         body = await self.transport.send(LIST._replace(query=query))
-        digest = decode.digest(body)
-        if last is not None and digest == last.digest:
-            return None
-        got = decode.rows(body, wire.Connection, walk.known(last))
+        page = before.renewed(body, wire.Connection)
+        if page is not None:
+            return page
+        got = decode.rows(body, wire.Connection, before.known, body=body)
         # Neither a total nor a cursor: fewer rows than asked for mark the end.
-        return ConnectionPage(got, len(got.places) >= PAGE_LIMIT, Sent(len(body), digest))
+        return ConnectionPage(got, len(got.places) >= PAGE_LIMIT, Sent.of(body))
 
     async def get_connection(self, connection_id: str) -> wire.Connection:
         """One connection, of whichever environment."""

@@ -119,7 +119,7 @@ class Drafts:
     async def _told_by_rows(self) -> str | None:
         for environment in self._environments:
             listed = await self._client.list_connections(environment)
-            for row in listed.rows.rows if listed is not None else ():
+            for row in listed.rows.rows if isinstance(listed, client.ConnectionPage) else ():
                 if row.workspace_id:
                     return row.workspace_id
         return None
@@ -143,7 +143,7 @@ class Drafts:
     async def _newest(self, environment: str, external_xref: str | None) -> Newest:
         asked = [*client.NEWEST, *([("external_xref", external_xref)] if external_xref else [])]
         listed = await self._client.list_connections(environment, asked=asked)
-        assert listed is not None  # noqa: S101  there is no page before it
+        assert isinstance(listed, client.ConnectionPage)  # noqa: S101  there is no page before it
         return Newest({row.id: row for row in listed.rows.rows if isinstance(row, wire.Connection)}, listed.more)
 
     # --- connections that there are ---

@@ -27,6 +27,7 @@ from adapters.port import (
     wants,
 )
 from adapters.transport import Transport
+from adapters.walk import Before
 from adapters.workiva import client, convert, writing
 from adapters.workiva.client import Client, Settings
 from adapters.writing import Draft, Start, Wish
@@ -93,10 +94,10 @@ class WorkivaAdapter:
 
     async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
         start = walk.token(after)
-        listed = await self._client.list_connections(cursor=start.cursor or None, asked=of.narrowed, last=last)
-        if listed is None:
-            assert last is not None  # noqa: S101  nothing is known without it
-            return last
+        before = Before(last, self._unified)
+        listed = await self._client.list_connections(cursor=start.cursor or None, asked=of.narrowed, before=before)
+        if isinstance(listed, Page):
+            return listed
         rows = walk.unified(listed.rows, self._unified)
         follows: walk.Token | None = None
         # Some services answer a cursor even at the end: an empty page, or the cursor just used, leads nowhere.

@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
-from adapters import decode, transport, walk
+from adapters import decode, transport
 from adapters.auth import Authorizer, Grant, Renewing, bearer
 from adapters.decode import Rows
 from adapters.errors import ConfigurationError, NotFound, Rejected, Unauthorized
@@ -14,7 +14,7 @@ from adapters.model import Connection
 from adapters.port import Page, Planned, Workshop
 from adapters.secret import Secret
 from adapters.transport import Query, Request
-from adapters.walk import UNKNOWN, Sent
+from adapters.walk import NOTHING_BEFORE, UNKNOWN, Before, Sent
 from adapters.workiva import wire
 
 API_VERSION = "2026-01-01"
@@ -99,18 +99,18 @@ class Client:
         return Grant(Secret(granted.access_token), granted.expires_in)
 
     async def list_connections(
-        self, *, cursor: str | None = None, asked: Query = (), last: Page | None = None
-    ) -> ConnectionPage | None:
-        """One page, with the rows of ``last`` as they are there; None where the body is the one of ``last``. A cursor
-        goes alone: with it, the upstream ignores the rest."""
+        self, *, cursor: str | None = None, asked: Query = (), before: Before = NOTHING_BEFORE
+    ) -> ConnectionPage | Page:
+        """One page, with the rows that were read there ``before`` as they are; or the whole page, where it is next to
+        what it was. A cursor goes alone: with it, the upstream ignores the rest."""
         query = [("cursor", cursor)] if cursor else [("limit", str(PAGE_LIMIT)), *asked]
         body = await self.transport.send(LIST._replace(query=query))
-        digest = decode.digest(body)
-        if last is not None and digest == last.digest:
-            return None
+        page = before.renewed(body, wire.Connection)
+        if page is not None:
+            return page
         paged = decode.whole(body, wire.Paged)
-        rows = decode.rows(paged.body, wire.Connection, walk.known(last))
-        return ConnectionPage(rows, paged.cursor or None, Sent(len(body), digest))
+        rows = decode.rows(paged.body, wire.Connection, before.known, body=body)
+        return ConnectionPage(rows, paged.cursor or None, Sent.of(body))
 
     async def get_connection(self, connection_id: str) -> wire.Connection:
         request = GET._replace(ids={"connectionId": connection_id}, query=self._narrowed())

@@ -31,12 +31,13 @@ import pytest
 from hypothesis import strategies as st
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapters import errors, ids, walk
+from adapters import decode, errors, ids, walk
 from adapters.channel import Answer
 from adapters.dialling import Origin
 from adapters.errors import AdapterError
 from adapters.http1 import Client
 from adapters.imitation import Collation, ImitationServer, Knobs, ListImitation, Troubled, collated, serve
+from adapters.layout import BLOCK
 from adapters.model import Connection, ConnectionStatus, Record, Run, RunStatus
 from adapters.port import (
     LIST_FIELDS,
@@ -836,6 +837,43 @@ class AdapterContract:
                 changes.clear()
                 again = await contracted.adapter.read(List(part), last=after)
                 self.check_kept(after, again, before)
+
+    async def test_of_a_list_in_which_one_row_changed_that_row_is_read_alone(self, monkeypatch: pytest.MonkeyPatch):
+        names = ["Changed", "C", "Changed to something longer than anything before"]
+        name: list[str] = []
+
+        def rewrite(rows: list[Any]) -> list[Any]:
+            return [{**row, self.text_name: name[-1]} if name and n == 1 else row for n, row in enumerate(rows)]
+
+        async with self.listing(rewrite, **self.several) as contracted:
+            part = (await contracted.adapter.parts())[0]
+            page = await contracted.adapter.read(List(part))
+            assert len(page.connections) >= BLOCK
+            for each in names:
+                name.append(each)
+                before, anew = page, await contracted.adapter.read(List(part))
+                with monkeypatch.context() as patched:
+                    patched.delattr(decode, "rows")
+                    page = await contracted.adapter.read(List(part), last=before)
+                self.check_kept(before, page, anew)
+                assert each in repr(page.connections[1])
+
+    async def test_a_row_in_whose_place_another_one_came_again_is_left_out(self):
+        changed: list[bool] = []
+
+        def rewrite(rows: list[Any]) -> list[Any]:
+            return [
+                {**row, self.id_name: rows[0][self.id_name]} if changed and n == 1 else row
+                for n, row in enumerate(rows)
+            ]
+
+        async with self.listing(rewrite, **self.several) as contracted:
+            part = (await contracted.adapter.parts())[0]
+            before = await contracted.adapter.read(List(part))
+            changed.append(True)
+            after = await contracted.adapter.read(List(part), last=before)
+            self.check_kept(before, after, await contracted.adapter.read(List(part)))
+            assert len(after.connections) == len(before.connections) - 1
 
     def change(self, rows: list[Any], how: str) -> list[Any]:
         """The rows of a list with something done to them. What stands last stays there: some tokens stand by it."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters import decode
+from adapters import decode, digests
 from adapters.errors import ContractBroken
 
 
@@ -307,13 +307,13 @@ def test_a_row_that_could_not_be_read_is_none_beside_known_ones():
 
 @given(st.lists(st.binary(max_size=40), unique=True, max_size=20))
 def test_what_differs_has_another_digest(bodies: list[bytes]):
-    assert len(set(map(decode.digest, bodies))) == len(bodies)
+    assert len(set(map(digests.of_body, bodies))) == len(bodies)
     listed = b"[" + b",".join(b'{"id":"%s"}' % body.hex().encode() for body in bodies) + b"]"
     assert len(set(decode.rows(listed, Row).digests)) == len(bodies)
 
 
 def test_digests_mean_nothing_to_another_process():
-    told = "from adapters import decode; print(decode.digest(b'body').hex())"
+    told = "from adapters import digests; print(digests.of_body(b'body').hex())"
     first, second = (subprocess.run([sys.executable, "-c", told], capture_output=True, check=True) for _ in range(2))
     assert len(first.stdout) == 33
     assert first.stdout != second.stdout

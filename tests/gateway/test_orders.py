@@ -3,6 +3,7 @@
 import datetime as dt
 from itertools import permutations
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -104,6 +105,16 @@ def test_ranking_and_keys_are_two_ways_to_the_same_total_order(order_by: OrderBy
     keys = [orders.key(order_by, row) for row in ranked]
     assert all(one < other for at, one in enumerate(keys) for other in keys[at + 1 :]), "no two are equal"
     assert not any(other < one for at, one in enumerate(keys) for other in keys[at + 1 :])
+
+
+@given(ORDERS, st.integers(0, 2**32))
+def test_rows_sort_alike_where_their_keys_are_the_same(order_by: OrderBy, seed: int):
+    rng = drawn(seed)
+    for _ in range(20):
+        one, other = some(rng, "a", "f"), some(rng, "a", "f")
+        assert orders.sorts_alike(order_by, one, other) == (orders.key(order_by, one) == orders.key(order_by, other))
+        assert orders.sorts_alike(order_by, one, one)
+        assert not orders.sorts_alike(order_by, one, msgspec.structs.replace(one, native_id="e"))
 
 
 @given(ORDERS, st.integers(0, 2**32))

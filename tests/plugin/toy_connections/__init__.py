@@ -93,14 +93,15 @@ class ToyAdapter(ReadsOnly):
         start = walk.token(after)
         query = [("offset", str(start.position)), ("limit", str(PAGE_LIMIT))]
         body = await self._transport.send(LIST._replace(query=query))
-        sent = walk.Sent(len(body), decode.digest(body))
-        if last is not None and last.digest == sent.digest:
-            return last
         # Rows that are as they were in the last page are the connections that they were there.
-        rows = walk.unified(decode.rows(body, Pipe, walk.known(last)), self._unified)
+        before = walk.Before(last, self._unified)
+        page = before.renewed(body, Pipe)
+        if page is not None:
+            return page
+        rows = walk.unified(decode.rows(body, Pipe, before.known, body=body), self._unified)
         count = len(rows.places)
         follows = walk.Token(start.position + count) if count >= PAGE_LIMIT else None
-        return walk.page(rows, start, follows=follows, sent=sent)
+        return walk.page(rows, start, follows=follows, sent=walk.Sent.of(body))
 
     def ahead(self, token: str, pages: int) -> str | None:
         return None  # read one page after the other: there are never many

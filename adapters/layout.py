@@ -1,0 +1,144 @@
+"""Where the rows of a list stood in its body, so that those that are still there are found without reading it again.
+
+Most bodies are the last one with a few rows changed. Reading all of their JSON to find which costs more than anything
+that is then made of those few, so a body is gone through by the lengths that its rows had: what stands at a row's place
+and has its digest is that row. Only of those that have changed must the ends be found.
+"""
+
+import json
+from array import array
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+import msgspec
+
+from adapters.digests import of_part
+
+BLOCK = 8
+"""Rows that are compared at once. Where one has changed, each of its block is looked at."""
+MOST = 1 / 8
+"""Beyond this share of changed rows, reading the whole body is quicker."""
+_LONGER = 4096
+"""By so many bytes may a row be longer than twice what it was, to be taken for that row."""
+
+_scan = json.JSONDecoder().raw_decode
+
+
+class Changed(NamedTuple):
+    """Rows that are not what they were, by their places, and the layout that they make."""
+
+    rows: dict[int, memoryview]
+    layout: "Layout"
+
+
+class Layout(NamedTuple):
+    """A body of ``size_bytes`` with rows from ``start`` on, JSON objects with nothing but a comma between them: how
+    long each is, and what tells it from others; the same of blocks of them, commas included; and what tells apart what
+    stands before and after them all."""
+
+    lengths: "array[int]"
+    digests: "array[int]"
+    blocks: tuple[tuple[int, int], ...]
+    start: int
+    size_bytes: int
+    before: int
+    after: int
+
+    @classmethod
+    def of(cls, body: bytes, items: Sequence[msgspec.Raw], row_digests: "array[int]") -> Self | None:
+        """The layout of a body with these rows. None where they stand in another way, or are few. Where they fill more
+        than half of it, there can be only one place at which they stand so."""
+        joined = b",".join(items)
+        if len(items) < BLOCK or 2 * len(joined) <= len(body) or not joined.startswith(b'{"'):
+            return None
+        start = body.find(items[0])
+        end = start + len(joined)
+        if not body.startswith(joined, start):
+            return None
+        view, lengths = memoryview(body), array("I", map(len, items))
+        blocks, at = list[tuple[int, int]](), start
+        for begin in range(0, len(lengths), BLOCK):
+            within = lengths[begin : begin + BLOCK]
+            size = min(sum(within) + len(within), end - at)
+            blocks.append((size, of_part(view[at : at + size])))
+            at += size
+        before, after = of_part(view[:start]), of_part(view[end:])
+        return cls(lengths, row_digests, tuple(blocks), start, len(body), before, after)
+
+    def changed(self, body: bytes) -> Changed | None:
+        """What has changed since, in a body of as many rows; None where that is much, or anything beside them. Whether
+        what is told to be a row is JSON at all is for who reads it to see."""
+        view = memoryview(body)
+        if of_part(view[: self.start]) != self.before:
+            return None
+        search = _Search(self, body)
+        blocks = list(self.blocks)
+        for number, (size, digest) in enumerate(self.blocks):
+            begin = search.at
+            if of_part(view[begin : begin + size]) == digest:
+                search.at += size
+            elif search.finds(number * BLOCK):
+                blocks[number] = search.at - begin, of_part(view[begin : search.at])
+            else:
+                return None
+        if of_part(view[search.at :]) != self.after:
+            return None
+        layout = self._replace(
+            lengths=search.lengths, digests=search.digests, blocks=tuple(blocks), size_bytes=len(body)
+        )
+        return Changed(search.rows, layout)
+
+
+class _Search:
+    """Goes through a body by a layout that it had, row by row where something has changed."""
+
+    def __init__(self, was: Layout, body: bytes) -> None:
+        self.at = was.start
+        self.rows: dict[int, memoryview] = {}
+        self.lengths, self.digests = was.lengths[:], was.digests[:]
+        self._last = len(was.lengths) - 1
+        self._body, self._view = body, memoryview(body)
+        self._longer = len(body) - was.size_bytes
+        """By so much are the rows from here on longer than they were, all together."""
+
+    def finds(self, first: int) -> bool:
+        """Go to the end of the block with this first row; tells whether all of its rows are there."""
+        last, at = self._last, self.at
+        for place in range(first, min(first + BLOCK, last + 1)):
+            end = at + self.lengths[place]
+            if of_part(self._view[at:end]) != self.digests[place]:
+                end = self._end(place, at)
+                if len(self.rows) > MOST * last or end == at:
+                    return False
+            if place < last:
+                if not self._body.startswith(b",", end):
+                    return False
+                end += 1
+            at = end
+        self.at = at
+        return True
+
+    def _end(self, place: int, at: int) -> int:
+        """Take note of a row that has changed, and tell where it ends; there again where it cannot be found."""
+        body, length = self._body, self.lengths[place]
+        # If it is the last one to have changed, it makes all the difference in length.
+        end = at + length + self._longer
+        ends = b"}" if place == self._last else b"},"
+        if not (end > at and body.startswith(b"{", at) and body.startswith(ends, end - 1)):
+            end = _scanned(body, at, length)
+        self._longer -= end - at - length
+        self.rows[place] = row = self._view[at:end]
+        self.lengths[place], self.digests[place] = end - at, of_part(row)
+        return end
+
+
+def _scanned(body: bytes, at: int, length: int) -> int:
+    """Where the JSON object ends that begins there; there again where none does, or one that is much longer than it
+    was."""
+    # Each byte is a character of its own in it, and what marks the ends of values is the same as in UTF-8.
+    text = body[at : at + 2 * length + _LONGER].decode("latin-1")
+    try:
+        value, size = _scan(text)
+    except (ValueError, RecursionError):
+        return at
+    return at + size if isinstance(value, dict) else at
