@@ -4,6 +4,7 @@ happens to the rows it stands between.
 Rows come by the fields asked for, then by instance, then by native id. Those without a field come last, either way.
 """
 
+import functools
 import unicodedata
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -102,7 +103,17 @@ def values(order_by: OrderBy, row: Connection) -> list[Value]:
 
 def key(order_by: OrderBy, row: Connection) -> Key:
     """What compares as the row does."""
-    return key_of(order_by, values(order_by, row), row.instance, row.native_id)
+    return keyer(order_by)(row)
+
+
+@functools.lru_cache(maxsize=64)
+def keyer(order_by: OrderBy) -> Callable[[Connection], Key]:
+    """What makes the keys of rows in this order."""
+    parts = [(FIELDS[order.field], _parter(order)) for order in order_by]
+    if len(parts) == 1:
+        ((read, part),) = parts
+        return lambda row: (part(read(row)), row.instance, row.native_id)
+    return lambda row: (*[part(read(row)) for read, part in parts], row.instance, row.native_id)
 
 
 def sorts_alike(order_by: OrderBy, one: Connection, other: Connection) -> bool:
@@ -114,7 +125,7 @@ def sorts_alike(order_by: OrderBy, one: Connection, other: Connection) -> bool:
 
 def key_of(order_by: OrderBy, found: Sequence[Value], instance: str, native_id: str) -> Key:
     """The key of a row with these values."""
-    parts = (_part(order, value) for order, value in zip(order_by, found, strict=True))
+    parts = (_parter(order)(value) for order, value in zip(order_by, found, strict=True))
     return (*parts, instance, native_id)
 
 
@@ -130,18 +141,21 @@ LAST = (1,)
 """The part of a key that stands for a value that a row has not."""
 
 
-def _part(order: Order, value: Value) -> tuple[Any, ...]:
-    if value is None:
-        return LAST
-    if isinstance(value, int):
-        return 0, -value if order.is_descending else value
-    compared = _comparable(value)
-    return 0, _Reversed(compared) if order.is_descending else compared
+@functools.lru_cache(maxsize=64)
+def _parter(order: Order) -> Callable[[Any], tuple[Any, ...]]:
+    """What makes the part of a key for a value of this order's field."""
+    if order.field in TEXTS:
+        if order.is_descending:
+            return lambda text: LAST if text is None else (0, _Reversed(_comparable(text)))
+        return lambda text: LAST if text is None else (0, _comparable(text))
+    if order.is_descending:
+        return lambda number: LAST if number is None else (0, -number)
+    return lambda number: LAST if number is None else (0, number)
 
 
-def _comparable(value: Value) -> Any:
+def _comparable(text: Any) -> tuple[str, str]:
     """Texts compare by what people compare by, and only then by each letter."""
-    return (folded(value), value) if isinstance(value, str) else value
+    return folded(text), text
 
 
 @total_ordering

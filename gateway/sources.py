@@ -133,10 +133,11 @@ class Pages:
     async def _turn(self, token: str | None) -> None:
         page = await self._shelf.page(self._need.ask, self._order, token)
         completed = await self._completed(page)
-        self._rows = [(orders.key(self._need.order_by, row), row) for row in completed]
+        key = orders.keyer(self._need.order_by)
+        self._rows = [(key(row), row) for row in completed]
         self._at, self._next, self.token = 0, page.next, token
         self._source.dropped += page.dropped
-        self._source.note(self._shelf.of._replace(order=self._order), How.PAGE, len(page.connections))
+        self._source.note(self._shelf.of, self._order, How.PAGE, len(page.connections))
         self._check()
         self._read.append(page)
         if page.next is None:  # where it began at the start, this was all of it
@@ -209,11 +210,12 @@ class Source:
         """What is told beside the data: one error where lists failed, however many of them, else each failed lookup."""
         return self.errors[:1] or self.failures
 
-    def note(self, of: List, how: How, rows: int, as_of: dt.datetime | None = None) -> None:
-        """Tell the explanation, where one was asked for, how a list was come by."""
+    def note(self, of: List, order: Order | None, how: How, rows: int, as_of: dt.datetime | None = None) -> None:
+        """Tell the explanation, where one was asked for, how a list in some order was come by."""
         where = self._need.where
         if self._need.note is not None:
             narrowing = self.instance.adapter.narrow(where)
+            of = of._replace(order=order)
             self._need.note(ListRead(self.instance.name, of, how, rows, as_of, where, narrowing))
 
     def take_fresh(self, inventory: Inventory) -> bool:
@@ -322,7 +324,7 @@ class Source:
         self.as_of = _older(self.as_of, snapshot.span.began_at)
         if how is None:
             how = How.READ if snapshot.span.began >= self._need.ask.since else How.SNAPSHOT
-        self.note(shelf.of._replace(order=snapshot.order), how, len(snapshot.walked.rows), snapshot.span.began_at)
+        self.note(shelf.of, snapshot.order, how, len(snapshot.walked.rows), snapshot.span.began_at)
 
     def _has_all(self, snapshot: Snapshot) -> bool:
         return not snapshot.walked.rows or self._shown(snapshot) <= snapshot.joined

@@ -19,7 +19,7 @@ from itertools import compress, count, islice
 from typing import Any, TypeAlias, TypeVar, cast
 
 from adapters.model import Connection
-from gateway.orders import Key, OrderBy, key, ranked, sorts_alike
+from gateway.orders import Key, OrderBy, keyer, ranked, sorts_alike
 
 T = TypeVar("T")
 Mask = int
@@ -140,12 +140,12 @@ class Table:
             return [self.rows[at] for at in islice(compress(places, map(flags.__getitem__, places)), limit)]
         if limit is not None:
             low, high = (max(low, high - limit), high) if backward else (low, min(high, low + limit))
-        return [self.rows[at] for at in order[low:high][:: -1 if backward else 1]]
+        return list(map(self.rows.__getitem__, order[low:high][:: -1 if backward else 1]))
 
     def keyed(self, order_by: OrderBy, rows: Iterable[Connection]) -> list[tuple[Key, Connection]]:
         """Rows of this table, each with its key, which is kept."""
-        known = self._known(order_by)
-        return [known.get(id(row)) or _noted(known, order_by, row) for row in rows]
+        known, make = self._known(order_by), keyer(order_by)
+        return [known.get(id(row)) or _noted(known, make, row) for row in rows]
 
     def _known(self, order_by: OrderBy) -> dict[int, tuple[Key, Connection]]:
         """The keys that are known, by the id of their row, which is held beside it so that no other can have that id.
@@ -155,12 +155,14 @@ class Table:
         if len(self._keys) > _KEPT_KEYS:
             self._keys.popitem(last=False)
         if len(known) > 2 * len(self.rows):
+            left = {at: pair for at in map(id, self.rows) if (pair := known.get(at)) is not None}
             known.clear()
+            known.update(left)
         return known
 
     def _key_at(self, order_by: OrderBy) -> Callable[[int], Key]:
-        known, rows = self._known(order_by), self.rows
-        return lambda at: (known.get(id(row := rows[at])) or _noted(known, order_by, row))[0]
+        known, make, rows = self._known(order_by), keyer(order_by), self.rows
+        return lambda at: (known.get(id(row := rows[at])) or _noted(known, make, row))[0]
 
     def is_sorted(self, order_by: OrderBy) -> bool:
         """Whether the places of the rows in this order are kept."""
@@ -190,9 +192,11 @@ class Table:
         return mask.to_bytes(len(self.rows), "little")
 
 
-def _noted(known: dict[int, tuple[Key, Connection]], order_by: OrderBy, row: Connection) -> tuple[Key, Connection]:
+def _noted(
+    known: dict[int, tuple[Key, Connection]], make: Callable[[Connection], Key], row: Connection
+) -> tuple[Key, Connection]:
     """A row with its key, which is known from now on."""
-    pair = known[id(row)] = key(order_by, row), row
+    pair = known[id(row)] = make(row), row
     return pair
 
 

@@ -1,7 +1,8 @@
 """What was read of an object that never changes, kept as JSON: the next time it is not read, and not encoded."""
 
+import operator
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 from weakref import WeakSet
 
 import orjson
@@ -48,6 +49,17 @@ class Room:
                 memo.age()
 
 
+class _Last(NamedTuple):
+    """A list that was read, and the JSON of what is in it."""
+
+    values: Sequence[Any]
+    is_required: bool
+    parts: list[bytes]
+
+
+_NOTHING: Final = _Last((), True, [])
+
+
 class Memo:
     """Reads objects of one class for one selection, each once as long as it is remembered. The objects are held, so
     that no other can be taken for one of them.
@@ -64,7 +76,7 @@ class Memo:
         """What was asked for lately, by the id of the object, which is held beside its JSON."""
         self.old: dict[int, tuple[Any, bytes]] = {}
         """What was asked for before that."""
-        self._last: object = None
+        self._last = _NOTHING
         room.enter(self)
 
     def __call__(self, value: Any) -> orjson.Fragment:
@@ -75,24 +87,37 @@ class Memo:
     def all(self, values: Sequence[Any], *, is_required: bool) -> orjson.Fragment:
         """A list of them. A tuple that comes again is kept as a whole: nothing in it can have changed. One with null in
         it is not: where it comes again, that may be an error."""
-        young = self.young.get
-        whole = young(id(values))
+        whole = self.young.get(id(values))
         if whole is not None:
             return orjson.Fragment(whole[1])
-        parts: list[bytes] = []
-        for value in values:
-            found = young(id(value))
-            if found is not None:
-                parts.append(found[1])
-            elif value is None and not is_required:
-                parts.append(b"null")
-            else:
-                parts.append(self._kept(value))
+        was = self._last
+        parts = self._parts(values, is_required, was)
         encoded = b"[%b]" % b",".join(parts)
-        if values is self._last and values.__class__ is tuple and None not in values:
-            self._keep(values, encoded)
-        self._last = values
+        if values.__class__ is not tuple:  # it may be another one the next time
+            self._last = _NOTHING
+        else:
+            if values is was.values and None not in values:
+                self._keep(values, encoded)
+            self._last = _Last(values, is_required, parts)
         return orjson.Fragment(encoded)
+
+    def _parts(self, values: Sequence[Any], is_required: bool, was: "_Last") -> list[bytes]:
+        """The JSON of each of them. As a rule few are not those of the last list."""
+        if len(was.values) != len(values) or was.is_required is not is_required:
+            return [self._part(value, is_required) for value in values]
+        parts = was.parts.copy()
+        moved = bytes(map(operator.is_not, values, was.values))
+        at = moved.find(1)
+        while at >= 0:
+            parts[at] = self._part(values[at], is_required)
+            at = moved.find(1, at + 1)
+        return parts
+
+    def _part(self, value: Any, is_required: bool) -> bytes:
+        found = self.young.get(id(value))
+        if found is not None:
+            return found[1]
+        return b"null" if value is None and not is_required else self._kept(value)
 
     def _alone(self, value: Any) -> bytes:
         found = self.old.get(id(value))
@@ -114,4 +139,4 @@ class Memo:
     def age(self) -> None:
         """Forget what was not asked for since this was said the last time."""
         self.young, self.old = {}, self.young
-        self._last = None
+        self._last = _NOTHING

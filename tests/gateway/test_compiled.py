@@ -488,6 +488,37 @@ async def test_a_list_that_has_changed_is_another_list() -> None:
     assert json.loads((await asking.again()).data)["rows"][-1] == {"text": "g"}
 
 
+@pytest.mark.parametrize("kind", [list, tuple])
+async def test_of_a_list_like_the_last_one_only_what_is_new_is_read(kind: Any) -> None:
+    memo = Memo(Room(1_000_000), lambda row: {"text": row.text})
+    texts = list("abcdefgh")
+    items = [Row(text) for text in texts]
+    for at, text in enumerate("ijkl"):
+        for _ in range(2):
+            memo.all(kind(items), is_required=True)
+        texts[2 * at], items[2 * at] = text, Row(text)
+        told = json.loads(orjson.dumps(memo.all(kind(items), is_required=True)))
+        assert told == [{"text": text} for text in texts]
+    assert [row.reads for row in items] == [1] * 8
+
+
+async def test_a_list_in_which_something_is_put_in_the_place_of_something_is_another_list() -> None:
+    items = [Row(text) for text in "abc"]
+    asking = rows_of(items, "text")
+    for text in "defg":
+        await asking.again()
+        items[1] = Row(text)
+    assert json.loads((await asking.again()).data)["rows"] == [{"text": text} for text in "agc"]
+
+
+async def test_what_was_read_of_a_list_says_nothing_of_one_in_which_null_must_not_be() -> None:
+    memo = Memo(Room(1_000_000), lambda row: {"text": row.text})
+    rows = Row("a"), None
+    assert orjson.dumps(memo.all(rows, is_required=False)) == b'[{"text":"a"},null]'
+    with pytest.raises(AttributeError):
+        memo.all((rows[0], None), is_required=True)
+
+
 async def test_null_among_what_never_changes_is_judged_by_the_engine() -> None:
     for is_required in (True, False):
         asking = rows_of([Row("a"), None, Row("b")], "text", is_required=is_required)
