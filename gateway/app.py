@@ -94,6 +94,7 @@ def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)
             await writes.close()
             outcomes.close()
             inventory.close()
+        observability.write_all()
 
     app = Gateway(endpoint, lifespan=lifespan)
     app.state.instances = instances

@@ -1,14 +1,15 @@
 """Logs: a JSON object a line, on standard error, with what happened and never what was said in confidence."""
 
+import asyncio
 import datetime as dt
 import logging
 import os
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import orjson
 
@@ -23,6 +24,22 @@ _PID: Final = os.getpid()
 """Workers are processes that begin anew, so each has its own."""
 
 
+_HELD_S: Final = 0.05
+"""Lines of requests are written together with those that follow this soon: a write costs more than making a line."""
+_HELD: Final = 50
+"""As many are written at once in any case."""
+
+
+class _Told(NamedTuple):
+    """A line that is yet to be made."""
+
+    at: float
+    level: str
+    logger: str
+    message: str
+    fields: dict[str, Any]
+
+
 class _Lines(logging.Handler):
     """Writes records as JSON, each in one go. Of an exception it keeps the type and where it was raised: texts may hold
     anything."""
@@ -32,22 +49,51 @@ class _Lines(logging.Handler):
         self._out = out
         self._second = -1
         self._begins = ""
+        self._held: list[_Told] = []
+        self._due_in: asyncio.AbstractEventLoop | None = None
+        """The loop in which what is held will be written soon."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        self.flush()  # what was told before stands before it
         try:
             self._write(self._line(record))
         except Exception:  # noqa: BLE001  a log that cannot be written is no reason to answer nobody
             self.handleError(record)
 
     def tell(self, level: str, logger: str, message: str, fields: dict[str, Any]) -> None:
-        """What `emit` does of such a record, without one."""
+        """What `emit` does of such a record, without one; in a running loop, a moment later."""
+        self._held.append(_Told(time.time(), level, logger, message, fields))
         try:
-            self._write(self._begun(time.time(), level, logger, message) | fields)
-        except Exception:  # noqa: BLE001  as above
-            self.handleError(logging.makeLogRecord({"name": logger, "msg": message}))
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if len(self._held) >= _HELD:
+            self.flush()
+        elif self._due_in is not loop:
+            self._due_in = loop
+            loop.call_later(_HELD_S, self._come)
 
-    def _write(self, line: dict[str, Any]) -> None:
-        self._out.write(orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE))
+    def flush(self) -> None:
+        """Write what is held."""
+        if not self._held:
+            return
+        self.acquire()  # others log from threads of their own
+        try:
+            held, self._held = self._held, []
+            self._write(*(self._begun(*told[:4]) | told.fields for told in held))
+        except Exception:  # noqa: BLE001  as above
+            self.handleError(logging.makeLogRecord({"msg": "lines of requests"}))
+        finally:
+            self.release()
+
+    def _come(self) -> None:
+        self._due_in = None
+        self.flush()
+
+    def _write(self, *lines: Mapping[str, Any]) -> None:
+        made = [orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE) for line in lines]
+        self._out.write(b"".join(made))
         self._out.flush()
 
     def _line(self, record: logging.LogRecord) -> dict[str, Any]:
@@ -86,6 +132,12 @@ def configure(level: str = "INFO", out: BinaryIO | None = None) -> None:
     # The first two write URLs, and with them whatever stands in their queries; the third says nothing new.
     for name in ("httpx", "httpcore", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def write_all() -> None:
+    """Write what is held, where the process may end."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
 
 
 def log_call(call: Call) -> None:

@@ -153,8 +153,8 @@ async def test_serve_answers_over_the_configured_upstreams_and_ends_cleanly(
         ended = await stopped(process, signal.SIGTERM)
     assert ended.status in (0, -signal.SIGTERM)
     assert "Traceback" not in ended.err
-    assert all(json.loads(line) for line in ended.err.splitlines()), "every line of the log is a JSON object"
-    assert any(json.loads(line)["message"] == "request" for line in ended.err.splitlines())
+    said = [json.loads(line)["message"] for line in ended.err.splitlines()]  # every line of the log is a JSON object
+    assert said.count("request") == 2, "those of the last moment too"
 
 
 class Log:
@@ -212,7 +212,10 @@ async def test_workers_answer_and_end_with_the_command(
     async with two_workers(upstreams, tmp_path, "--workers", "2") as (process, log, url):
         worker = await answered_by(url, log)
         assert worker != process.pid
+        assert (await answers(url)).status_code == 200
         ended = await stopped(process, number)
+        said = [json.loads(line)["message"] for line in ended.err.splitlines()]
+        assert said.count("request") == 1, "what was told in the last moment is written"
         assert ended.status == 0
         assert "Traceback" not in ended.err
         assert is_gone(worker)

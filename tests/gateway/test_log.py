@@ -1,5 +1,6 @@
 """The log: a JSON object a line, written whole, whatever is said and whoever said it."""
 
+import asyncio
 import io
 import json
 import logging
@@ -68,6 +69,53 @@ def test_a_request_is_a_record_for_any_handler(out: io.BytesIO, caplog: pytest.L
     assert out.getvalue().count(b"\n") == 2
 
 
+def ask(operation: str) -> None:
+    observability.log_request(operation=operation, viewer=None, began=0.0, codes=[])
+
+
+async def test_requests_are_written_together_a_moment_later(lines: Lines):
+    leave_ours_alone()
+    for _ in range(2):
+        written = len(lines())
+        ask("first")
+        ask("second")
+        assert len(lines()) == written
+        async with asyncio.timeout(5):
+            while len(lines()) == written:  # noqa: ASYNC110  nobody else tells
+                await asyncio.sleep(0.01)
+        assert [line["operation"] for line in lines()[written:]] == ["first", "second"]
+
+
+async def test_no_more_requests_are_held_than_can_be_written_in_no_time(lines: Lines):
+    leave_ours_alone()
+    for number in range(120):
+        ask(str(number))
+    assert 100 <= len(lines()) < 120
+    assert [line["operation"] for line in lines()] == [str(number) for number in range(len(lines()))]
+
+
+async def test_what_is_said_of_something_else_comes_after_the_requests_before_it(lines: Lines):
+    leave_ours_alone()
+    ask("before")
+    logging.getLogger("elsewhere").warning("something")
+    ask("after")
+    assert [line["message"] for line in lines()] == ["request", "something"]
+    observability.write_all()
+    assert [line.get("operation") for line in lines()] == ["before", None, "after"]
+
+
+def test_what_a_loop_held_that_has_ended_is_written_with_what_follows(lines: Lines):
+    leave_ours_alone()
+
+    async def in_a_loop() -> None:
+        ask("held")
+
+    for _ in range(2):
+        asyncio.run(in_a_loop())
+    ask("without a loop")
+    assert [line["operation"] for line in lines()] == ["held", "held", "without a loop"]
+
+
 class Heard(logging.Handler):
     """Keeps the operations of the requests that it is told of."""
 
@@ -83,10 +131,6 @@ class Heard(logging.Handler):
 def test_a_request_is_told_to_whoever_listens_and_to_nobody_where_a_filter_says_so(out: io.BytesIO, name: str):
     leave_ours_alone()
     heard, logger = Heard(), logging.getLogger(name)
-
-    def ask(operation: str) -> None:
-        observability.log_request(operation=operation, viewer=None, began=0.0, codes=[])
-
     ask("before")
     logger.addHandler(heard)
     ask("told")
