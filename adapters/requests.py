@@ -70,8 +70,10 @@ class Writer:
         """The path and the query that a request asks for, the path proven to lie below the base URL's. Raises as
         `message` does."""
         path = request.route
-        if request.ids:
-            path = path.format(**{name: _quoted(value) for name, value in request.ids.items()})
+        for name, value in request.ids.items():
+            path = path.replace(f"{{{name}}}", _quoted(value))  # which has no braces
+        if "{" in path:
+            raise KeyError(path)  # an id that nobody gave
         target = f"{self._base}{path}?{urlencode(request.query)}" if request.query else self._base + path
         return target.encode("ascii")
 

@@ -322,7 +322,7 @@ async def get_each(
     ids: Sequence[str], get: Callable[[str], Awaitable[Connection]]
 ) -> dict[str, Connection | AdapterError]:
     """A call for each id, all at once; ids unknown upstream are absent, and one that fails costs only itself."""
-    answers = await together([_or_error(id, get) for id in ids])
+    answers = [await _or_error(ids[0], get)] if len(ids) == 1 else await together([_or_error(id, get) for id in ids])
     return {id: answer for id, answer in zip(ids, answers, strict=True) if answer is not None}
 
 

@@ -320,5 +320,5 @@ async def _send(answer: _Answer, send: Send) -> None:
 
 
 def _log(operation: Operation, viewer: str | None, outcome: Outcome, began: float) -> None:
-    codes = sorted({str((reason.extensions or {}).get("code")) for reason in outcome.errors})
+    codes = sorted({str((reason.extensions or {}).get("code")) for reason in outcome.errors}) if outcome.errors else []
     observability.log_request(operation=operation.operation_name, viewer=viewer, began=began, codes=codes)

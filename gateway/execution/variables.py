@@ -34,8 +34,8 @@ class Variables:
     def coerced(self, schema: GraphQLSchema, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
         """As `graphql.execution.get_variable_values`."""
         if self._schema is schema and len(self._texts) == len(self._definitions):
-            values = {name: given.get(name) for name in self._texts}
-            if all(value.__class__ is str for value in values.values()):
+            values = {name: value for name in self._texts if (value := given.get(name)).__class__ is str}
+            if len(values) == len(self._texts):
                 sources = {name: VariableValueSource(of, values[name]) for name, of in self._texts.items()}
                 return VariableValues(sources, values)
         coerced = get_variable_values(schema, self._definitions, dict(given))

@@ -117,3 +117,10 @@ async def test_a_text_that_cannot_be_written_is_rejected(request_: Request):
         with pytest.raises(errors.Rejected):
             await sender.send(request_)
     assert upstream.seen == []
+
+
+def test_an_id_that_nobody_gave_is_a_mistake_and_no_path():
+    with pytest.raises(KeyError):
+        Writer(httpx.URL("https://example.com"), {}).target(
+            Request("get_thing", "GET", "/things/{id}", ids={"it": "1"})
+        )
