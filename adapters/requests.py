@@ -1,5 +1,6 @@
 """What an upstream can be asked, and how that is written."""
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -74,7 +75,7 @@ class Writer:
             path = path.replace(f"{{{name}}}", _quoted(value))  # which has no braces
         if "{" in path:
             raise KeyError(path)  # an id that nobody gave
-        target = f"{self._base}{path}?{urlencode(request.query)}" if request.query else self._base + path
+        target = f"{self._base}{path}?{_encoded(tuple(request.query))}" if request.query else self._base + path
         return target.encode("ascii")
 
     def written(self, message: Message, header: str | None, id: str) -> bytes:
@@ -107,6 +108,10 @@ _LINES = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent":
 _JSON = b"Content-Type: application/json\r\n"
 _FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 _PLAIN = re.compile(r"[A-Za-z0-9_~-]+")
+
+
+_encoded = functools.lru_cache(maxsize=256)(urlencode)
+"""Lists are asked for in the same words again and again."""
 
 
 def _quoted(id: str) -> str:

@@ -47,22 +47,23 @@ def find(
     """A connection, None for an unknown one; ``alone`` where its field is all that is being resolved. Raises NOT_FOUND
     for an instance that is not configured, BAD_USER_INPUT for an id that cannot be one of its provider's, and, when it
     is awaited, AdapterError where the instance failed."""
-    configured = info.context.instances.get(instance)
+    context = info.context
+    configured = context.instances.get(instance)
     if configured is None:
         raise error(Code.NOT_FOUND, "There is no such instance.", retryable=False)
     if not configured.knows(native_id):
         raise bad_input(f"This cannot be an id of {configured.provider.label}.")
     ask = _ask(info, max_age)
-    if info.context.is_planning:
-        info.context.plan_connection(instance, native_id, fields, ask)
+    if context.is_planning:
+        context.plan_connection(instance, native_id, fields, ask)
         return None
     place = instance, native_id
-    listed = info.context.loaders.listed(place, fields, ask)
+    listed = context.loaders.listed(place, fields, ask)
     if listed is not None:
         return listed
     if alone:
         return _loaded(info, place, fields, ask)
-    return info.context.loaders.later(place, fields, ask, lambda answer: _told(answer, info))
+    return context.loaders.later(place, fields, ask, lambda answer: _told(answer, info))
 
 
 async def _loaded(info: Info[Context, None], place: Place, fields: frozenset[str], ask: Ask) -> model.Connection | None:
@@ -70,7 +71,8 @@ async def _loaded(info: Info[Context, None], place: Place, fields: frozenset[str
 
 
 def _told(answer: Answer, info: Info[Context, None]) -> model.Connection | None:
-    info.context.report(answer.failures, info)
+    if answer.failures:
+        info.context.report(answer.failures, info)
     return answer.connection
 
 
