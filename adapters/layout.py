@@ -5,7 +5,6 @@ that is then made of those few, so a body is gone through by the lengths that it
 and has its digest is that row. Only of those that have changed must the ends be found.
 """
 
-import json
 from array import array
 from collections.abc import Sequence
 from typing import NamedTuple, Self
@@ -18,10 +17,8 @@ BLOCK = 8
 """Rows that are compared at once. Where one has changed, each of its block is looked at."""
 MOST = 1 / 8
 """Beyond this share of changed rows, reading the whole body is quicker."""
-_LONGER = 4096
-"""By so many bytes may a row be longer than twice what it was, to be taken for that row."""
-
-_scan = json.JSONDecoder().raw_decode
+LOOKS = 64
+"""So many places are looked at for the end of one that has changed."""
 
 
 class Changed(NamedTuple):
@@ -120,25 +117,29 @@ class _Search:
 
     def _end(self, place: int, at: int) -> int:
         """Take note of a row that has changed, and tell where it ends; there again where it cannot be found."""
-        body, length = self._body, self.lengths[place]
+        length = self.lengths[place]
         # If it is the last one to have changed, it makes all the difference in length.
-        end = at + length + self._longer
-        ends = b"}" if place == self._last else b"},"
-        if not (end > at and body.startswith(b"{", at) and body.startswith(ends, end - 1)):
-            end = _scanned(body, at, length)
+        end = self._ends(place, at, at + length + self._longer) or self._ends(place, at, at + length)
+        if not end and place < self._last:
+            end = self._before_the_next(place, at)
+        if not end:
+            return at
         self._longer -= end - at - length
         self.rows[place] = row = self._view[at:end]
         self.lengths[place], self.digests[place] = end - at, of_part(row)
         return end
 
+    def _ends(self, place: int, at: int, end: int) -> int:
+        """There, if it looks as if a row could end there; else 0."""
+        body, closing = self._body, b"}" if place == self._last else b"},"
+        return end if end > at and body.startswith(b"{", at) and body.startswith(closing, end - 1) else 0
 
-def _scanned(body: bytes, at: int, length: int) -> int:
-    """Where the JSON object ends that begins there; there again where none does, or one that is much longer than it
-    was."""
-    # Each byte is a character of its own in it, and what marks the ends of values is the same as in UTF-8.
-    text = body[at : at + 2 * length + _LONGER].decode("latin-1")
-    try:
-        value, size = _scan(text)
-    except (ValueError, RecursionError):
-        return at
-    return at + size if isinstance(value, dict) else at
+    def _before_the_next(self, place: int, at: int) -> int:
+        """Where the row ends if the next one is as it was; else 0."""
+        length, digest = self.lengths[place + 1], self.digests[place + 1]
+        end = at
+        for _ in range(LOOKS):
+            end = self._body.find(b"},{", end) + 1
+            if not end or of_part(self._view[end + 1 : end + 1 + length]) == digest:
+                return end
+        return 0

@@ -101,10 +101,10 @@ def _variants(target: str, response: httpx.Response) -> dict[str, list[bytes]]:
     field = next((of for part, of in CHANGES.items() if path.endswith(part) or path.startswith(part)), None)
     if field is None or not response.is_success:
         return {}
-    return {"changing": _changing(response.content, field), "replaced": _replaced(response.content, field)}
+    return {"changing": changing(response.content, field), "replaced": _replaced(response.content, field)}
 
 
-def _changing(content: bytes, field: str) -> list[bytes]:
+def changing(content: bytes, field: str) -> list[bytes]:
     """The body with more and more rows changed, and back again: one row in a hundred from each to the next."""
     body = orjson.loads(content)
     variants = [orjson.dumps(body)]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters import decode, digests
-from adapters.layout import BLOCK, Changed, Layout
+from adapters.layout import BLOCK, LOOKS, Changed, Layout
 
 HEAD, TAIL = b'{"total":40,"rows":[', b'],"cursor":"},{"}'
 ROWS = [{"id": f"{number}", "name": "x" * (number % 7), "of": {"a": [1, {"b": "},"}]}} for number in range(40)]
@@ -66,10 +66,17 @@ def test_what_is_found_is_what_reading_everything_gives(rows: list[Any], changes
         assert changed.layout == laid(after), "it can be gone on from as from one that was just made"
 
 
-@pytest.mark.parametrize("places", [[0], [39], [7], [8], [0, 39], [3, 4], [0, 1, 2, 38]])
+@pytest.mark.parametrize("places", [[0], [39], [7], [8], [0, 39], [3, 5], [0, 7, 9, 38]])
 @pytest.mark.parametrize("name", ["y", "yy", "", "longer than any of them was", "},{", 'a "quoted" \\', "é😀"])
 def test_few_changes_are_found_wherever_they_are_and_whatever_they_are(places: list[int], name: str):
     changes = {place: {**ROWS[place], "name": f"{name}{place}"} for place in places}
+    changed = found(body_of(ROWS), body_of(with_changes(ROWS, changes)))
+    assert changed is not None
+    assert {place: msgspec.json.decode(row) for place, row in changed.rows.items()} == changes
+
+
+def test_of_changes_side_by_side_those_are_found_that_are_as_long_as_they_were():
+    changes = {place: {**ROWS[place], "name": "y" * len(ROWS[place]["name"])} for place in (3, 4, 5)}
     changed = found(body_of(ROWS), body_of(with_changes(ROWS, changes)))
     assert changed is not None
     assert {place: msgspec.json.decode(row) for place, row in changed.rows.items()} == changes
@@ -93,7 +100,8 @@ def test_nothing_is_looked_for_where_nothing_changed():
         (body_of(ROWS).replace(b"},{", b"}, {"), "spaces between them"),
         (body_of(with_changes(ROWS, {3: 42})), "a row that is no object"),
         (body_of(with_changes(ROWS, {39: "}"})), "a last row that is none"),
-        (body_of(with_changes(ROWS, {3: {"id": "z" * 9000}, 9: {}})), "one that is much longer, and another"),
+        (body_of(with_changes(ROWS, {3: {"id": "zz"}, 4: {"id": "zzz"}})), "two side by side of other lengths"),
+        (body_of(with_changes(ROWS, {3: {"of": [{}] * (LOOKS + 1)}, 9: {}})), "one that may end in many places"),
         (b"", "nothing at all"),
         (HEAD, "nothing but its beginning"),
     ],
