@@ -23,7 +23,7 @@ from adapters.http1 import Client
 from adapters.imitation import serve
 from adapters.model import Connection, RunStatus
 from adapters.port import LIST_FIELDS, Adapter, Capability, Fields, List, Order, OrderField, Provider
-from tests.adapters.contract import (
+from tests.adapters.contracted import (
     INSTANCE,
     STATUSES,
     Shown,

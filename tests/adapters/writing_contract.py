@@ -23,7 +23,8 @@ from adapters.imitation import Knobs
 from adapters.model import Connection
 from adapters.port import Capability
 from adapters.writing import Done, Draft, Lost, Start, Wish
-from tests.adapters.contract import NONSENSE, AdapterContract, Contracted, listed
+from tests.adapters.contract import AdapterContract
+from tests.adapters.contracted import NONSENSE, Contracted, listed
 from tests.adapters.sending import HURRIED, asked, sent
 
 LOSSES: Mapping[str, Mapping[str, Any]] = {

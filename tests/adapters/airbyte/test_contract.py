@@ -10,7 +10,7 @@ from adapters.capabilities import refusal
 from adapters.model import Connection
 from adapters.port import Capability
 from adapters.writing import Cancel, Check, Create, Delete, Discover, Enable, Reset, Side, Start, Update, Wish
-from tests.adapters.contract import NOW
+from tests.adapters.contracted import NOW
 from tests.adapters.writing_contract import WritingContract
 
 

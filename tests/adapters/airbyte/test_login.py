@@ -13,7 +13,7 @@ from adapters.airbyte.client import TOKEN_LASTS_S, lasts_s
 from adapters.airbyte.demo import CLIENT_ID, CLIENT_SECRET, AirbyteImitation
 from adapters.imitation import Knobs
 from adapters.port import LIST_FIELDS
-from tests.adapters.contract import Contracted, Rewritten, built, over, paged, settings_of
+from tests.adapters.contracted import Contracted, Rewritten, built, over, paged, settings_of
 
 TOKEN_PATH = "/applications/token"
 

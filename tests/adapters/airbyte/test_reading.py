@@ -16,7 +16,7 @@ from adapters.airbyte.details import FULL_RECORD
 from adapters.imitation import ImitationServer, Knobs
 from adapters.model import Connection
 from adapters.port import LIST_FIELDS, Filter, List, Order, OrderField
-from tests.adapters.contract import (
+from tests.adapters.contracted import (
     NOW,
     Contracted,
     Refusing,

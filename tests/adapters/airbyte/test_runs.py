@@ -11,7 +11,7 @@ from adapters.airbyte.demo import PLANTED, AirbyteImitation
 from adapters.decode import rows
 from adapters.imitation import Knobs
 from adapters.model import Run, RunStatus
-from tests.adapters.contract import NOW, Contracted, over, paged
+from tests.adapters.contracted import NOW, Contracted, over, paged
 
 JOB = {
     "id": 9_007_199_254_740_993,

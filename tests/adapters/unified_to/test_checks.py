@@ -11,7 +11,7 @@ from adapters.unified_to.inputs import (
     UnifiedToConnectionUpdate,
 )
 from adapters.writing import Create, ProblemCode, Start, Update
-from tests.adapters.contract import over
+from tests.adapters.contracted import over
 from tests.adapters.sending import problems
 from tests.adapters.unified_to.wishes import (
     AUTHORIZE,

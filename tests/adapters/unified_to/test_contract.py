@@ -14,7 +14,7 @@ from adapters.unified_to.inputs import (
     UnifiedToCredentialsInput,
 )
 from adapters.writing import Create, Delete, Update, Wish
-from tests.adapters.contract import NOW
+from tests.adapters.contracted import NOW
 from tests.adapters.writing_contract import WritingContract
 
 IMPORT = UnifiedToCredentialsInput(

@@ -15,7 +15,7 @@ from adapters.port import LIST_FIELDS, Filter, List, Order, OrderField, Page, Pe
 from adapters.unified_to import PROVIDER
 from adapters.unified_to.demo import UnifiedToImitation
 from adapters.unified_to.details import AuthState, UnifiedToConnection
-from tests.adapters.contract import (
+from tests.adapters.contracted import (
     NOW,
     Rewritten,
     built,

@@ -14,7 +14,7 @@ from adapters.port import LIST_FIELDS
 from adapters.unified_to import PROVIDER
 from adapters.unified_to.demo import UnifiedToImitation
 from adapters.unified_to.details import AuthState, UnifiedToConnection
-from tests.adapters.contract import first_pages, listed, native_ids, over, paged
+from tests.adapters.contracted import first_pages, listed, native_ids, over, paged
 
 RECORDINGS = pathlib.Path(__file__).parent / "recordings"
 HUBSPOT, BAMBOO, SLACK = (f"66f1a2b3c4d5e6f708192a3{end}" for end in "bcd")

@@ -20,7 +20,7 @@ from adapters.unified_to.inputs import (
     UnifiedToConnectionUpdate,
 )
 from adapters.writing import Change, Delete, Done, Draft, Lost, ProblemCode, Update
-from tests.adapters.contract import Rewritten, listed, over
+from tests.adapters.contracted import Rewritten, listed, over
 from tests.adapters.sending import problems
 from tests.adapters.unified_to.wishes import (
     AUTHORIZE,

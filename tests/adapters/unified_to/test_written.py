@@ -17,7 +17,7 @@ from adapters.unified_to.inputs import (
     UnifiedToConnectionUpdate,
 )
 from adapters.writing import Delete, Done, ProblemCode, Update
-from tests.adapters.contract import Contracted, listed, native_ids, over
+from tests.adapters.contracted import Contracted, listed, native_ids, over
 from tests.adapters.sending import fulfilled, problems, sent
 from tests.adapters.unified_to.wishes import AUTHORIZE, IMPORT, IMPORTING, PLANT, TYPE, some, unified, wish
 

@@ -15,7 +15,7 @@ from adapters.unified_to.inputs import (
     UnifiedToCredentialsInput,
 )
 from adapters.writing import Create
-from tests.adapters.contract import NOW, listed
+from tests.adapters.contracted import NOW, listed
 from tests.adapters.sending import HURRIED
 
 PLANT = "hunter2plant"

@@ -8,7 +8,7 @@ from adapters.port import Capability
 from adapters.workiva import PROVIDER, writing
 from adapters.workiva.demo import CLIENT_SECRET, WorkivaImitation
 from adapters.writing import Start, StartMany, Wish
-from tests.adapters.contract import NOW
+from tests.adapters.contracted import NOW
 from tests.adapters.writing_contract import WritingContract
 
 

@@ -15,7 +15,7 @@ from adapters.port import LIST_FIELDS, Filter, List
 from adapters.workiva import PROVIDER
 from adapters.workiva.client import API_VERSION
 from adapters.workiva.demo import WorkivaImitation
-from tests.adapters.contract import (
+from tests.adapters.contracted import (
     NOW,
     Rewritten,
     built,

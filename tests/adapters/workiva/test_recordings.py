@@ -14,7 +14,7 @@ from adapters.port import LIST_FIELDS
 from adapters.workiva import PROVIDER
 from adapters.workiva.demo import WorkivaImitation
 from adapters.workiva.details import WorkivaConnection, WorkivaRun
-from tests.adapters.contract import Rewritten, listed, native_ids, over, paged
+from tests.adapters.contracted import Rewritten, listed, native_ids, over, paged
 
 RECORDINGS = pathlib.Path(__file__).parent / "recordings"
 BALANCE = "9d1f0a6f7d2a4c6f8a3b5e7c1d2e3f40"

@@ -18,7 +18,7 @@ from adapters.workiva.demo_data import WORKSPACE, connection_id
 from adapters.workiva.details import WorkivaConnection
 from adapters.workiva.inputs import WorkivaRunInput
 from adapters.writing import Start, StartMany
-from tests.adapters.contract import Contracted, listed, over
+from tests.adapters.contracted import Contracted, listed, over
 from tests.adapters.sending import fulfilled
 
 AT = 1_790_000_000.5

@@ -15,7 +15,7 @@ from adapters.workiva import PROVIDER, convert, wire, writing
 from adapters.workiva.demo import WorkivaImitation
 from adapters.workiva.inputs import WorkivaRunInput
 from adapters.writing import Create, Delete, Done, Draft, Lost, ProblemCode, Start, StartMany
-from tests.adapters.contract import NOW, Contracted, listed, over
+from tests.adapters.contracted import NOW, Contracted, listed, over
 from tests.adapters.sending import problems
 
 PLANT = "hunter2plant"
