@@ -80,8 +80,10 @@ class Before(NamedTuple):
         if sent.digest == self.page.digest:
             return self.page
         changed = None if self.page.layout is None else self.page.layout.changed(body)
-        connections = None if changed is None else self._with(changed.rows, kind)
-        if changed is None or connections is None:
+        if changed is None:
+            return None
+        connections = self._with(changed.rows, kind)
+        if connections is None:
             return None
         rows = {"connections": connections, "row_digests": changed.layout.digests, "layout": changed.layout}
         return self.page._replace(**rows, **sent._asdict())
@@ -322,7 +324,7 @@ async def get_each(
     ids: Sequence[str], get: Callable[[str], Awaitable[Connection]]
 ) -> dict[str, Connection | AdapterError]:
     """A call for each id, all at once; ids unknown upstream are absent, and one that fails costs only itself."""
-    answers = [await _or_error(ids[0], get)] if len(ids) == 1 else await together([_or_error(id, get) for id in ids])
+    answers = await together([_or_error(id, get) for id in ids])
     return {id: answer for id, answer in zip(ids, answers, strict=True) if answer is not None}
 
 

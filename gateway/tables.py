@@ -258,13 +258,7 @@ def differing(rows: Sequence[Connection], before: Sequence[Connection]) -> list[
     """The places at which rows are not those of before; None where there are more or fewer of them."""
     if len(rows) != len(before):
         return None
-    same = bytes(map(operator.is_, rows, before))
-    found: list[int] = []
-    at = same.find(0)
-    while at >= 0:
-        found.append(at)
-        at = same.find(0, at + 1)
-    return found
+    return list(compress(count(), map(operator.is_not, rows, before)))
 
 
 def _merged(ordered: Sequence[int], new: Iterable[int], by: Callable[[int], Key]) -> "array[int]":

@@ -180,8 +180,6 @@ class UnifiedToAdapter:
 
     def _own(self, rows: Rows[Connection], environment: str) -> Rows[Connection]:
         """The rows without those of other environments."""
-        if {row.environment for row in rows.rows} <= {environment}:
-            return rows
         own = [row is None or not self._is_elsewhere(row, environment) for row in rows.places]
         if all(own):
             return rows

@@ -411,7 +411,7 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
             if isinstance(given, VariableValues):
                 plans = known.known(given.coerced)
                 roots: Roots | None = plans.get(_ROOTS)
-                reads = roots and (plans.get(_READS) or _reads(roots, plans))
+                reads = roots and _reads(roots, plans)
                 arguments = [] if not roots else [root.call.arguments(given.coerced) for root in roots.fields]
                 if roots and reads and None not in arguments:
                     asked = Asked(schema, operation, given, root_value, context_value)
@@ -554,6 +554,9 @@ _READS: Final = "reads"
 
 def _reads(roots: Roots, plans: dict[Any, Any]) -> list[Project] | None:
     """How the values of all fields are read, which is kept; None where one is not all plain, or was not met yet."""
+    known: list[Project] | None = plans.get(_READS)
+    if known is not None:
+        return known
     reads: list[Project] = []
     for root in roots.fields:
         plan: Plan | None = plans.get(root.plan)

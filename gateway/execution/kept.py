@@ -1,5 +1,6 @@
 """What was read of an object that never changes, kept as JSON: the next time it is not read, and not encoded."""
 
+import itertools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -106,11 +107,8 @@ class Memo:
         if len(was.values) != len(values) or was.is_required is not is_required:
             return [self._part(value, is_required) for value in values]
         parts = was.parts.copy()
-        moved = bytes(map(operator.is_not, values, was.values))
-        at = moved.find(1)
-        while at >= 0:
+        for at in itertools.compress(itertools.count(), map(operator.is_not, values, was.values)):
             parts[at] = self._part(values[at], is_required)
-            at = moved.find(1, at + 1)
         return parts
 
     def _part(self, value: Any, is_required: bool) -> bytes:
