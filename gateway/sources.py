@@ -161,7 +161,7 @@ class Pages:
         self._idle = self._idle + 1 if is_idle else 0
         is_disordered = any(before > after for before, after in itertools.pairwise(keys))
         if self.token is None and self._next is not None:  # rows without a key come first nowhere but upstream
-            is_disordered |= any(key[0] == orders.LAST for key in keys[:1])
+            is_disordered |= any(map(orders.begins_last, keys[:1]))
         if is_disordered or self._idle > walk.EMPTY_PAGES:
             self._shelf.distrust(self._order)
             raise Disordered

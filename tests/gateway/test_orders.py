@@ -1,6 +1,8 @@
 """Orders: total, the same both ways but for rows without the key, and by what people compare by."""
 
 import datetime as dt
+import sys
+import unicodedata
 from itertools import permutations
 
 import msgspec
@@ -177,6 +179,12 @@ def test_folding_twice_is_folding_once(text: str):
 )
 def test_case_accents_and_forms_of_letters_are_folded_away(one: str, other: str):
     assert folded(one) == folded(other)
+
+
+def test_no_accent_is_overlooked():
+    accents = [letter for letter in map(chr, range(sys.maxunicode + 1)) if unicodedata.combining(letter)]
+    assert len(accents) > 900
+    assert [accent for accent in accents if folded(f"→a{accent}") != "→a"] == []
 
 
 def test_different_letters_stay_different():
