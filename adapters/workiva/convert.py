@@ -5,9 +5,9 @@ import itertools
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from adapters import ids
+from adapters import freeform, ids
 from adapters.model import Connection, ConnectionStatus, Endpoint, ReasonCode, Run, RunStatus, StatusReason, altered
-from adapters.secret import masked_map, masked_text
+from adapters.secret import masked_text
 from adapters.values import instant, word
 from adapters.workiva import wire
 from adapters.workiva.details import WorkivaConnection, WorkivaRun
@@ -92,9 +92,9 @@ def connection(row: wire.Connection, *, instance: str) -> Connection:
         last_run_job_id=row.last_run_job_id or None,
         last_run_date=last_run_at,
         last_run_by=row.last_run_by or None,
-        last_run_source_parameters=masked_map(row.last_run_source_parameters),
-        last_run_destination_parameters=masked_map(row.last_run_destination_parameters),
-        metadata=masked_map(row.metadata),
+        last_run_source_parameters=freeform.shown(row.last_run_source_parameters),
+        last_run_destination_parameters=freeform.shown(row.last_run_destination_parameters),
+        metadata=freeform.shown(row.metadata),
     )
     return Connection(
         ids.encode(instance, row.connection_id),
@@ -204,9 +204,9 @@ def run_details(run: wire.ConnectionRun) -> WorkivaRun:
         created=instant(run.created),
         created_by=word(run.created_by),
         updated=instant(run.updated),
-        source_parameters=masked_map(run.source_parameters),
-        destination_parameters=masked_map(run.destination_parameters),
-        source_metadata=masked_map(run.source_metadata),
-        destination_metadata=masked_map(run.destination_metadata),
+        source_parameters=freeform.shown(run.source_parameters),
+        destination_parameters=freeform.shown(run.destination_parameters),
+        source_metadata=freeform.shown(run.source_metadata),
+        destination_metadata=freeform.shown(run.destination_metadata),
         error=masked_text(run.error) if run.error else None,
     )

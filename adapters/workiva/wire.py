@@ -1,12 +1,10 @@
 """Records as Wdata sends them (``ConnectionDto``, ``ConnectionRunDto``); every field may be missing or null."""
 
-from typing import Any
-
 import msgspec
+from msgspec import Raw
 
+from adapters import freeform
 from adapters.decode import Id
-
-Json = dict[str, Any]
 
 
 class ConnectionRun(msgspec.Struct, rename="camel", gc=False):
@@ -20,10 +18,10 @@ class ConnectionRun(msgspec.Struct, rename="camel", gc=False):
     created: str | None = None
     created_by: str | None = None
     updated: str | None = None
-    source_parameters: Json | None = None
-    destination_parameters: Json | None = None
-    source_metadata: Json | None = None
-    destination_metadata: Json | None = None
+    source_parameters: Raw = freeform.NONE
+    destination_parameters: Raw = freeform.NONE
+    source_metadata: Raw = freeform.NONE
+    destination_metadata: Raw = freeform.NONE
     error: str | None = None
 
 
@@ -46,9 +44,9 @@ class Connection(msgspec.Struct, rename="camel", gc=False):
     last_run_by: str | None = None
     last_run_date: str | None = None
     last_run_job_id: str | None = None
-    last_run_source_parameters: Json | None = None
-    last_run_destination_parameters: Json | None = None
-    metadata: Json | None = None
+    last_run_source_parameters: Raw = freeform.NONE
+    last_run_destination_parameters: Raw = freeform.NONE
+    metadata: Raw = freeform.NONE
 
 
 class Named(msgspec.Struct, gc=False):

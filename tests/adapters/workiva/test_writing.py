@@ -175,7 +175,8 @@ async def test_drafting_takes_no_call():
 
 def running(row: Connection, **told: Any) -> Connection:
     """The connection with a run that goes on, and what Wdata tells of it."""
-    run = wire.ConnectionRun(job_id="j", source_status="running", destination_status="not_started", **told)
+    sent = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in told.items()}
+    run = wire.ConnectionRun(job_id="j", source_status="running", destination_status="not_started", **sent)
     parsed = wire.Connection(connection_id=row.native_id, last_run=run, last_run_job_id="j")
     return convert.connection(parsed, instance=row.instance)
 

@@ -1,0 +1,40 @@
+"""Free-form maps: what people put into parameters and metadata, with credentials masked.
+
+They are half of what a row holds, and the same few come again in row after row: each is read once, and all rows that
+were sent it share it.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from adapters import decode
+from adapters.secret import masked_map
+
+NONE: Final = msgspec.Raw(b"null")
+"""The default of a wire record's field."""
+_NULL: Final = b"null"
+_LONG: Final = 256
+_KEPT: Final = 1024
+"""Maps that are kept, none of them longer than that: others are rather texts of one row."""
+
+_plain: dict[bytes, dict[str, Any]] = {}
+"""Maps in which nothing is to be masked, by what was sent."""
+
+
+def shown(sent: msgspec.Raw) -> dict[str, Any] | None:
+    """The map, masked; None for null, and for what is no map. It is shared, and so must not be changed."""
+    text = bytes(sent)
+    if text == _NULL:
+        return None
+    known = _plain.get(text)
+    if known is not None:
+        return known
+    given = decode.free_form(text)
+    masked = masked_map(given)
+    # What holds a credential is in memory no longer than it takes to read it.
+    if given is not None and masked is given and len(text) <= _LONG:
+        if len(_plain) >= _KEPT:
+            _plain.clear()
+        _plain[text] = given
+    return masked
