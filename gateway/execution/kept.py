@@ -9,6 +9,8 @@ from weakref import WeakSet
 import orjson
 
 Read: TypeAlias = Callable[[Any], Any]
+Entry: TypeAlias = tuple[Any, bytes]
+"""An object and its JSON."""
 
 ENTRY_BYTES: Final = 4_000
 """What is taken to be held for an entry beside its JSON: the object itself above all, which may live on here alone."""
@@ -41,9 +43,9 @@ class Room:
         self._met.add(mark)
         return False
 
-    def take(self, size_bytes: int) -> None:
-        """Take note of bytes that are held from now on."""
-        self._taken += size_bytes + ENTRY_BYTES
+    def take(self, entries: Sequence[Entry]) -> None:
+        """Take note of what is held from now on."""
+        self._taken += sum([len(encoded) for _, encoded in entries]) + ENTRY_BYTES * len(entries)
         if self._taken > self._half:
             self._taken = 0
             for memo in self._memos:
@@ -73,9 +75,9 @@ class Memo:
     def __init__(self, room: Room, read: Read) -> None:
         self._read = read
         self._room = room
-        self.young: dict[int, tuple[Any, bytes]] = {}
+        self.young: dict[int, Entry] = {}
         """What was asked for lately, by the id of the object, which is held beside its JSON."""
-        self.old: dict[int, tuple[Any, bytes]] = {}
+        self.old: dict[int, Entry] = {}
         """What was asked for before that."""
         self._last = _NOTHING
         room.enter(self)
@@ -98,41 +100,49 @@ class Memo:
             self._last = _NOTHING
         else:
             if values is was.values and None not in values:
-                self._keep(values, encoded)
+                self._keep([(values, encoded)])
             self._last = _Last(values, is_required, parts)
         return orjson.Fragment(encoded)
 
     def _parts(self, values: Sequence[Any], is_required: bool, was: "_Last") -> list[bytes]:
         """The JSON of each of them. As a rule few are not those of the last list."""
         if len(was.values) != len(values) or was.is_required is not is_required:
-            return [self._part(value, is_required) for value in values]
+            return self._each(values, is_required)
         parts = was.parts.copy()
-        for at in itertools.compress(itertools.count(), map(operator.is_not, values, was.values)):
-            parts[at] = self._part(values[at], is_required)
+        places = list(itertools.compress(itertools.count(), map(operator.is_not, values, was.values)))
+        for at, part in zip(places, self._each([values[at] for at in places], is_required), strict=True):
+            parts[at] = part
         return parts
 
-    def _part(self, value: Any, is_required: bool) -> bytes:
-        found = self.young.get(id(value))
-        if found is not None:
-            return found[1]
-        return b"null" if value is None and not is_required else self._kept(value)
+    def _each(self, values: Sequence[Any], is_required: bool) -> list[bytes]:
+        """Likewise, each looked up or read."""
+        parts: list[bytes] = []
+        new: list[Entry] = []
+        for value, found in zip(values, map(self.young.get, map(id, values)), strict=True):
+            if found is not None:
+                parts.append(found[1])
+            elif value is None and not is_required:
+                parts.append(b"null")
+            else:
+                parts.append(encoded := self._encoded(value))
+                new.append((value, encoded))
+        self._keep(new)
+        return parts
 
     def _alone(self, value: Any) -> bytes:
-        found = self.old.get(id(value))
-        encoded = orjson.dumps(self._read(value)) if found is None else found[1]
-        if found is not None or self._room.has_met(value, encoded):
-            self._keep(value, encoded)
+        encoded = self._encoded(value)
+        if id(value) in self.old or self._room.has_met(value, encoded):
+            self._keep([(value, encoded)])
         return encoded
 
-    def _kept(self, value: Any) -> bytes:
+    def _encoded(self, value: Any) -> bytes:
         found = self.old.get(id(value))
-        encoded = orjson.dumps(self._read(value)) if found is None else found[1]
-        self._keep(value, encoded)
-        return encoded
+        return orjson.dumps(self._read(value)) if found is None else found[1]
 
-    def _keep(self, value: Any, encoded: bytes) -> None:
-        self.young[id(value)] = value, encoded
-        self._room.take(len(encoded))
+    def _keep(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            self.young.update([(id(entry[0]), entry) for entry in entries])
+            self._room.take(entries)
 
     def age(self) -> None:
         """Forget what was not asked for since this was said the last time."""
