@@ -113,9 +113,10 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 def altered(record: R, **values: object) -> R:
     """The record with these values of its fields; the very same where it has them already."""
-    if all(getattr(record, name) == value for name, value in values.items()):
-        return record
-    return msgspec.structs.replace(record, **values)
+    for name, value in values.items():
+        if getattr(record, name) != value:
+            return msgspec.structs.replace(record, **values)
+    return record
 
 
 class StatusReason(Record, frozen=True, kw_only=True):

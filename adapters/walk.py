@@ -208,10 +208,16 @@ def gathered(pages: Sequence[Page], *, last: Walked = NOTHING_READ, bounds: Boun
     if len(pages) == len(last.pages) and all(map(operator.is_, pages, last.pages)):
         return last
     sent = pages[0].connections if len(pages) == 1 else tuple([row for page in pages for row in page.connections])
+    # Most rows of a long list are the objects that they were, and not even looked at.
     moved = bytes(map(operator.is_not, sent, last.rows))
-    rows = sent if _are_in_place(sent, last.rows, moved) else _each_once(sent)
+    others = list(zip(itertools.compress(sent, moved), itertools.compress(last.rows, moved), strict=True))
+    if len(sent) == len(last.rows) and all(new.native_id == old.native_id for new, old in others):
+        rows = sent
+    else:
+        rows = _each_once(sent)
+        others = _met_before(rows, last.rows)
     _check(len(rows), sum([page.size_bytes for page in pages]), bounds)
-    kept = _kept(rows, last.rows, moved if rows is sent else bytes(map(operator.is_not, rows, last.rows)))
+    kept = {id(row): old for row, old in others if old == row}
     if len(rows) < len(sent):
         kept |= _again(sent, {row.native_id: kept.get(id(row), row) for row in rows})
     if not kept:
@@ -229,26 +235,15 @@ def _each_once(sent: Sequence[Connection]) -> tuple[Connection, ...]:
     return tuple(met.values())
 
 
-def _are_in_place(rows: Sequence[Connection], before: Sequence[Connection], moved: bytes) -> bool:
-    """Whether the same connections come in the same order, and so each once. Most rows of a long list are the objects
-    that they were, and not even looked at."""
-    anew = zip(itertools.compress(rows, moved), itertools.compress(before, moved), strict=True)
-    return len(rows) == len(before) and all(new.native_id == old.native_id for new, old in anew)
-
-
-def _kept(rows: Sequence[Connection], before: Sequence[Connection], moved: bytes) -> dict[int, Connection]:
-    """The rows that came in place of an equal one, by ``id`` of the object: the object that was there before. ``moved``
-    tells at which places there is another object than before."""
-    left = [*itertools.compress(before, moved), *before[len(moved) :]]
-    came = [*itertools.compress(rows, moved), *rows[len(moved) :]]
-    stayed = set(map(id, left))
-    anew = {row.native_id: row for row in came if id(row) not in stayed}
-    pairs = ((anew.get(old.native_id), old) for old in left) if anew else ()
-    return {id(row): old for row, old in pairs if row is not None and old == row}
+def _met_before(rows: Sequence[Connection], before: Sequence[Connection]) -> list[tuple[Connection, Connection]]:
+    """The rows that are other objects than before, each with the one that it was."""
+    stayed = set(map(id, before)).intersection(map(id, rows))
+    anew = {row.native_id: row for row in rows if id(row) not in stayed}
+    return [(anew[old.native_id], old) for old in before if id(old) not in stayed and old.native_id in anew]
 
 
 def _again(sent: Sequence[Connection], kept: Mapping[str, Connection]) -> dict[int, Connection]:
-    """Likewise of the rows that were met before in the same list, and are equal to what was met."""
+    """What was met before in the same list, by the ``id`` of the equal rows that came again."""
     return {id(row): old for row in sent if (old := kept[row.native_id]) is not row and old == row}
 
 
