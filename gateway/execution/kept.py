@@ -1,8 +1,8 @@
 """What was read of an object that never changes, kept as JSON: the next time it is not read, and not encoded."""
 
-import itertools
 import operator
 from collections.abc import Callable, Sequence
+from itertools import compress, count
 from typing import Any, Final, NamedTuple, TypeAlias
 from weakref import WeakSet
 
@@ -32,10 +32,10 @@ class Room:
         """A memo that is to be told when it must forget."""
         self._memos.add(memo)
 
-    def has_met(self, value: object, encoded: bytes) -> bool:
-        """Whether this was asked before of the object and its JSON. Another object that came to lie in the same place
-        and says the same is taken for it, which costs a little room and nothing else."""
-        mark = hash((id(value), encoded))
+    def has_met(self, memo: "Memo", value: object, encoded: bytes) -> bool:
+        """Whether a memo has asked this before of an object and its JSON. Another object that came to lie in the same
+        place and says the same is taken for it, which costs a little room and nothing else."""
+        mark = hash((id(memo), id(value), encoded))
         if mark in self._met:
             return True
         if len(self._met) >= MET:
@@ -55,7 +55,7 @@ class Room:
 class _Last(NamedTuple):
     """A list that was read, and the JSON of what is in it."""
 
-    values: Sequence[Any]
+    values: tuple[Any, ...]
     is_required: bool
     parts: list[bytes]
 
@@ -67,9 +67,9 @@ class Memo:
     """Reads objects of one class for one selection, each once as long as it is remembered. The objects are held, so
     that no other can be taken for one of them.
 
-    What is read by itself is remembered from its second time on. As a rule it was fetched for this one answer, and
-    never comes again: to hold it would fill the room with what nobody asks for, and have each answer made in memory
-    that is new and therefore slow.
+    Beside the last list, what is read is remembered from its second time on. It may have been fetched for this one
+    answer, and never come again: to hold it would fill the room with what nobody asks for, and have each answer made in
+    memory that is new and therefore slow.
     """
 
     def __init__(self, room: Room, read: Read) -> None:
@@ -93,23 +93,25 @@ class Memo:
         whole = self.young.get(id(values))
         if whole is not None:
             return orjson.Fragment(whole[1])
-        was = self._last
-        parts = self._parts(values, is_required, was)
+        was, now = self._last, tuple(values)  # the very same where it is one; any other may change
+        parts = self._parts(now, is_required, was)
         encoded = b"[%b]" % b",".join(parts)
-        if values.__class__ is not tuple:  # it may be another one the next time
-            self._last = _NOTHING
-        else:
-            if values is was.values and None not in values:
-                self._keep([(values, encoded)])
-            self._last = _Last(values, is_required, parts)
+        if now is was.values and None not in now:
+            self._keep([(now, encoded)])
+        self._last = _Last(now, is_required, parts)
         return orjson.Fragment(encoded)
 
     def _parts(self, values: Sequence[Any], is_required: bool, was: "_Last") -> list[bytes]:
         """The JSON of each of them. As a rule few are not those of the last list."""
-        if len(was.values) != len(values) or was.is_required is not is_required:
+        if was.is_required is not is_required:
             return self._each(values, is_required)
-        parts = was.parts.copy()
-        places = list(itertools.compress(itertools.count(), map(operator.is_not, values, was.values)))
+        if len(was.values) == len(values):
+            parts: list[Any] = was.parts.copy()
+            places = list(compress(count(), map(operator.is_not, values, was.values)))
+        else:
+            known = dict(zip(map(id, was.values), was.parts, strict=True))
+            parts = list(map(known.get, map(id, values)))
+            places = [at for at, part in enumerate(parts) if part is None]
         for at, part in zip(places, self._each([values[at] for at in places], is_required), strict=True):
             parts[at] = part
         return parts
@@ -126,23 +128,26 @@ class Memo:
             else:
                 parts.append(encoded := self._encoded(value))
                 new.append((value, encoded))
-        self._keep(new)
+        if new and self._has_met(*new[0]):  # which stands for those that came with it
+            self._keep(new)
         return parts
 
     def _alone(self, value: Any) -> bytes:
         encoded = self._encoded(value)
-        if id(value) in self.old or self._room.has_met(value, encoded):
+        if self._has_met(value, encoded):
             self._keep([(value, encoded)])
         return encoded
+
+    def _has_met(self, value: Any, encoded: bytes) -> bool:
+        return id(value) in self.old or self._room.has_met(self, value, encoded)
 
     def _encoded(self, value: Any) -> bytes:
         found = self.old.get(id(value))
         return orjson.dumps(self._read(value)) if found is None else found[1]
 
     def _keep(self, entries: Sequence[Entry]) -> None:
-        if entries:
-            self.young.update([(id(entry[0]), entry) for entry in entries])
-            self._room.take(entries)
+        self.young.update([(id(entry[0]), entry) for entry in entries])
+        self._room.take(entries)
 
     def age(self) -> None:
         """Forget what was not asked for since this was said the last time."""
