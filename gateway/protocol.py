@@ -111,6 +111,16 @@ class Spoken(HttpToolsProtocol):
         super().on_message_complete()
         self._is_between = not cast("Any", self.parser).should_upgrade()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # Had it a callback to be forgotten by, the loop would take one more turn for it after each request.
+        self.tasks.add(self.loop.create_task(self._run(cycle, app)))
+
+    async def _run(self, cycle: RequestResponseCycle, app: Any) -> None:
+        try:
+            await cycle.run_asgi(app)
+        finally:
+            self.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task(self.loop)))
+
     def _unset_keepalive_if_required(self) -> None:
         self._alarm.clear()
 

@@ -239,6 +239,30 @@ async def test_a_socket_that_was_closed_leaves_no_garbage():
 # Heads that were parsed before
 
 
+async def test_a_request_is_known_to_be_under_way_until_it_is_over():
+    under_way: list[set[asyncio.Task[None]]] = []
+
+    class Told(Spoken):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            under_way.append(self.tasks)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            (tasks,) = under_way
+            assert tasks == {asyncio.current_task()}
+            if scope["method"] == "DELETE":
+                raise RuntimeError("a mistake")
+            await Echo()(scope, receive, send)
+
+    async with over(app, http=Told) as client:
+        for method, status in (("POST", 200), ("DELETE", 500)):
+            client.send(b"a", method=method)
+            assert (await client.answer()).status == status
+            await asyncio.sleep(0)
+            assert under_way == [set()]
+
+
 @pytest.fixture
 def heads(monkeypatch: pytest.MonkeyPatch) -> dict[bytes, Any]:
     """The heads that are known, none at first."""
