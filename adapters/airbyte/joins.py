@@ -95,13 +95,14 @@ class Joins:
             end: Endpoint | None = getattr(row, side)
             return end if end is not None and end.workspace_id and lacking(end) else None
 
-        workspaces = sorted({end.workspace_id for row in rows if (end := needy(row)) is not None and end.workspace_id})
+        ends = list(map(needy, rows))
+        workspaces = sorted({end.workspace_id for end in ends if end is not None and end.workspace_id})
         asked = [self._kept.get((lookup, id), functools.partial(lookup, self._client, id)) for id in workspaces]
         answers = await walk.together([walk.attempt(answer, {}, failures) for answer in asked])
         known = dict(zip(workspaces, answers, strict=True))
         joined = [
             row if end is None else altered(row, **{side: put(end, known[end.workspace_id or ""])})
-            for row, end in ((row, needy(row)) for row in rows)
+            for row, end in zip(rows, ends, strict=True)
         ]
         return joined, self._kept.until(*((lookup, id) for id in workspaces))
 
