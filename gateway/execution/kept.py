@@ -15,7 +15,25 @@ Entry: TypeAlias = tuple[Any, bytes]
 ENTRY_BYTES: Final = 4_000
 """What is taken to be held for an entry beside its JSON: the object itself above all, which may live on here alone."""
 MET: Final = 4_096
-"""Objects that were read once, of which that much is remembered and no more."""
+"""Objects that were read once, of which that much is remembered and no more; of lists as many."""
+
+
+class _Met:
+    """What was asked about before, as far back as is remembered."""
+
+    def __init__(self) -> None:
+        self._marks: set[int] = set()
+
+    def __call__(self, memo: "Memo", value: object, encoded: bytes) -> bool:
+        """Whether a memo has asked this before of an object and its JSON. Another object that came to lie in the same
+        place and says the same is taken for it, which costs a little room and nothing else."""
+        mark = hash((id(memo), id(value), encoded))
+        if mark in self._marks:
+            return True
+        if len(self._marks) >= MET:
+            self._marks.clear()
+        self._marks.add(mark)
+        return False
 
 
 class Room:
@@ -25,23 +43,12 @@ class Room:
     def __init__(self, size_bytes: int) -> None:
         self._half = size_bytes // 2
         self._taken = 0
-        self._met: set[int] = set()
+        self.has_met, self.has_met_list = _Met(), _Met()
         self._memos: WeakSet[Memo] = WeakSet()
 
     def enter(self, memo: "Memo") -> None:
         """A memo that is to be told when it must forget."""
         self._memos.add(memo)
-
-    def has_met(self, memo: "Memo", value: object, encoded: bytes) -> bool:
-        """Whether a memo has asked this before of an object and its JSON. Another object that came to lie in the same
-        place and says the same is taken for it, which costs a little room and nothing else."""
-        mark = hash((id(memo), id(value), encoded))
-        if mark in self._met:
-            return True
-        if len(self._met) >= MET:
-            self._met.clear()
-        self._met.add(mark)
-        return False
 
     def take(self, entries: Sequence[Entry]) -> None:
         """Take note of what is held from now on."""
@@ -128,18 +135,16 @@ class Memo:
             else:
                 parts.append(encoded := self._encoded(value))
                 new.append((value, encoded))
-        if new and self._has_met(*new[0]):  # which stands for those that came with it
+        # What was asked for before that is kept once more. The first of a list stands for those that came with it.
+        if new and (id(new[0][0]) in self.old or self._room.has_met_list(self, *new[0])):
             self._keep(new)
         return parts
 
     def _alone(self, value: Any) -> bytes:
         encoded = self._encoded(value)
-        if self._has_met(value, encoded):
+        if id(value) in self.old or self._room.has_met(self, value, encoded):
             self._keep([(value, encoded)])
         return encoded
-
-    def _has_met(self, value: Any, encoded: bytes) -> bool:
-        return id(value) in self.old or self._room.has_met(self, value, encoded)
 
     def _encoded(self, value: Any) -> bytes:
         found = self.old.get(id(value))

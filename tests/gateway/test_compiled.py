@@ -502,6 +502,33 @@ async def test_of_a_list_like_the_last_one_only_what_is_new_is_read(kind: Any) -
     assert [row.reads for row in items] == [1] * 8
 
 
+async def test_of_a_list_that_has_become_longer_or_shorter_only_what_is_new_is_read() -> None:
+    memo = Memo(Room(1_000_000), lambda row: {"text": row.text})
+    met: list[Row] = []
+    for texts in ("abcd", "abxcd", "bd", "dbe", ""):
+        items = [next((row for row in met if row._text == text), Row(text)) for text in texts]
+        met += [row for row in items if row not in met]
+        told = json.loads(orjson.dumps(memo.all(tuple(items), is_required=True)))
+        assert told == [{"text": text} for text in texts]
+    assert [(row._text, row.reads) for row in met] == [(text, 1) for text in "abcdxe"]
+
+
+async def test_lists_that_are_asked_for_in_turn_are_held_from_the_second_time_on() -> None:
+    memo = Memo(Room(1_000_000), lambda row: {"text": row.text})
+    pages = [[Row(f"{page} {number}") for number in range(10)] for page in range(5)]
+    for turn in range(4):
+        for page in pages:
+            memo.all(tuple(page), is_required=True)
+            assert {row.reads for row in page} == {min(turn + 1, 2)}
+
+
+async def test_lists_whose_items_are_others_each_time_are_not_held() -> None:
+    memo = Memo(Room(1_000_000), lambda row: {"text": row.text})
+    for turn in range(100):
+        memo.all(tuple(Row(f"{turn} {number}") for number in range(10)), is_required=True)
+    assert (memo.young, memo.old) == ({}, {})
+
+
 async def test_a_list_in_which_something_is_put_in_the_place_of_something_is_another_list() -> None:
     items = [Row(text) for text in "abc"]
     asking = rows_of(items, "text")
