@@ -210,14 +210,14 @@ def gathered(pages: Sequence[Page], *, last: Walked = NOTHING_READ, bounds: Boun
     sent = pages[0].connections if len(pages) == 1 else tuple([row for page in pages for row in page.connections])
     # Most rows of a long list are the objects that they were, and not even looked at.
     moved = bytes(map(operator.is_not, sent, last.rows))
-    others = list(zip(itertools.compress(sent, moved), itertools.compress(last.rows, moved), strict=True))
-    if len(sent) == len(last.rows) and all(new.native_id == old.native_id for new, old in others):
+    came, stood = list(itertools.compress(sent, moved)), list(itertools.compress(last.rows, moved))
+    if len(sent) == len(last.rows) and [row.native_id for row in came] == [row.native_id for row in stood]:
         rows = sent
     else:
         rows = _each_once(sent)
-        others = _met_before(rows, last.rows)
+        came, stood = _met_before(rows, last.rows)
     _check(len(rows), sum([page.size_bytes for page in pages]), bounds)
-    kept = {id(row): old for row, old in others if old == row}
+    kept = {id(row): old for row, old in zip(came, stood, strict=True) if old == row}
     if len(rows) < len(sent):
         kept |= _again(sent, {row.native_id: kept.get(id(row), row) for row in rows})
     if not kept:
@@ -235,11 +235,12 @@ def _each_once(sent: Sequence[Connection]) -> tuple[Connection, ...]:
     return tuple(met.values())
 
 
-def _met_before(rows: Sequence[Connection], before: Sequence[Connection]) -> list[tuple[Connection, Connection]]:
-    """The rows that are other objects than before, each with the one that it was."""
+def _met_before(rows: Sequence[Connection], before: Sequence[Connection]) -> tuple[list[Connection], list[Connection]]:
+    """The rows that are other objects than before, and those that they were."""
     stayed = set(map(id, before)).intersection(map(id, rows))
     anew = {row.native_id: row for row in rows if id(row) not in stayed}
-    return [(anew[old.native_id], old) for old in before if id(old) not in stayed and old.native_id in anew]
+    stood = [row for row in before if id(row) not in stayed and row.native_id in anew]
+    return [anew[row.native_id] for row in stood], stood
 
 
 def _again(sent: Sequence[Connection], kept: Mapping[str, Connection]) -> dict[int, Connection]:
