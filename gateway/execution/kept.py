@@ -104,7 +104,7 @@ class Memo:
         parts = self._parts(now, is_required, was)
         encoded = b"[%b]" % b",".join(parts)
         if now is was.values and None not in now:
-            self._keep([(now, encoded)])
+            self._keep((now, encoded))
         self._last = _Last(now, is_required, parts)
         return orjson.Fragment(encoded)
 
@@ -135,24 +135,28 @@ class Memo:
             else:
                 parts.append(encoded := self._encoded(value))
                 new.append((value, encoded))
-        # What was asked for before that is kept once more. The first of a list stands for those that came with it.
-        if new and (id(new[0][0]) in self.old or self._room.has_met_list(self, *new[0])):
-            self._keep(new)
+        self._room.take(new)  # whatever else becomes of it, the last list holds it
+        # The first stands for those that came with it.
+        if new and self._comes_again(*new[0], self._room.has_met_list):
+            self.young.update([(id(entry[0]), entry) for entry in new])
         return parts
 
     def _alone(self, value: Any) -> bytes:
         encoded = self._encoded(value)
-        if id(value) in self.old or self._room.has_met(self, value, encoded):
-            self._keep([(value, encoded)])
+        if self._comes_again(value, encoded, self._room.has_met):
+            self._keep((value, encoded))
         return encoded
+
+    def _comes_again(self, value: Any, encoded: bytes, has_met: _Met) -> bool:
+        return id(value) in self.old or has_met(self, value, encoded)
 
     def _encoded(self, value: Any) -> bytes:
         found = self.old.get(id(value))
         return orjson.dumps(self._read(value)) if found is None else found[1]
 
-    def _keep(self, entries: Sequence[Entry]) -> None:
-        self.young.update([(id(entry[0]), entry) for entry in entries])
-        self._room.take(entries)
+    def _keep(self, entry: Entry) -> None:
+        self._room.take([entry])
+        self.young[id(entry[0])] = entry
 
     def age(self) -> None:
         """Forget what was not asked for since this was said the last time."""
