@@ -65,9 +65,10 @@ class _Last(NamedTuple):
     values: tuple[Any, ...]
     is_required: bool
     parts: list[bytes]
+    encoded: bytes
 
 
-_NOTHING: Final = _Last((), True, [])
+_NOTHING: Final = _Last((), True, [], b"[]")
 
 
 class Memo:
@@ -95,18 +96,14 @@ class Memo:
         return orjson.Fragment(self._alone(value) if found is None else found[1])
 
     def all(self, values: Sequence[Any], *, is_required: bool) -> orjson.Fragment:
-        """A list of them. A tuple that comes again is kept as a whole: nothing in it can have changed. One with null in
-        it is not: where it comes again, that may be an error."""
-        whole = self.young.get(id(values))
-        if whole is not None:
-            return orjson.Fragment(whole[1])
-        was, now = self._last, tuple(values)  # the very same where it is one; any other may change
+        """A list of them. Of a tuple that comes again at once nothing is looked at: nothing in it can have changed."""
+        was = self._last
+        if values is was.values and is_required is was.is_required:
+            return orjson.Fragment(was.encoded)
+        now = tuple(values)  # the very same where it is one; any other may change
         parts = self._parts(now, is_required, was)
-        encoded = b"[%b]" % b",".join(parts)
-        if now is was.values and None not in now:
-            self._keep((now, encoded))
-        self._last = _Last(now, is_required, parts)
-        return orjson.Fragment(encoded)
+        self._last = _Last(now, is_required, parts, b"[%b]" % b",".join(parts))
+        return orjson.Fragment(self._last.encoded)
 
     def _parts(self, values: Sequence[Any], is_required: bool, was: "_Last") -> list[bytes]:
         """The JSON of each of them. As a rule few are not those of the last list."""
@@ -144,7 +141,9 @@ class Memo:
     def _alone(self, value: Any) -> bytes:
         encoded = self._encoded(value)
         if self._comes_again(value, encoded, self._room.has_met):
-            self._keep((value, encoded))
+            entry = value, encoded
+            self._room.take([entry])
+            self.young[id(value)] = entry
         return encoded
 
     def _comes_again(self, value: Any, encoded: bytes, has_met: _Met) -> bool:
@@ -153,10 +152,6 @@ class Memo:
     def _encoded(self, value: Any) -> bytes:
         found = self.old.get(id(value))
         return orjson.dumps(self._read(value)) if found is None else found[1]
-
-    def _keep(self, entry: Entry) -> None:
-        self._room.take([entry])
-        self.young[id(entry[0])] = entry
 
     def age(self) -> None:
         """Forget what was not asked for since this was said the last time."""
