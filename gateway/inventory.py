@@ -461,9 +461,14 @@ class Inventory:
 
     def fresh(self, instance: Instance, ask: Ask) -> Sequence[Snapshot]:
         """The whole lists of an instance that were read lately enough."""
-        parts = self._parts_of(instance)
-        shelves = [self.shelf(instance, List(part)) for part in parts] if parts else ()
-        return [shelf.snapshot for shelf in shelves if shelf.snapshot is not None and shelf.is_fresh(ask)]
+        found: list[Snapshot] = []
+        for part in self._parts_of(instance):
+            key = instance.name, List(part)
+            shelf = self._shelves.get(key)
+            if shelf is not None and shelf.snapshot is not None and shelf.is_fresh(ask):
+                self._shelves.move_to_end(key)
+                found.append(shelf.snapshot)
+        return found
 
     def as_of(self, instance: str) -> dt.datetime | None:
         """When the oldest of what is kept of an instance was read."""
