@@ -31,10 +31,10 @@ from gateway.graphiql import page as graphiql
 from gateway.protection.body import (
     BadRequest,
     Operation,
+    Operations,
     Refused,
     checked_body,
     from_query,
-    parse_operation,
     read_body,
 )
 from gateway.protection.identity import Keys
@@ -108,6 +108,7 @@ class Endpoint:
         self._limits = limits
         self._keys = keys
         self._show_graphiql = show_graphiql
+        self._operations = Operations()
         self._rounds = Rounds()
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -170,7 +171,7 @@ class Endpoint:
             if not _is_json(asked.headers.get(b"content-type", b"")):
                 # Other types can be posted by a form on any page, without a preflight.
                 raise UnsupportedType(f"Send the request as {JSON_TYPE}")
-            operation = parse_operation(await self._body(asked, attendance))
+            operation = self._operations.of(await self._body(asked, attendance))
         attendance.watch()
         return operation
 

@@ -105,6 +105,37 @@ def parse_operation(body: bytes) -> Operation:
     return _operation(cast("Json", value))
 
 
+_LONGEST: Final = 4_096
+_KEPT: Final = 256
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+
+
+class Operations:
+    """What bodies ask for. Clients send the same again and again: one that was read before, to the last byte, is not
+    read once more. Short queries with plain variables are kept, for what may change something may hold a credential."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Operation] = {}
+
+    def of(self, body: bytes) -> Operation:
+        """As `parse_operation`."""
+        known = self._known.get(body)
+        if known is None:
+            known = parse_operation(body)
+            if len(body) <= _LONGEST and _is_plain(known):
+                if len(self._known) >= _KEPT:
+                    self._known.clear()
+                self._known[body] = known
+        return known
+
+
+def _is_plain(operation: Operation) -> bool:
+    variables = (operation.variables or {}).values()
+    return (
+        operation.extensions is None and "mutation" not in operation.query and _PLAIN.issuperset(map(type, variables))
+    )
+
+
 def from_query(params: QueryParams) -> Operation:
     """The operation in the parameters of a URL; others are ignored, empty ones count as absent. Raises BadRequest."""
     for name in _PARAMETERS:
