@@ -237,6 +237,8 @@ def _each_once(sent: Sequence[Connection]) -> tuple[Connection, ...]:
 
 def _met_before(rows: Sequence[Connection], before: Sequence[Connection]) -> tuple[list[Connection], list[Connection]]:
     """The rows that are other objects than before, and those that they were."""
+    if not before:
+        return [], []
     stayed = set(map(id, before)).intersection(map(id, rows))
     anew = {row.native_id: row for row in rows if id(row) not in stayed}
     stood = [row for row in before if id(row) not in stayed and row.native_id in anew]
