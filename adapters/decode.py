@@ -93,16 +93,6 @@ def row(item: Part, kind: type[T]) -> T | None:
         return None
 
 
-def free_form(text: bytes) -> dict[str, Any] | None:
-    """What people put into a map of a record; None where it is no map, or cannot be read."""
-    for spelled in (text, _mended(text)):
-        try:
-            return _decoder(dict[str, Any] | None).decode(spelled)
-        except _UNREADABLE:
-            continue
-    return None
-
-
 @functools.cache
 def _decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
     return msgspec.json.Decoder(kind)

@@ -9,11 +9,12 @@ from typing import Any, Final
 import msgspec
 
 from adapters import decode
+from adapters.errors import ContractBroken
 from adapters.secret import masked_map
 
-NONE: Final = msgspec.Raw(b"null")
-"""The default of a wire record's field."""
 _NULL: Final = b"null"
+NONE: Final = msgspec.Raw(_NULL)
+"""The default of a wire record's field."""
 _LONG: Final = 256
 _KEPT: Final = 1024
 """Maps that are kept, none of them longer than that: others are rather texts of one row."""
@@ -30,10 +31,13 @@ def shown(sent: msgspec.Raw) -> dict[str, Any] | None:
     known = _plain.get(text)
     if known is not None:
         return known
-    given = decode.free_form(text)
+    try:
+        given = decode.whole(text, dict[str, Any])
+    except ContractBroken:
+        return None
     masked = masked_map(given)
     # What holds a credential is in memory no longer than it takes to read it.
-    if given is not None and masked is given and len(text) <= _LONG:
+    if masked is given and len(text) <= _LONG:
         if len(_plain) >= _KEPT:
             _plain.clear()
         _plain[text] = given

@@ -163,7 +163,7 @@ def _parter(order: Order) -> Callable[[Any], tuple[Any, ...]]:
     if order.field in TEXTS:
         if order.is_descending:
             return lambda text: _LACKING if text is None else (_FIRST, _Reversed(_comparable(text)))
-        return lambda text: _LACKING if text is None else (_FIRST, folded(text), text)
+        return lambda text: _LACKING if text is None else (_FIRST, *_comparable(text))
     if order.is_descending:
         return lambda number: _LACKING if number is None else (_FIRST, -number)
     return lambda number: _LACKING if number is None else (_FIRST, number)

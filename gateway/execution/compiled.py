@@ -190,10 +190,9 @@ class _Writer:
             memo, others = self._object(item, details)
             if memo in self._memos and not others:
                 return [is_list, f"{name} = {memo}.all({name}, is_required={is_required})"]
-        if item in _EXACT:
-            amiss = _EXACT[item].format("item")
-            amiss = amiss if is_required else f"item is not None and ({amiss})"
-            return [is_list, f"for item in {name}:", f"    if {amiss}: raise Surprise", f"{name} = [*{name}]"]
+        if item in _EXACT:  # they are judged, and answered as they are
+            lines = self._checked(kind, details, "item")
+            return [is_list, f"for item in {name}:", *(f"    {line}" for line in lines), f"{name} = [*{name}]"]
         function = self._refer(None)
         lines = self._checked(kind, details, "v")
         self._lines += [f"def {function}(v):", *(f"    {line}" for line in lines), "    return v"]

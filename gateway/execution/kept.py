@@ -105,7 +105,7 @@ class Memo:
         self._last = _Last(now, is_required, parts, b"[%b]" % b",".join(parts))
         return orjson.Fragment(self._last.encoded)
 
-    def _parts(self, values: Sequence[Any], is_required: bool, was: "_Last") -> list[bytes]:
+    def _parts(self, values: Sequence[Any], is_required: bool, was: _Last) -> list[bytes]:
         """The JSON of each of them. As a rule few are not those of the last list."""
         if was.is_required is not is_required:
             return self._each(values, is_required)

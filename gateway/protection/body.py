@@ -119,10 +119,12 @@ class Operations:
 
     def of(self, body: bytes) -> Operation:
         """As `parse_operation`."""
+        if len(body) > _LONGEST:
+            return parse_operation(body)
         known = self._known.get(body)
         if known is None:
             known = parse_operation(body)
-            if len(body) <= _LONGEST and _is_plain(known):
+            if _is_plain(known):
                 if len(self._known) >= _KEPT:
                     self._known.clear()
                 self._known[body] = known

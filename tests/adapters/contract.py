@@ -72,17 +72,14 @@ from tests.adapters.contracted import (
     filters_met_in,
     first_pages,
     has_ended,
-    inside,
     listed,
     meeting,
     native_ids,
-    places,
     plainly,
-    replaced,
-    texts,
     walked,
     wheres_of,
 )
+from tests.trees import inside, places, replaced, texts
 
 IMPATIENT: Mapping[str, Any] = {"retries": 0, "timeout": 0.6}
 

@@ -37,6 +37,7 @@ from tests.gateway.writing import (
     told,
     written,
 )
+from tests.trees import inside, replaced
 
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 """A UUID of nothing."""
@@ -469,19 +470,10 @@ ODD = ("\0", "x" * 20_000, "\u202e", "..", "a/b?c=d#e", "\r\nX-Evil: y", "${x}",
 
 def texts(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     """The places of all texts in an input."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
+    for key, item in inside(value):
         yield from texts(item, (*place, key))
     if isinstance(value, str):
         yield place
-
-
-def replaced(value: Any, place: tuple[Any, ...], text: str) -> Any:
-    if not place:
-        return text
-    copied = value.copy()
-    copied[place[0]] = replaced(value[place[0]], place[1:], text)
-    return copied
 
 
 async def test_no_text_is_too_odd_to_be_answered(fleet: Fleet):

@@ -236,9 +236,6 @@ async def test_a_socket_that_was_closed_leaves_no_garbage():
             gc.enable()
 
 
-# Heads that were parsed before
-
-
 async def test_a_request_is_known_to_be_under_way_until_it_is_over():
     under_way: list[set[asyncio.Task[None]]] = []
 
@@ -261,6 +258,9 @@ async def test_a_request_is_known_to_be_under_way_until_it_is_over():
             assert (await client.answer()).status == status
             await asyncio.sleep(0)
             assert under_way == [set()]
+
+
+# Heads that were parsed before
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from adapters.airbyte.demo import AirbyteImitation, workspace_id
 from adapters.airbyte.details import FULL_RECORD, AirbyteConnection, AirbyteOperation, AirbyteResourceRequirements
 from adapters.imitation import Knobs
 from adapters.model import Connection, Cron, Endpoint, Interval, Run, RunStatus, Schedule, ScheduleType, TimeUnit
-from tests.adapters.contracted import INSTANCE, ODD, agrees, over, paged, places, replaced
+from tests.adapters.contracted import INSTANCE, ODD, agrees, over, paged
+from tests.trees import places, replaced
 
 RECORDINGS = pathlib.Path(__file__).parent / "recordings"
 WORKSPACE = workspace_id("Data platform")
