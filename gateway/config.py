@@ -110,7 +110,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     compiled: Annotated[
         bool,
-        Meta(description="Whether selections of plain fields are read by generated code; the answers are the same."),
+        Meta(description="Whether selections are read by generated code; the answers are the same."),
     ] = True
 
 

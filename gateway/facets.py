@@ -104,7 +104,7 @@ class Facets:
             found = _looks(name, kind, instance, table)
             looks |= {value: look for value, look in found.items() if looks.get(value, NO_LOOK) == NO_LOOK}
         facets = (
-            Facet(value=value, label=look.label or value, icon=look.icon, count=count)
+            Facet(value=str(value), label=str(look.label or value), icon=look.icon, count=count)
             for value, count in counts.items()
             for look in (looks.get(value, NO_LOOK),)
         )

@@ -92,7 +92,7 @@ def freshness(connection: Connection, now: dt.datetime) -> Freshness:
         state=_state(connection, due, now),
         last_success_at=_last_success_at(connection),
         expected_every_seconds=_every_s(connection.schedule, _base(connection) or now),
-        overdue_by_seconds=(now - due) // SECOND if due is not None and now > due else None,
+        overdue_by_seconds=float((now - due) // SECOND) if due is not None and now > due else None,
     )
 
 
@@ -148,14 +148,14 @@ def _following(schedule: Schedule | None, base: dt.datetime) -> dt.datetime | No
             return None
 
 
-def _every_s(schedule: Schedule | None, around: dt.datetime) -> int | None:
+def _every_s(schedule: Schedule | None, around: dt.datetime) -> float | None:
     """Seconds between two runs; None where that cannot be told."""
     match schedule:
         case Schedule(type=ScheduleType.BASIC, every=Interval() as every):
-            return _interval_s(every)
+            every_s = _interval_s(every)
+            return None if every_s is None else float(every_s)
         case Schedule(type=ScheduleType.CRON, cron=Cron(expression=expression, time_zone=time_zone)):
-            found_s = quartz.interval_s(expression, time_zone, around)
-            return None if found_s is None else int(found_s)
+            return quartz.interval_s(expression, time_zone, around)
         case _:
             return None
 

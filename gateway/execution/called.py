@@ -4,13 +4,16 @@ For each call of a resolver the engine coerces the arguments and Strawberry conv
 definitions of the field. Of a field in a document nothing of that changes from one execution to the next but the values
 of variables, so what is constant is worked out once. Fields with permissions, extensions, handlers of exceptions or
 results of their own are left to the engine, and so are those whose arguments are more than plain values.
+
+A plan calls them too, for one object after the other. All that differs from one to the next is the path, and a resolver
+that asks for it is left to the engine.
 """
 
 import enum
 import inspect
 from collections.abc import Callable, Mapping
 from types import CodeType, NoneType, SimpleNamespace
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar, cast
 
 import strawberry
 from graphql import (
@@ -27,12 +30,19 @@ from graphql import (
     get_argument_values,
 )
 from graphql.pyutils import Undefined
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.base import StrawberryOptional
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 
+from gateway.execution.values import Surprise
+
+Resolver = TypeVar("Resolver", bound=Callable[..., Any])
+
+new_info: Final[Any] = cast("Any", StrawberryGraphQLCoreExecutionContext).build_resolve_info
+"""The engine's info of a field, made for what has all that an executor has for it."""
 _LEAVES: Final = frozenset({str, int, float, bool, strawberry.ID})
 """Python types whose values Strawberry hands on as the engine has coerced them."""
 _SCALARS: Final = frozenset({GraphQLString, GraphQLInt, GraphQLFloat, GraphQLBoolean, GraphQLID})
@@ -85,12 +95,72 @@ class Call(NamedTuple):
         return arguments
 
     def resolve(self, source: Any, info: Any, arguments: dict[str, Any]) -> Any:
-        """What the resolver gives, or raises."""
+        """What the resolver gives, or raises. ``info`` is the engine's."""
+        return self.told(source, self.info_of(info), arguments)
+
+    def info_of(self, info: Any) -> Any:
+        """What the resolver is told of the engine's info; None where it asks for nothing."""
+        return None if self.new_info is None else self.new_info(_raw_info=info, _field=_own(self.field))
+
+    def told(self, source: Any, info: Any, arguments: dict[str, Any]) -> Any:
+        """As `resolve`, with what `info_of` gives."""
         for name in self.sources:
             arguments[name] = source
         if self.new_info is not None:
-            arguments[self.info] = self.new_info(_raw_info=info, _field=_own(self.field))
+            arguments[self.info] = info
         return self.resolver(source, **arguments) if self.is_method else self.resolver(**arguments)
+
+
+class _Nowhere:
+    """The path of what a plan reads, which is not known to it."""
+
+    def _surprise(self, *_: object) -> NoReturn:
+        raise Surprise
+
+    __getattr__ = __getitem__ = __iter__ = __len__ = __eq__ = __hash__ = __repr__ = _surprise  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
+
+
+_NOWHERE: Final = _Nowhere()
+
+
+class Reader:
+    """What plans read a value for: an executor, and what resolvers are told on its behalf, which is the same for all
+    that is inside the value. An executor holds none, since what resolvers are told holds the executor."""
+
+    __slots__ = ("_executor", "_infos")
+
+    def __init__(self, executor: Any) -> None:
+        self._executor = executor
+        self._infos: dict[int, Any] = {}
+
+    def info_of(self, call: Call, parent: Any) -> Any:
+        """What the resolver of a field of a type is told."""
+        info = self._infos.get(id(call))
+        if info is None and call.new_info is not None:
+            info = call.info_of(new_info(self._executor, call.field, call.nodes, parent, _NOWHERE))
+            self._infos[id(call)] = info
+        return info
+
+
+def within_plan(call: Call, parent: Any) -> Callable[[Any, Reader], Any]:
+    """The resolver of a field of a type, as plans call it."""
+
+    def resolve(source: Any, reader: Reader) -> Any:
+        return call.told(source, reader.info_of(call, parent), dict(call.constant))
+
+    return resolve
+
+
+def constant(resolver: Resolver) -> Resolver:
+    """Declare that a resolver gives the same whenever it is called on the same object of one that never changes, and
+    nothing inside of that ever changes either. What is read of such an object may then be kept."""
+    cast("Any", resolver).is_constant = True
+    return resolver
+
+
+def is_constant(call: Call) -> bool:
+    """Whether that was declared of a resolver."""
+    return getattr(call.resolver, "is_constant", False)
 
 
 def call(executor: Any, parent: Any, details: Any) -> Call | None:

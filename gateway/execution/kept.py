@@ -8,7 +8,8 @@ from weakref import WeakSet
 
 import orjson
 
-Read: TypeAlias = Callable[[Any], Any]
+Read: TypeAlias = Callable[[Any, Any], Any]
+"""Reads an object for a reader."""
 Entry: TypeAlias = tuple[Any, bytes]
 """An object and its JSON."""
 
@@ -90,25 +91,25 @@ class Memo:
         self._last = _NOTHING
         room.enter(self)
 
-    def __call__(self, value: Any) -> orjson.Fragment:
+    def __call__(self, value: Any, reader: Any) -> orjson.Fragment:
         """The object as it stands in the answer. Raises whatever reading it raises."""
         found = self.young.get(id(value))
-        return orjson.Fragment(self._alone(value) if found is None else found[1])
+        return orjson.Fragment(self._alone(value, reader) if found is None else found[1])
 
-    def all(self, values: Sequence[Any], *, is_required: bool) -> orjson.Fragment:
+    def all(self, values: Sequence[Any], reader: Any, *, is_required: bool) -> orjson.Fragment:
         """A list of them. Of a tuple that comes again at once nothing is looked at: nothing in it can have changed."""
         was = self._last
         if values is was.values and is_required is was.is_required:
             return orjson.Fragment(was.encoded)
         now = tuple(values)  # the very same where it is one; any other may change
-        parts = self._parts(now, is_required, was)
+        parts = self._parts(now, reader, was, is_required=is_required)
         self._last = _Last(now, is_required, parts, b"[%b]" % b",".join(parts))
         return orjson.Fragment(self._last.encoded)
 
-    def _parts(self, values: Sequence[Any], is_required: bool, was: _Last) -> list[bytes]:
+    def _parts(self, values: Sequence[Any], reader: Any, was: _Last, *, is_required: bool) -> list[bytes]:
         """The JSON of each of them. As a rule few are not those of the last list."""
         if was.is_required is not is_required:
-            return self._each(values, is_required)
+            return self._each(values, reader, is_required=is_required)
         if len(was.values) == len(values):
             parts: list[Any] = was.parts.copy()
             places = list(compress(count(), map(operator.is_not, values, was.values)))
@@ -116,11 +117,12 @@ class Memo:
             known = dict(zip(map(id, was.values), was.parts, strict=True))
             parts = list(map(known.get, map(id, values)))
             places = [at for at, part in enumerate(parts) if part is None]
-        for at, part in zip(places, self._each([values[at] for at in places], is_required), strict=True):
+        others = self._each([values[at] for at in places], reader, is_required=is_required)
+        for at, part in zip(places, others, strict=True):
             parts[at] = part
         return parts
 
-    def _each(self, values: Sequence[Any], is_required: bool) -> list[bytes]:
+    def _each(self, values: Sequence[Any], reader: Any, *, is_required: bool) -> list[bytes]:
         """Likewise, each looked up or read."""
         parts: list[bytes] = []
         new: list[Entry] = []
@@ -130,7 +132,7 @@ class Memo:
             elif value is None and not is_required:
                 parts.append(b"null")
             else:
-                parts.append(encoded := self._encoded(value))
+                parts.append(encoded := self._encoded(value, reader))
                 new.append((value, encoded))
         self._room.take(new)  # whatever else becomes of it, the last list holds it
         # The first stands for those that came with it.
@@ -138,8 +140,8 @@ class Memo:
             self.young.update([(id(entry[0]), entry) for entry in new])
         return parts
 
-    def _alone(self, value: Any) -> bytes:
-        encoded = self._encoded(value)
+    def _alone(self, value: Any, reader: Any) -> bytes:
+        encoded = self._encoded(value, reader)
         if self._comes_again(value, encoded, self._room.has_met):
             entry = value, encoded
             self._room.take([entry])
@@ -149,9 +151,9 @@ class Memo:
     def _comes_again(self, value: Any, encoded: bytes, has_met: _Met) -> bool:
         return id(value) in self.old or has_met(self, value, encoded)
 
-    def _encoded(self, value: Any) -> bytes:
+    def _encoded(self, value: Any, reader: Any) -> bytes:
         found = self.old.get(id(value))
-        return orjson.dumps(self._read(value)) if found is None else found[1]
+        return orjson.dumps(self._read(value, reader)) if found is None else found[1]
 
     def age(self) -> None:
         """Forget what was not asked for since this was said the last time."""

@@ -21,15 +21,13 @@ from graphql import (
 )
 from graphql.execution import executor as executors
 from graphql.pyutils import Path
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from gateway.execution.called import Call
+from gateway.execution.called import Call, new_info
 
 _engine: Any = executors
-_new_info: Any = cast("Any", StrawberryGraphQLCoreExecutionContext).build_resolve_info
 
-Read: TypeAlias = Callable[[Any], Any]
-"""Gives None where a value is for an executor."""
+Read: TypeAlias = Callable[[Any, Any], Any]
+"""Reads a value for an execution; gives None where it is for an executor."""
 
 
 class Root(NamedTuple):
@@ -124,7 +122,7 @@ class Execution:
 
     def _resolved(self, root: Root, arguments: dict[str, Any]) -> Outcome:
         name, parent, call, *_ = root
-        info = _new_info(self, call.field, call.nodes, parent, Path(None, name, parent.name))
+        info = new_info(self, call.field, call.nodes, parent, Path(None, name, parent.name))
         try:
             return Outcome(call.resolve(self.root_value, info, arguments))
         except Exception as raised:  # noqa: BLE001  whatever it is, the engine tells it
@@ -158,7 +156,7 @@ class Execution:
         value, raised = outcome
         if raised is not None or isinstance(value, asyncio.Future):
             return False
-        answered = self._data[root.name] = None if value is None else read(value)
+        answered = self._data[root.name] = None if value is None else read(value, self)
         return answered is not None or (value is None and not root.is_required)
 
     async def _in_the_end(self) -> ExecutionResult:

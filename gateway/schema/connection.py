@@ -16,6 +16,7 @@ from adapters.errors import AdapterError
 from adapters.port import Capability
 from gateway import freshness, instances
 from gateway.context import Context
+from gateway.execution.called import constant
 from gateway.schema import runs as run_pages
 from gateway.schema.abilities import Ability, Able, abilities
 from gateway.schema.fields import argument, checked_size, described, given
@@ -97,6 +98,7 @@ class Connection(Node):
 
     @strawberry.field(description="The configured account of the upstream that it lives in.", graphql_type=Instance)
     @staticmethod
+    @constant
     def instance(parent: strawberry.Parent[model.Connection], info: Info[Context, None]) -> instances.Instance:
         return info.context.instances[parent.instance]
 

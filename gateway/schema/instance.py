@@ -11,6 +11,7 @@ from adapters.guards import BreakerState
 from adapters.port import Capability
 from gateway import instances
 from gateway.context import Context
+from gateway.execution.called import constant
 from gateway.schema.abilities import Ability, Able, abilities
 from gateway.schema.providers import Provider
 from gateway.schema.records import word
@@ -25,11 +26,13 @@ class Instance:
 
     @strawberry.field(description="The kind of upstream it is.", graphql_type=Provider)
     @staticmethod
+    @constant
     def provider(parent: strawberry.Parent[instances.Instance]) -> str:
         return parent.provider.key
 
     @strawberry.field(description="The provider's name as people write it.")
     @staticmethod
+    @constant
     def provider_label(parent: strawberry.Parent[instances.Instance]) -> str:
         return parent.provider.label
 
@@ -38,6 +41,7 @@ class Instance:
         graphql_type=list[word(Capability)],
     )
     @staticmethod
+    @constant
     def capabilities(parent: strawberry.Parent[instances.Instance]) -> list[Capability]:
         return sorted(parent.provider.capabilities)
 

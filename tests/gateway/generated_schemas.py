@@ -29,6 +29,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.schema_directive import Location
 from strawberry.types.field import StrawberryField
 
+from gateway.execution.called import constant
 from gateway.schema.scalars import SCALARS, BigInt, Json
 
 COMPILED: Final = "<compiled selection>"
@@ -453,9 +454,6 @@ def _resolved(name: str, draw: random.Random) -> dict[str, Any]:
         await asyncio.sleep(0)
         return _kept(self, name)
 
-    def informed(self: Any, info: strawberry.Info) -> Any:
-        return _kept(self, name) if len(info.selected_fields) < 3 else None
-
     def argued(self: Any, n: int = 1) -> Any:
         if n > 2:
             raise ValueError(f"{n} is too much")
@@ -476,12 +474,28 @@ def _resolved(name: str, draw: random.Random) -> dict[str, Any]:
     def awaitable(self: Any) -> Any:
         return Later(_kept(self, name))
 
-    plainly = [plain, later, informed, argued, argued, argued_later, optional, optional_later, awaitable]
+    plainly = [plain, later, argued, argued, argued_later, optional, optional_later, awaitable, *_told_more(name)]
     resolver = draw.choice(plainly)
     extras: list[dict[str, Any]] = [{}, {}, {"permission_classes": [_Allowed]}, {"permission_classes": [_AllowedLater]}]
     is_async = resolver in (later, argued_later, optional_later)
     extras.append({"extensions": [_ChangingLater() if is_async else _Changing()]})
     return {"resolver": resolver, **draw.choice(extras)}
+
+
+def _told_more(name: str) -> Sequence[Callable[..., Any]]:
+    """Resolvers that ask for what a plan may know, or may not."""
+
+    def informed(self: Any, info: strawberry.Info) -> Any:
+        return _kept(self, name) if len(info.selected_fields) < 3 else None
+
+    def placed(self: Any, info: strawberry.Info) -> Any:
+        return _kept(self, name) if len(info.path.as_list()) < 5 else None
+
+    @constant
+    def known(self: Any) -> Any:
+        return _kept(self, name)
+
+    return informed, placed, known, known
 
 
 _SCALARS: Mapping[Any, Any] = {

@@ -34,8 +34,8 @@ def noting(executor: type[CompiledExecutor], names: list[str]) -> type[CompiledE
     """The executor, which notes the fields whose resolvers are called at once."""
 
     class Noting(executor):
-        def _call(self, parent: Any, details: Any) -> Call | None:
-            found = super()._call(parent, details)
+        def called(self, parent: Any, details: Any) -> Call | None:
+            found = super().called(parent, details)
             names.extend([details[0].node.name.value] if found is not None else [])
             return found
 

@@ -22,9 +22,10 @@ from strawberry.permission import BasePermission
 
 from gateway import app
 from gateway.examples import EXAMPLES
-from gateway.execution.compiled import KEPT, WAYS, CompiledExecutor, Plan, Plans, compiled
+from gateway.execution.compiled import KEPT, WAYS, CompiledExecutor, Plans, compiled
 from gateway.execution.kept import ENTRY_BYTES, MET, Memo, Room
 from gateway.execution.variables import Variables
+from gateway.execution.writer import Plan
 from gateway.schema.scalars import AS_ENCODED
 from tests.conftest import Upstreams, fleet_over
 from tests.gateway.generated_schemas import READ_BY_PLANS, Data, Generated, Later, Obliging, Writer, variables
@@ -115,9 +116,9 @@ def counting(counts: Counter[str], base: type[CompiledExecutor]) -> type[Compile
             return plan._replace(project=counted(plan.project, word))
 
     def counted(project: Any, word: str) -> Any:
-        def read(value: Any) -> Any:
+        def read(value: Any, executor: Any) -> Any:
             counts["surprise"] += 1
-            answer = project(value)
+            answer = project(value, executor)
             counts["surprise"] -= 1
             counts[f"{word} projection"] += 1
             return answer
@@ -490,42 +491,42 @@ async def test_a_list_that_has_changed_is_another_list() -> None:
 
 @pytest.mark.parametrize("kind", [list, tuple])
 async def test_of_a_list_like_the_last_one_only_what_is_new_is_read(kind: Any) -> None:
-    memo = Memo(Room(1_000_000), lambda row: {"text": row.text})
+    memo = Memo(Room(1_000_000), lambda row, _: {"text": row.text})
     texts = list("abcdefgh")
     items = [Row(text) for text in texts]
     for at, text in enumerate("ijkl"):
         for _ in range(2):
-            memo.all(kind(items), is_required=True)
+            memo.all(kind(items), None, is_required=True)
         texts[2 * at], items[2 * at] = text, Row(text)
-        told = json.loads(orjson.dumps(memo.all(kind(items), is_required=True)))
+        told = json.loads(orjson.dumps(memo.all(kind(items), None, is_required=True)))
         assert told == [{"text": text} for text in texts]
     assert [row.reads for row in items] == [1] * 8
 
 
 async def test_of_a_list_that_has_become_longer_or_shorter_only_what_is_new_is_read() -> None:
-    memo = Memo(Room(1_000_000), lambda row: {"text": row.text})
+    memo = Memo(Room(1_000_000), lambda row, _: {"text": row.text})
     met: list[Row] = []
     for texts in ("abcd", "abxcd", "bd", "dbe", ""):
         items = [next((row for row in met if row._text == text), Row(text)) for text in texts]
         met += [row for row in items if row not in met]
-        told = json.loads(orjson.dumps(memo.all(tuple(items), is_required=True)))
+        told = json.loads(orjson.dumps(memo.all(tuple(items), None, is_required=True)))
         assert told == [{"text": text} for text in texts]
     assert [(row._text, row.reads) for row in met] == [(text, 1) for text in "abcdxe"]
 
 
 async def test_lists_that_are_asked_for_in_turn_are_held_from_the_second_time_on() -> None:
-    memo = Memo(Room(1_000_000), lambda row: {"text": row.text})
+    memo = Memo(Room(1_000_000), lambda row, _: {"text": row.text})
     pages = [[Row(f"{page} {number}") for number in range(10)] for page in range(5)]
     for turn in range(4):
         for page in pages:
-            memo.all(tuple(page), is_required=True)
+            memo.all(tuple(page), None, is_required=True)
             assert {row.reads for row in page} == {min(turn + 1, 2)}
 
 
 async def test_lists_whose_items_are_others_each_time_are_not_held() -> None:
-    memo = Memo(Room(1_000_000), lambda row: {"text": row.text})
+    memo = Memo(Room(1_000_000), lambda row, _: {"text": row.text})
     for turn in range(100):
-        memo.all(tuple(Row(f"{turn} {number}") for number in range(10)), is_required=True)
+        memo.all(tuple(Row(f"{turn} {number}") for number in range(10)), None, is_required=True)
     assert (memo.young, memo.old) == ({}, {})
 
 
@@ -539,11 +540,11 @@ async def test_a_list_in_which_something_is_put_in_the_place_of_something_is_ano
 
 
 async def test_what_was_read_of_a_list_says_nothing_of_one_in_which_null_must_not_be() -> None:
-    memo = Memo(Room(1_000_000), lambda row: {"text": row.text})
+    memo = Memo(Room(1_000_000), lambda row, _: {"text": row.text})
     rows = Row("a"), None
-    assert orjson.dumps(memo.all(rows, is_required=False)) == b'[{"text":"a"},null]'
+    assert orjson.dumps(memo.all(rows, None, is_required=False)) == b'[{"text":"a"},null]'
     with pytest.raises(AttributeError):
-        memo.all((rows[0], None), is_required=True)
+        memo.all((rows[0], None), None, is_required=True)
 
 
 async def test_null_among_what_never_changes_is_judged_by_the_engine() -> None:
@@ -573,12 +574,12 @@ async def test_what_has_fields_of_its_own_to_resolve_is_read_again() -> None:
 
 async def test_what_is_held_of_what_never_changes_is_bounded() -> None:
     room = Room(100_000)
-    memo = Memo(room, lambda row: {"text": row.text})
+    memo = Memo(room, lambda row, _: {"text": row.text})
     often = Row("often")
     for number in range(10_000):
         again = Row(str(number))
         for row in (again, again, often):
-            memo(row)
+            memo(row, None)
         held = [value for _, value in (*memo.young.values(), *memo.old.values())]
         assert sum(map(len, held)) + ENTRY_BYTES * len(held) <= 105_000
     assert often.reads == 2, "what is asked for again and again stays"
@@ -586,13 +587,13 @@ async def test_what_is_held_of_what_never_changes_is_bounded() -> None:
 
 async def test_what_is_held_of_lists_is_bounded() -> None:
     room = Room(200_000)
-    memo, idle = (Memo(room, lambda row: {"text": row.text}) for _ in range(2))
-    idle.all((Row("idle"),), is_required=True)
+    memo, idle = (Memo(room, lambda row, _: {"text": row.text}) for _ in range(2))
+    idle.all((Row("idle"),), None, is_required=True)
     most = 0
     for number in range(500):
         pages = [[Row(f"{number} {page} {at}") for at in range(5)] for page in range(2)]
         for page in pages * 3:
-            memo.all(tuple(page), is_required=True)
+            memo.all(tuple(page), None, is_required=True)
         held = {*memo.young, *memo.old, *map(id, memo._last.values)}
         most = max(most, len(held))
         assert len(held) * ENTRY_BYTES <= 200_000
@@ -601,16 +602,16 @@ async def test_what_is_held_of_lists_is_bounded() -> None:
 
 
 async def test_what_is_read_alone_is_held_from_its_second_time_on() -> None:
-    memo = Memo(Room(1_000_000), lambda row: {"text": row.text})
+    memo = Memo(Room(1_000_000), lambda row, _: {"text": row.text})
     rows = [Row(str(number)) for number in range(MET + 1)]
-    answers = [json.loads(orjson.dumps(memo(row))) for row in rows]
+    answers = [json.loads(orjson.dumps(memo(row, None))) for row in rows]
     assert answers == [{"text": str(number)} for number in range(MET + 1)]
     assert not memo.young, "nobody knows yet whether any of them is asked for again"
     for _ in range(3):
-        assert json.loads(orjson.dumps(memo(rows[-1]))) == {"text": str(MET)}
+        assert json.loads(orjson.dumps(memo(rows[-1], None))) == {"text": str(MET)}
     assert [row.reads for row in (rows[0], rows[-1])] == [1, 2]
     assert [value for value, _ in memo.young.values()] == [rows[-1]]
-    memo(rows[0])
+    memo(rows[0], None)
     assert len(memo.young) == 1, "of that many, the first are forgotten"
 
 
