@@ -1,5 +1,8 @@
 """What providers can express and do, and why something cannot be done just now."""
 
+import functools
+from collections.abc import Mapping
+
 from adapters.model import Connection, ConnectionStatus, ReasonCode, SchemaChange, Word
 
 
@@ -67,24 +70,40 @@ class Refusal(Word):
     )
 
 
-def refusal(action: Capability, connection: Connection) -> Refusal | None:  # noqa: PLR0911  a table of cases
+def refusal(action: Capability, connection: Connection) -> Refusal | None:
     """Why this cannot be done to a connection in its present state; None where it can. What its provider can do at all
     is another question."""
-    if connection.status is ConnectionStatus.DELETED:
-        return Refusal.DELETED
-    match action:
-        case Capability.ENABLE if connection.status_reason.code is ReasonCode.LOCKED:
-            return Refusal.LOCKED
-        case Capability.RUN if connection.enabled is False:
-            return Refusal.PAUSED
-        case Capability.RUN | Capability.RESET if is_running(connection):
-            return Refusal.RUNNING_ALREADY
-        case Capability.RUN if connection.schema_change is SchemaChange.BREAKING:
-            return Refusal.SCHEMA_CHANGE_BREAKING
-        case Capability.CANCEL_RUN if not is_running(connection):
-            return Refusal.NOT_RUNNING
-        case _:
-            return None
+    return refusals(connection).get(action)
+
+
+def refusals(connection: Connection) -> Mapping[Capability, Refusal]:
+    """All that cannot be done to a connection in its present state, and why. The same object for all in that state."""
+    return _refusals(
+        is_deleted=connection.status is ConnectionStatus.DELETED,
+        is_locked=connection.status_reason.code is ReasonCode.LOCKED,
+        is_off=connection.enabled is False,
+        runs=is_running(connection),
+        is_broken=connection.schema_change is SchemaChange.BREAKING,
+    )
+
+
+@functools.cache
+def _refusals(
+    *, is_deleted: bool, is_locked: bool, is_off: bool, runs: bool, is_broken: bool
+) -> Mapping[Capability, Refusal]:
+    """What cannot be done in a state, and why: of several reasons the last one stands."""
+    if is_deleted:
+        return dict.fromkeys(Capability, Refusal.DELETED)
+    why = {Capability.RUN: Refusal.SCHEMA_CHANGE_BREAKING} if is_broken else {}
+    if is_locked:
+        why[Capability.ENABLE] = Refusal.LOCKED
+    if runs:
+        why[Capability.RUN] = why[Capability.RESET] = Refusal.RUNNING_ALREADY
+    else:
+        why[Capability.CANCEL_RUN] = Refusal.NOT_RUNNING
+    if is_off:
+        why[Capability.RUN] = Refusal.PAUSED
+    return why
 
 
 def is_running(connection: Connection) -> bool:

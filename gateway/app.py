@@ -22,6 +22,7 @@ from gateway.execution.engine import Engine
 from gateway.instances import Instance, Instances
 from gateway.inventory import Ages, Inventory
 from gateway.ledger import Ledger
+from gateway.paging import Edge
 from gateway.protection.identity import Keys
 from gateway.routes import Endpoint, Gateway
 from gateway.schema.providers import PROVIDERS
@@ -79,7 +80,7 @@ def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)
     ages = Ages(kept.max_age, kept.max_stale, kept.walk_timeout)
     outcomes, versions = _shared(settings.writes)
     inventory = Inventory(ages, Bounds(kept.max_rows, kept.max_bytes), versions)
-    plans = Plans(AS_ENCODED, constant=(Connection,), shares_arguments=True)
+    plans = Plans(AS_ENCODED, constant=(Connection, Edge), shares_arguments=True)
     executor = compiled(plans) if settings.execution.compiled else None
     writes = Writes(inventory, outcomes, settings.writes.settle)
     new_context = functools.partial(Context, instances, inventory, writes, max_first=limits.first)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from graphql import GraphQLError
@@ -51,6 +51,8 @@ class Context:
         self._began = time.monotonic()
         self.loaders = Loaders(instances, inventory)
         self.errors: list[GraphQLError] = []
+        self.abilities: dict[Hashable, Sequence[Any]] = {}
+        """What can be done, by the instance and by what a connection's state forbids: many rows share it."""
         self._reported: set[tuple[str, str, type[AdapterError]]] = set()
 
     @property

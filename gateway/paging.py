@@ -9,10 +9,10 @@ import contextlib
 import itertools
 import operator
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from adapters.errors import AdapterError
 from adapters.model import Connection
@@ -36,60 +36,75 @@ class Window(NamedTuple):
     before: Cursor | None = None
 
 
-class Rows(NamedTuple):
-    """The rows of a window as they were listed, in order, and whether there were more. ``places`` are those of each row
-    where pages were read; ``by_instance`` are the rows of each instance."""
+class Edge:
+    """A connection, and where the list goes on after it, or before it. It never changes."""
 
-    listed: tuple[Connection, ...]
-    is_cut: bool
-    by_instance: Mapping[str, tuple[Connection, ...]]
-    places: Sequence[Places] | None = None
-
-
-class Edge(NamedTuple):
-    """A connection, and where the list goes on after it, or before it."""
-
-    node: Connection
-    listed: Connection
-    """The row as it was listed, which is what it was sorted by: a full record may know more."""
-    order_by: OrderBy
-    places: Places
+    def __init__(self, node: Connection, listed: Connection, order_by: OrderBy, places: Places) -> None:
+        self.node = node
+        self._listed = listed  # what it was sorted by: a full record may know more
+        self._order_by = order_by
+        self._places = places
 
     @property
     def key(self) -> Key:
         """What compares as the rows do."""
-        return orders.key(self.order_by, self.listed)
+        return orders.key(self._order_by, self._listed)
 
-    @property
+    @cached_property
     def cursor(self) -> str:
         """The cursor as clients hold it."""
-        row = self.listed
-        return cursors.encode(
-            Cursor(self.order_by, orders.values(self.order_by, row), row.instance, row.native_id, self.places)
-        )
+        row, by = self._listed, self._order_by
+        return cursors.encode(Cursor(by, orders.values(by, row), row.instance, row.native_id, self._places))
+
+
+class Rows:
+    """The rows of a window as they were listed, in order, and whether there were more. ``places`` are those of each row
+    where pages were read; ``by_instance`` are the rows of each instance."""
+
+    def __init__(
+        self,
+        listed: tuple[Connection, ...],
+        *,
+        is_cut: bool,
+        by_instance: Mapping[str, tuple[Connection, ...]],
+        order_by: OrderBy,
+        places: Sequence[Places] | None = None,
+    ) -> None:
+        self.listed = listed
+        self.is_cut = is_cut
+        self.by_instance = by_instance
+        self.is_paged = places is not None
+        self.order_by = order_by
+        self._places = places
+        self.around: dict[str, bool] = {}
+        """What was found out of what is before them and after them."""
+
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """They as they were listed, with their cursors."""
+        return self.edges_of(self.listed)
+
+    def edges_of(self, nodes: Sequence[Connection]) -> tuple[Edge, ...]:
+        """Likewise, with what has been added to them."""
+        by, places = self.order_by, self._places or itertools.repeat(_NOWHERE)
+        return tuple(Edge(node, row, by, at) for node, row, at in zip(nodes, self.listed, places, strict=False))
 
 
 class Merged:
     """A page. What takes work is worked out when it is asked for."""
 
-    def __init__(
-        self, rows: Rows, nodes: Sequence[Connection], window: Window, found: Sequence[Source], by: OrderBy
-    ) -> None:
+    def __init__(self, rows: Rows, nodes: Sequence[Connection], window: Window, found: Sequence[Source]) -> None:
         self.nodes = nodes
-        """The connections of the page. The same object where nothing has changed since it was asked for before."""
+        """The connections of the page. The same object where nothing has changed since it was asked for before, and so
+        are the edges."""
         self.sources = found
         self._rows = rows
         self._window = window
-        self._order_by = by
 
     @cached_property
-    def edges(self) -> Sequence[Edge]:
+    def edges(self) -> tuple[Edge, ...]:
         """The connections with their cursors."""
-        places = self._rows.places or itertools.repeat(_NOWHERE)
-        return [
-            Edge(node, row, self._order_by, at)
-            for node, row, at in zip(self.nodes, self._rows.listed, places, strict=False)
-        ]
+        return self._rows.edges if self.nodes is self._rows.listed else self._rows.edges_of(self.nodes)
 
     @property
     def page_info(self) -> "Merged":
@@ -119,6 +134,9 @@ class Merged:
     @property
     def has_next_page(self) -> bool:
         """Whether there is more after the page."""
+        return self._around("after", self._has_next)
+
+    def _has_next(self) -> bool:
         if not self._window.is_backward and self._rows.is_cut:
             return True
         if self.edges:
@@ -129,25 +147,39 @@ class Merged:
     @property
     def has_previous_page(self) -> bool:
         """Whether there is more before the page."""
+        return self._around("before", self._has_previous)
+
+    def _has_previous(self) -> bool:
         if self._window.is_backward and self._rows.is_cut:
             return True
         after = self._window.after
-        if any(source.pages for source in self.sources):
+        if self._rows.is_paged:
             return after is not None  # pages that are read one by one show nothing of what was before
         if self.edges:
             return self._exists(before=self.edges[0].key)
         return after is not None and self._exists(before=(*after.key, ""))
 
+    def _around(self, side: str, find: Callable[[], bool]) -> bool:
+        """What is found on a side of the rows, once for all who ask for them."""
+        around = self._rows.around
+        if side not in around:
+            around[side] = find()
+        return around[side]
+
     def _exists(self, *, after: Key | None = None, since: Key | None = None, before: Key | None = None) -> bool:
         return any(
-            table.span(self._order_by, mask, after=after, since=since, before=before, limit=1)
+            table.span(self._rows.order_by, mask, after=after, since=since, before=before, limit=1)
             for source in self.sources
             for table, mask in source.tables.items()
         )
 
 
 _NOWHERE: Places = {}
-NO_ROWS: Final = Rows((), is_cut=False, by_instance={})
+
+
+def no_rows(order_by: OrderBy) -> Rows:
+    """None at all."""
+    return Rows((), is_cut=False, by_instance={}, order_by=order_by)
 
 
 async def page(instances: Instances, inventory: Inventory, need: Need, window: Window) -> Merged:
@@ -160,7 +192,7 @@ async def page(instances: Instances, inventory: Inventory, need: Need, window: W
         except Disordered:
             continue  # the list that was not in order is read whole the next time
         break
-    return Merged(rows, await _completed(rows, found, need.fields), window, found, need.order_by)
+    return Merged(rows, await _completed(rows, found, need.fields), window, found)
 
 
 async def _sorted(found: Sequence[Source], order_by: OrderBy) -> None:
@@ -180,10 +212,10 @@ async def _merged(found: Sequence[Source], need: Need, window: Window) -> Rows:
     async with contextlib.aclosing(_rows(found, need, window)) as following:
         async for row, at in following:
             if len(rows) == window.size:
-                return _as_rows(rows, window, is_cut=True, places=places)
+                return _as_rows(rows, window, need.order_by, is_cut=True, places=places)
             rows.append(row)
             places.append(at)
-    return _as_rows(rows, window, is_cut=False, places=places)
+    return _as_rows(rows, window, need.order_by, is_cut=False, places=places)
 
 
 def _kept(found: Sequence[Source], order_by: OrderBy, window: Window) -> Rows:
@@ -191,7 +223,7 @@ def _kept(found: Sequence[Source], order_by: OrderBy, window: Window) -> Rows:
     they are kept with the first of their tables."""
     masked = [(table, mask) for source in found for table, mask in source.tables.items()]
     if not masked:
-        return NO_ROWS
+        return no_rows(order_by)
     bounds = window.after and window.after.key, window.before and window.before.key
     numbers = tuple((table.number, None if mask == table.all else mask) for table, mask in masked)
     asked = "page", order_by, window.size, window.is_backward, bounds, numbers
@@ -201,9 +233,8 @@ def _kept(found: Sequence[Source], order_by: OrderBy, window: Window) -> Rows:
         # The rows of one table come in order, and without the keys that nothing but merging needs.
         rows = spans[0][1] if len(spans) == 1 else [row for _, row in _sorted_together(spans, order_by, window)]
         is_cut, instances = len(rows) > window.size, {table.instance for table, _ in masked}
-        return _as_rows(
-            rows[: window.size], window, is_cut=is_cut, alone=instances.pop() if len(instances) == 1 else ""
-        )
+        alone = instances.pop() if len(instances) == 1 else ""
+        return _as_rows(rows[: window.size], window, order_by, is_cut=is_cut, alone=alone)
 
     return masked[0][0].kept(asked, make)
 
@@ -211,6 +242,7 @@ def _kept(found: Sequence[Source], order_by: OrderBy, window: Window) -> Rows:
 def _as_rows(
     rows: Sequence[Connection],
     window: Window,
+    order_by: OrderBy,
     *,
     is_cut: bool,
     places: Sequence[Places] | None = None,
@@ -220,12 +252,14 @@ def _as_rows(
     step = -1 if window.is_backward else 1
     listed = tuple(rows[::step])
     if alone:
-        return Rows(listed, is_cut, {alone: listed} if listed else {})
+        of_one = {alone: listed} if listed else {}
+        return Rows(listed, is_cut=is_cut, by_instance=of_one, order_by=order_by)
     by_instance: defaultdict[str, list[Connection]] = defaultdict(list)
     for row in listed:
         by_instance[row.instance].append(row)
     of_each = {name: tuple(of_one) for name, of_one in by_instance.items()}
-    return Rows(listed, is_cut, of_each, places and places[::step])
+    in_order = None if places is None else places[::step]
+    return Rows(listed, is_cut=is_cut, by_instance=of_each, order_by=order_by, places=in_order)
 
 
 async def _rows(found: Sequence[Source], need: Need, window: Window) -> AsyncGenerator[tuple[Connection, Places]]:

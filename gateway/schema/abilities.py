@@ -7,7 +7,7 @@ import strawberry
 from strawberry.types import Info
 
 from adapters import model
-from adapters.capabilities import OF_A_CONNECTION, OF_AN_INSTANCE, Capability, Refusal
+from adapters.capabilities import OF_A_CONNECTION, OF_AN_INSTANCE, Capability, Refusal, refusals
 from gateway import deeds, instances
 from gateway.context import Context
 from gateway.schema.fields import described
@@ -27,17 +27,16 @@ class Able(NamedTuple):
 
     capability: Capability
     reason: Refusal | None
-
-    @property
-    def allowed(self) -> bool:
-        return self.reason is None
-
-    @property
-    def message(self) -> str | None:
-        return None if self.reason is None else self.reason.description
+    allowed: bool
+    message: str | None
 
 
 def abilities(info: Info[Context, None], instance: instances.Instance, of: model.Connection | None) -> Sequence[Able]:
     """What can be done in an instance, or to one of its connections."""
-    actions = OF_AN_INSTANCE if of is None else OF_A_CONNECTION
-    return [Able(action, deeds.refused(instance, action, info.context.caller, of)) for action in actions]
+    known = info.context.abilities
+    key = instance.name, None if of is None else id(refusals(of))
+    if key not in known:
+        actions = OF_AN_INSTANCE if of is None else OF_A_CONNECTION
+        why = ((action, deeds.refused(instance, action, info.context.caller, of)) for action in actions)
+        known[key] = [Able(action, reason, reason is None, reason and reason.description) for action, reason in why]
+    return known[key]

@@ -11,7 +11,7 @@ from gateway.schema.connection import Connection
 from gateway.schema.fields import described
 from gateway.schema.instance import Instance
 from gateway.schema.page_info import PageInfo
-from gateway.schema.records import word
+from gateway.schema.records import is_record, word
 
 SourceState = word(sources.SourceState)
 
@@ -39,6 +39,8 @@ class SourceReport:
 class ConnectionEdge:
     cursor: str = described("Where the list goes on after this connection, and before it; opaque.")
     node: Connection = described("The connection.")
+
+    is_type_of = staticmethod(is_record(paging.Edge))
 
 
 @strawberry.type(

@@ -170,7 +170,7 @@ class Query:
         )
         if context.is_planning:
             context.plan_lists(need)
-            return paging.Merged(paging.NO_ROWS, (), window, (), by)
+            return paging.Merged(paging.no_rows(by), (), window, ())
         merged = await paging.page(context.instances, context.inventory, need, window)
         context.report(merged.failures, info)
         return merged

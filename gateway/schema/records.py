@@ -60,7 +60,7 @@ def _class(
     return type(record.__name__, (), namespace)
 
 
-def is_record(record: type[msgspec.Struct]) -> Callable[[Any, GraphQLResolveInfo[Any]], bool]:
+def is_record(record: type) -> Callable[[Any, GraphQLResolveInfo[Any]], bool]:
     """How the engine tells, in a union or an interface, that a value is of a record's type."""
 
     def is_type_of(value: Any, _: GraphQLResolveInfo[Any]) -> bool:
