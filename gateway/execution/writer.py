@@ -20,8 +20,8 @@ from graphql import (
     GraphQLObjectType,
     GraphQLScalarType,
     GraphQLUnionType,
+    pyutils,
 )
-from graphql.pyutils import is_awaitable
 from strawberry.types.field import StrawberryField
 
 from gateway.execution.called import Reader, is_constant, is_own, within_plan
@@ -232,7 +232,7 @@ class _Writer:
 def _refuse(plans: Any, field: GraphQLField, value: Any) -> NoReturn:
     """Leave to the engine what a resolver gave. One that gives something to be awaited is called by nobody else from
     now on, or it would be called in vain each time."""
-    if is_awaitable(value):
+    if cast("Any", pyutils).is_awaitable(value):
         plans.leave(field)
     raise Surprise
 

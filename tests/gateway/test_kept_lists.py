@@ -223,6 +223,7 @@ async def test_an_empty_list_beside_does_not_make_names_be_looked_up_again():
     assert adapter.looked_up == [["000", "001", "002"]]
     first, second = await asking.page(fields=NAMED), await asking.page(fields=NAMED)
     assert second.nodes is first.nodes
+    assert second.edges is first.edges
 
 
 async def test_an_empty_list_beside_is_not_taken_for_one_that_lacks_names():
