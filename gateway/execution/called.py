@@ -3,18 +3,20 @@
 For each call of a resolver the engine coerces the arguments and Strawberry converts them once more, both from the
 definitions of the field. Of a field in a document nothing of that changes from one execution to the next but the values
 of variables, so what is constant is worked out once. Fields with permissions, extensions, handlers of exceptions or
-results of their own are left to the engine, and so are those whose arguments are more than plain values.
+results of their own are left to the engine, and so are those with variables inside of their arguments.
 
 A plan calls them too, for one object after the other. All that differs from one to the next is the path, and a resolver
 that asks for it is left to the engine.
 """
 
 import enum
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from types import CodeType, NoneType, SimpleNamespace
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar, cast
 
+import orjson
 import strawberry
 from graphql import (
     FieldNode,
@@ -26,6 +28,7 @@ from graphql import (
     GraphQLNonNull,
     GraphQLString,
     Node,
+    OperationType,
     VariableNode,
     get_argument_values,
 )
@@ -62,11 +65,14 @@ def is_own(function: Any, *names: str) -> bool:
 
 
 class Given(NamedTuple):
-    """An argument whose value is a variable's."""
+    """An argument whose value is a variable's. ``convert`` is what Strawberry makes of it, where it makes something
+    else; the engine has its say where nothing is given for one that must be, or that has a default."""
 
     name: str
     variable: str
     is_required: bool
+    has_default: bool
+    convert: Callable[..., Any] | None
 
 
 class Call(NamedTuple):
@@ -86,12 +92,15 @@ class Call(NamedTuple):
     def arguments(self, variables: Mapping[str, Any]) -> dict[str, Any] | None:
         """The arguments; None where the engine is to say what is wrong with them."""
         arguments = dict(self.constant)
-        for name, variable, is_required in self.given:
+        for name, variable, is_required, has_default, convert in self.given:
             value = variables.get(variable, Undefined)
-            if is_required and (value is Undefined or value is None):
+            if (is_required and value is None) or (value is Undefined and (is_required or has_default)):
                 return None
             if value is not Undefined:
-                arguments[name] = value
+                try:
+                    arguments[name] = value if convert is None else convert(value)
+                except Exception:  # noqa: BLE001  whatever it is, the engine tells it
+                    return None
         return arguments
 
     def resolve(self, source: Any, info: Any, arguments: dict[str, Any]) -> Any:
@@ -173,7 +182,10 @@ def call(executor: Any, parent: Any, details: Any) -> Call | None:
     if schema is None or schema.schema_converter._exception_handler_specs:
         return None
     own, resolver = _own(field), cast("Any", _own(field).base_resolver)
-    arguments = _arguments(field, node, schema, are_shared=executor.plans.shares_arguments)
+    # What changes something may be told credentials, which are kept nowhere.
+    is_query = executor.operation.operation is OperationType.QUERY
+    are_kept = is_query and executor.plans.shares_arguments
+    arguments = _arguments(field, node, schema, are_shared=executor.plans.shares_arguments, are_kept=are_kept)
     if arguments is None:
         return None
     sources = (resolver.parent_parameter, resolver.root_parameter)
@@ -213,7 +225,7 @@ def _is_plain(field: GraphQLField) -> bool:
 
 
 def _arguments(
-    field: GraphQLField, node: FieldNode, schema: Any, *, are_shared: bool
+    field: GraphQLField, node: FieldNode, schema: Any, *, are_shared: bool, are_kept: bool
 ) -> tuple[Mapping[str, Any], tuple[Given, ...]] | None:
     """The arguments that are constant, and those that variables tell; None where there are others."""
     own = _own(field)
@@ -224,28 +236,62 @@ def _arguments(
     by_variable = {name: value.name.value for name, value in nodes.items() if isinstance(value, VariableNode)}
     if any(_has_variable(value) for name, value in nodes.items() if name not in by_variable):
         return None
-    if not all(_is_leaf(field.args[name], known[name]) for name in by_variable):
-        return None
     rest: Any = SimpleNamespace(args={name: of for name, of in field.args.items() if name not in by_variable})
     left = FieldNode(
         name=node.name, arguments=tuple(each for each in node.arguments or () if each.name.value not in by_variable)
     )
+    registry = {"scalar_registry": schema.schema_converter.scalar_registry, "config": schema.config}
     try:
-        constant = convert_arguments(
-            get_argument_values(rest, left),
-            own.arguments,
-            scalar_registry=schema.schema_converter.scalar_registry,
-            config=schema.config,
-        )
+        constant = convert_arguments(get_argument_values(rest, left), own.arguments, **registry)
     except Exception:  # noqa: BLE001  whatever it is, the engine tells it, each time
         return None
     if not are_shared and not all(map(_never_changes, constant.values())):
         return None
-    given = (
-        Given(known[name].python_name, variable, isinstance(cast("Any", field.args[name]).type, GraphQLNonNull))
+    given = [
+        _given(field.args[name], known[name], variable, functools.partial(_converted, known[name], registry), are_kept)
         for name, variable in by_variable.items()
-    )
+    ]
     return constant, tuple(given)
+
+
+def _given(definition: Any, argument: Any, variable: str, convert: Callable[[Any], Any], is_kept: bool) -> Given:
+    is_required = isinstance(definition.type, GraphQLNonNull)
+    has_default = definition.default_value is not Undefined or definition.default is not None
+    if _is_leaf(definition, argument):
+        return Given(argument.python_name, variable, is_required, has_default, None)
+    return Given(argument.python_name, variable, is_required, has_default, _Kept(convert) if is_kept else convert)
+
+
+def _converted(argument: Any, registry: Mapping[str, Any], value: Any) -> Any:
+    name = registry["config"].name_converter.from_argument(argument)
+    return convert_arguments({name: value}, [argument], **registry)[argument.python_name]
+
+
+_KEPT: Final = 32
+_LONGEST: Final = 1_000
+"""Bytes of JSON of a value that is remembered."""
+
+
+class _Kept:
+    """What was made of the last values of an argument: those who look at a list again ask for the same of it."""
+
+    def __init__(self, convert: Callable[[Any], Any]) -> None:
+        self._convert = convert
+        self._known: dict[bytes, Any] = {}
+
+    def __call__(self, value: Any) -> Any:
+        try:
+            key = orjson.dumps(value)
+        except TypeError:  # no JSON of its own
+            return self._convert(value)
+        found = self._known.get(key)
+        if found is None:
+            found = self._convert(value)
+            if len(key) <= _LONGEST:
+                if len(self._known) >= _KEPT:
+                    self._known.clear()
+                self._known[key] = found
+        return found
 
 
 def _never_changes(value: object) -> bool:
@@ -258,9 +304,8 @@ def _has_variable(node: Node) -> bool:
 
 
 def _is_leaf(definition: Any, argument: Any) -> bool:
-    """Whether an argument is a plain value, without one of its own where none is given."""
+    """Whether the value of an argument is handed on as it is."""
     given: Any = definition.type
     kind = cast("Any", given).of_type if isinstance(given, GraphQLNonNull) else given
     python = argument.type.of_type if type(argument.type) is StrawberryOptional else argument.type
-    has_own = definition.default_value is not Undefined or definition.default is not None
-    return kind in _SCALARS and python in _LEAVES and not has_own
+    return kind in _SCALARS and python in _LEAVES

@@ -221,6 +221,43 @@ async def test_plain_arguments_are_given_at_once(at_once: list[str]):
     assert set(at_once) == {"told"}
 
 
+@pytest.mark.parametrize(("name", "kind", "values"), BY_VARIABLE)
+async def test_arguments_of_any_kind_are_given_at_once(name: str, kind: str, values: Any, at_once: list[str]):
+    text = f"query ($v: {kind}) {{ told({name}: $v) }}"
+    fails = None if (name, kind) == ("flag", "Boolean") else False
+    await told(every(), text, *({"v": value} for value in values), at_once=at_once, fails=fails)
+    assert set(at_once) == {"told"}
+
+
+@pytest.mark.parametrize("operation", ["query", "mutation"])
+@pytest.mark.parametrize("is_shared", [True, False])
+async def test_what_is_made_of_an_argument_is_kept_for_queries_whose_resolvers_leave_it_as_it_is(
+    operation: str, is_shared: bool
+):
+    made: list[Point] = []
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        @staticmethod
+        def told(point: Point | None = strawberry.UNSET) -> int:
+            made.append(cast("Any", point))
+            return 1
+
+    @strawberry.type
+    class Mutation(Query):
+        pass
+
+    schema = cast("Any", strawberry.Schema(Query, Mutation))._schema
+    executor = compiled(Plans(shares_arguments=is_shared))
+    document = parse(f"{operation} ($p: Point) {{ told(point: $p) }}")
+    for value in [{"x": 1}] * 6 + [{"x": 2}] + [{"x": 1}] * 2 + [{"x": 1, "y": None}]:
+        assert executor.run(schema, document, variable_values={"p": value}).data == {"told": 1}
+    assert [point.x for point in made] == [*[1] * 6, 2, 1, 1, 1]
+    assert (made[4] is made[5] is made[7]) is (is_shared and operation == "query")
+    assert made[9] is not made[8], "for one that is not the same"
+
+
 async def test_arguments_nobody_declared_are_left_out_as_the_engine_does():
     asking = Asked(every(), None, 'query ($v: Int) { told(unknown: $v) also: told(unknown: "x", text: "a") }')
     for _ in range(3):

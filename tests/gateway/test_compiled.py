@@ -1,6 +1,8 @@
 """Compiled execution answers as the engine does: for generated schemas, data and documents, and case by case."""
 
 import asyncio
+import datetime as dt
+import enum
 import functools
 import gc
 import json
@@ -8,7 +10,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, NamedTuple, cast
+from typing import Annotated, Any, ClassVar, NamedTuple, Optional, cast
 
 import graphql
 import orjson
@@ -634,6 +636,10 @@ async def test_arguments_that_a_resolver_changes_are_its_own() -> None:
         assert json.loads((await asking.again()).data) == {"counted": 5}
 
 
+def tree(depth: int) -> Any:
+    return {"left": tree(depth - 1)} if depth else {}
+
+
 @pytest.mark.parametrize(
     ("declared", "given"),
     [
@@ -645,6 +651,45 @@ async def test_arguments_that_a_resolver_changes_are_its_own() -> None:
         ("$a: Int!", [{"a": 1}, {"a": "1"}, {"a": 2**40}]),
         ("$a: String!, $b: [String!]", [{"a": "x", "b": ["y"]}, {"a": "x", "b": "y"}, {"a": "x"}, {"a": "x", "b": 1}]),
         ("", [{"a": "x"}, {}, None]),
+        ("$a: Int, $b: Boolean", [{"a": 1, "b": True}, {"a": True, "b": 1}, {"a": -(2**31), "b": False}, {"a": 2**31}]),
+        ("$a: Int = 3, $b: Boolean = true", [{"a": 1, "b": True}, {}, {"a": None}, {"b": None}]),
+        (
+            "$a: Float",
+            [{"a": 1}, {"a": 1.5}, {"a": "1"}, {"a": True}, {"a": float("nan")}, {"a": 10**400}, {"a": None}],
+        ),
+        ("$a: [Int!]!", [{"a": [1, 2]}, {"a": 1}, {"a": []}, {"a": [1, None]}, {"a": (1, 2)}, {"a": "1"}, {}]),
+        ("$a: [[String]!]", [{"a": [["x", None], []]}, {"a": "x"}, {"a": [None]}, {"a": ["x"]}, {"a": {}}]),
+        ("$a: Colour!", [{"a": "RED"}, {"a": "red"}, {"a": "blue"}, {"a": 1}, {"a": None}, {"a": ["RED"]}]),
+        ("$a: [Colour!] = [RED]", [{"a": ["GREEN", "RED"]}, {"a": "GREEN"}, {}, {"a": ["x"]}]),
+        ("$a: DateTime", [{"a": "2026-05-01T12:00:00Z"}, {"a": "soon"}, {"a": 5}, {"a": None}, {"a": {}}]),
+        ("$a: JSON", [{"a": {"x": [1]}}, {"a": 1}, {"a": "x"}, {"a": None}, {}]),
+        (
+            "$a: Point!, $b: [Point]",
+            [
+                {"a": {"x": 1}, "b": [{"x": 1, "lastColour": "RED"}, None]},
+                {"a": {"lastColour": None, "x": 2}},
+                {"a": {"x": 1, "inner": {"when": "2026-05-01T12:00:00Z", "words": ["a", "b"]}}, "b": []},
+                {"a": {"x": 1, "inner": {"words": "a"}}},
+                {"a": {"x": 1, "inner": {"words": None}}},
+                {"a": {"x": 1, "inner": {}}},
+                {"a": {"x": 1, "inner": []}},
+                {"a": {"x": None}},
+                {"a": {"x": 1, "y": 2}},
+                {"a": {"lastColour": "RED"}},
+                {"a": {}},
+                {"a": 1},
+                {"a": {"x": 1}, "b": {"x": 1}},
+                {"a": {"x": 1}, "b": [{}]},
+            ],
+        ),
+        ("$a: WithDefault", [{"a": {"x": 2}}, {"a": {}}, {"a": {"x": None}}, {}]),
+        ("$a: Either", [{"a": {"this": 1}}, {"a": {"this": 1, "that": 2}}, {"a": {}}, {"a": {"that": None}}]),
+        ("$a: Tree", [{"a": {"left": {"left": {}}}}, {"a": {}}, {"a": {"left": None}}, {"a": {"right": {}}}]),
+        ("$a: Tree", [{"a": tree(depth)} for depth in (1, 49, 60, 195, 300)]),
+        (
+            "$a: WithDefault = {}, $b: [Colour!] = RED, $c: Point = null",
+            [{}, {"a": None}, {"b": "GREEN", "c": {"x": 1}}],
+        ),
     ],
 )
 async def test_variables_are_coerced_as_the_engine_does(declared: str, given: Sequence[dict[str, Any] | None]) -> None:
@@ -662,19 +707,90 @@ async def test_variables_are_coerced_as_the_engine_does(declared: str, given: Se
     assert placeless(variables.coerced(another._schema, {"a": "x"})) == placeless(by_engine)
 
 
+@pytest.mark.parametrize(
+    ("declared", "given"),
+    [
+        ("$a: String!, $b: ID", {"a": "x"}),
+        ("$a: Int = 1, $b: Boolean!, $c: Float", {"a": 1, "b": True, "c": 1}),
+        ("$a: [Int!]!, $b: [[String!]]", {"a": [1, 2], "b": [["x"], None]}),
+        ("$a: Colour, $b: DateTime", {"a": "RED", "b": "2026-05-01T12:00:00Z"}),
+        ("$a: [Point!]", {"a": [{"x": 1, "inner": {"words": ["a"]}}, {"x": 2, "lastColour": None}]}),
+        ("$a: Tree, $b: Int = 3, $c: WithDefault = {}", {"a": {"left": {"left": None}}}),
+        ("$a: [WithDefault!]!", {"a": [{}, {"x": 2}]}),
+        ("", {}),
+    ],
+)
+async def test_what_most_variables_are_is_not_left_to_the_engine(
+    declared: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema: Any = strawberry.Schema(Everything)
+    (operation,) = parse(f"query({declared}) {{ __typename }}" if declared else "{ __typename }").definitions
+    variables = Variables(cast("Any", operation))
+    by_engine = placeless(variables.coerced(schema._schema, given))
+    monkeypatch.setattr("gateway.execution.variables.get_variable_values", None)
+    assert placeless(variables.coerced(schema._schema, given)) == by_engine
+
+
 def placeless(values: object) -> str:
     """All that is in coerced variables or in errors, but for where objects lie."""
     return re.sub("0x[0-9a-f]+", "", repr(values))
 
 
+@strawberry.enum
+class Colour(enum.Enum):
+    RED = "red"
+    GREEN = "green"
+
+
+@strawberry.input
+class Inner:
+    words: list[str]
+    when: dt.datetime | None = strawberry.UNSET
+
+
+@strawberry.input
+class Point:
+    x: int
+    last_colour: Colour | None = strawberry.UNSET
+    inner: Inner | None = strawberry.UNSET
+
+
+@strawberry.input
+class WithDefault:
+    x: int = 1
+
+
+@strawberry.input(one_of=True)
+class Either:
+    this: strawberry.Maybe[int]
+    that: strawberry.Maybe[int]
+
+
+@strawberry.input
+class Tree:
+    left: Optional["Tree"] = strawberry.UNSET
+
+
 @strawberry.type(name="Query")
 class Everything:
-    """A schema that knows lists and numbers too, or no variable could be one."""
+    """A schema that knows all of these, or no variable could be one."""
 
     @strawberry.field
     @staticmethod
-    def of(a: str, b: list[str], c: int, d: strawberry.ID) -> int:
-        return len(a) + len(b) + c + len(d)
+    def of(  # noqa: PLR0917  a type each
+        a: str,
+        b: list[str],
+        c: int,
+        d: strawberry.ID,
+        e: float,
+        f: bool,
+        point: Point,
+        default: WithDefault,
+        either: Either,
+        tree: Tree,
+        json: strawberry.scalars.JSON,  # pyright: ignore[reportInvalidTypeForm]
+    ) -> int:
+        return 0
 
 
 async def test_resolvers_are_called_with_what_the_variables_say() -> None:
