@@ -1,22 +1,23 @@
 """Dataloaders: what the fields of one request ask for by key becomes the fewest calls, in any order they ask.
 
 A fresh set for every request. Nobody is given the future of a loader itself, since the engine cancels the siblings of a
-failed field, and a cancelled load would poison its key for all others who wait for it.
+failed field, and a cancelled load would poison its key for all others who wait for it. No future of theirs fails: what
+failed is part of the answer, so that nothing is lost of one that nobody waits for any more.
 """
 
 import asyncio
 import functools
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from aiodataloader import DataLoader
 
 from adapters.errors import AdapterError
-from adapters.flight import look_at
 from adapters.model import Connection
 from adapters.port import LIST_FIELDS, Fields, Found, List, Page, Work
 from adapters.walk import together
+from gateway.execution.later import Later
 from gateway.instances import Instance, Instances
 from gateway.inventory import Ask, Inventory
 
@@ -34,10 +35,18 @@ class Key(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A connection or None for an unknown one, and the failures of lookups that would have added to it."""
+    """A connection or None for an unknown one, and the failures of lookups that would have added to it; or else the
+    ``error`` of its instance."""
 
     connection: Connection | None
     failures: tuple[AdapterError, ...] = ()
+    error: AdapterError | None = None
+
+    def given(self) -> "Answer":
+        """This. Raises the error, where it is one."""
+        if self.error is not None:
+            raise self.error
+        return self
 
 
 class Loaders:
@@ -51,7 +60,7 @@ class Loaders:
         self._batches: set[asyncio.Task[Any]] = set()
 
     @functools.cached_property
-    def _by_key(self) -> DataLoader[Key, Answer | AdapterError]:
+    def _by_key(self) -> DataLoader[Key, Answer]:
         return DataLoader(self._load)
 
     async def connection(self, place: Place, fields: Fields, ask: Ask, *, alone: bool = False) -> Answer:
@@ -61,33 +70,16 @@ class Loaders:
         gather, so it is loaded by who waits for it: the two tasks of a loader are a tenth of what such a request costs.
         """
         if not alone:
-            return await self.later(place, fields, ask, lambda answer: answer)
+            return await self.later(place, fields, ask, Answer.given)
         if self._lacks(place, fields, ask):
             name, native_id = place
             for error in (await self._of_instance(name, ask, {native_id: LIST_FIELDS | fields})).values():
                 raise error
         return self._known[place, ask][1]
 
-    def later(self, place: Place, fields: Fields, ask: Ask, read: Callable[[Answer], T]) -> "asyncio.Future[T]":
-        """What ``read`` makes of a connection when it is there; it raises as `connection` does. A future of the
-        caller's own: who waits for many needs no task for each, and to cancel it costs nobody else anything."""
-        loaded = self._by_key.load(Key(place, fields, ask))
-        outcome: asyncio.Future[T] = loaded.get_loop().create_future()
-
-        def settle(_: object) -> None:
-            if outcome.done():
-                look_at(loaded)
-                return
-            try:
-                outcome.set_result(read(cast("Answer", loaded.result())))  # an error is raised, never given
-            except asyncio.CancelledError:
-                outcome.cancel()
-            except Exception as raised:  # noqa: BLE001  it is for who waits
-                outcome.set_exception(raised)
-                look_at(outcome)
-
-        loaded.add_done_callback(settle)
-        return outcome
+    def later(self, place: Place, fields: Fields, ask: Ask, make: Callable[[Answer], T]) -> Later[Answer, T]:
+        """What ``make`` makes of the answer when it is there. It is asked for with all else that is by then."""
+        return Later(self._by_key.load(Key(place, fields, ask)), make)
 
     def work(self, place: Place, fields: Fields, ask: Ask) -> Work:
         """What it would take to load a connection: asking for it, or what a list in memory that has it lacks of it."""
@@ -121,7 +113,7 @@ class Loaders:
         # A loader holds what loads for it, and so would this, until garbage is collected.
         self.__dict__.pop("_by_key", None)
 
-    async def _load(self, keys: list[Key]) -> list[Answer | AdapterError]:
+    async def _load(self, keys: list[Key]) -> list[Answer]:
         """A batch of the loader, which ends with the request."""
         batch = asyncio.current_task()
         assert batch is not None  # noqa: S101  a coroutine of a loader always runs in a task
@@ -129,11 +121,12 @@ class Loaders:
         batch.add_done_callback(self._batches.discard)
         return await self._answers(keys)
 
-    async def _answers(self, keys: list[Key]) -> list[Answer | AdapterError]:
+    async def _answers(self, keys: list[Key]) -> list[Answer]:
         """As many answers as keys, in their order: the one place where order is restored."""
         failed = await together([self._of_instance(*of, ids) for of, ids in self._wanted(keys).items()])
-        errors = {asked: error for of_one in failed for asked, error in of_one.items()}
-        return [errors.get((key.place, key.ask)) or self._known[key.place, key.ask][1] for key in keys]
+        errors = {asked: Answer(None, error=error) for of_one in failed for asked, error in of_one.items()}
+        asked_for = [(place, ask) for place, _, ask in keys]
+        return [errors.get(asked) or self._known[asked][1] for asked in asked_for]
 
     def _wanted(self, keys: Sequence[Key]) -> Mapping[tuple[str, Ask], dict[str, Fields]]:
         """By instance and demand, and by id, all that any key wants of it and an earlier batch has not brought."""

@@ -8,7 +8,7 @@ not called again.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self, TypeAlias, cast
 
 from graphql import (
@@ -23,6 +23,7 @@ from graphql.execution import executor as executors
 from graphql.pyutils import Path
 
 from gateway.execution.called import Call, new_info
+from gateway.execution.later import Later
 
 _engine: Any = executors
 
@@ -129,24 +130,28 @@ class Execution:
             return Outcome(raised=raised)
 
     async def _alone(self, root: Root, read: Read) -> ExecutionResult:
-        try:
-            outcome = Outcome(await self._outcomes[root.name].value)
-        except Exception as raised:  # noqa: BLE001  as above
-            outcome = Outcome(raised=raised)
+        outcome = await _awaited(self._outcomes[root.name].value)
         return ExecutionResult(self._data, None) if self._is_answered(root, read, outcome) else await self._in_the_end()
 
     async def _together(self, pending: Sequence[tuple[Root, Read]]) -> ExecutionResult:
-        """What is a future already needs no task."""
-        futures = [asyncio.ensure_future(self._outcomes[root.name].value) for root, _ in pending]
+        """What is under way already needs no task, and one after the other is as soon as all of them. Unless one must
+        be something: where that fails, nobody waits for the others."""
+        values: list[Any] = [self._outcomes[root.name].value for root, _ in pending]
+        waiting: list[Any] = [each if isinstance(each, Later) else asyncio.ensure_future(each) for each in values]
         try:
-            await asyncio.wait(futures, return_when=asyncio.FIRST_EXCEPTION)
+            if any(root.is_required for root, _ in pending):
+                waiting = list(map(asyncio.ensure_future, waiting))
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
+                outcomes = list(map(_outcome, waiting))
+            else:
+                outcomes = [await _awaited(each) for each in waiting]
         except BaseException:
-            for future in futures:
-                future.cancel()
+            for each in waiting:
+                if isinstance(each, asyncio.Future):
+                    each.cancel()
             raise
         answered = [
-            self._is_answered(root, read, _outcome(future))
-            for (root, read), future in zip(pending, futures, strict=True)
+            self._is_answered(root, read, outcome) for (root, read), outcome in zip(pending, outcomes, strict=True)
         ]
         return ExecutionResult(self._data, None) if all(answered) else await self._in_the_end()
 
@@ -203,8 +208,16 @@ class Execution:
         self._executor.track_async_work(values)
 
 
+async def _awaited(value: Awaitable[Any]) -> Outcome:
+    """What something to be awaited comes to."""
+    try:
+        return Outcome(await value)
+    except Exception as raised:  # noqa: BLE001  whatever it is, the engine tells it
+        return Outcome(raised=raised)
+
+
 def _outcome(future: "asyncio.Future[Any]") -> Outcome:
-    """What a future has come to; the future itself, for the engine to await, where it has not come to anything."""
+    """What a future has come to so far; the future itself, for the engine to await, where that is nothing."""
     if not future.done() or future.cancelled():
         return Outcome(future)
     raised = future.exception()

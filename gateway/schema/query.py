@@ -1,17 +1,15 @@
 """The root fields."""
 
-import asyncio
-from collections.abc import Awaitable, Sequence
-from typing import Annotated, Any, Optional, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Annotated, Any, Optional, TypeAlias, TypeVar
 
 import strawberry
 from strawberry.types import Info
 
 from adapters import ids, model
-from adapters.errors import AdapterError
 from gateway import cursors, facets, filters, instances, orders, paging, tasks
 from gateway.context import Context
-from gateway.errors import Code, bad_input, error, from_adapter
+from gateway.errors import Code, bad_input, error
 from gateway.inventory import Ask
 from gateway.loaders import Answer, Place
 from gateway.orders import OrderBy
@@ -26,6 +24,8 @@ from gateway.schema.selection import child_fields, connection_fields, is_only_fi
 from gateway.schema.tasks import Task
 from gateway.sources import Need
 
+T = TypeVar("T")
+
 DEFAULT_FIRST = 25
 MAX_AGE = "How old rows may be, in seconds; 0 reads them now. As old as configured, where it is left out."
 MAX_AGE_OF_ONE = "How old it may be, in seconds, where a list in memory has it; 0 reads it now. Else as configured."
@@ -33,6 +33,8 @@ MAX_AGE_OF_ONE = "How old it may be, in seconds, where a list in memory has it; 
 
 Sought: TypeAlias = model.Connection | Awaitable[model.Connection | None] | None
 """A connection, None for an unknown one; to be awaited where it takes a call."""
+Found: TypeAlias = model.Connection | Exception | None
+"""A connection, None for an unknown one, or what was raised in its place."""
 
 
 def find(
@@ -71,9 +73,10 @@ async def _loaded(info: Info[Context, None], place: Place, fields: frozenset[str
 
 
 def _told(answer: Answer, info: Info[Context, None]) -> model.Connection | None:
-    if answer.failures:
-        info.context.report(answer.failures, info)
-    return answer.connection
+    connection, failures, _ = answer.given()
+    if failures:
+        info.context.report(failures, info)
+    return connection
 
 
 def find_by_id(
@@ -87,9 +90,25 @@ def find_by_id(
     return find(info, instance, native_id, fields, max_age, alone=alone)
 
 
-async def _found_by_id(info: Info[Context, None], id: str, fields: frozenset[str]) -> model.Connection | None:
-    sought = find_by_id(info, id, fields)
-    return await sought if isinstance(sought, Awaitable) else sought
+async def each(seek: Callable[[T], Sought], asked: Iterable[T]) -> list[Found]:
+    """What is sought for each of those asked for, together. The calls are made once, when all of them are known."""
+    return [await _found(sought) for sought in [_begun(seek, one) for one in asked]]
+
+
+def _begun(seek: Callable[[T], Sought], one: T) -> Sought | Exception:
+    try:
+        return seek(one)
+    except Exception as raised:  # noqa: BLE001  it stands in the place of what was sought
+        return raised
+
+
+async def _found(sought: Sought | Exception) -> Found:
+    if sought is None or isinstance(sought, model.Connection | Exception):
+        return sought
+    try:
+        return await sought
+    except Exception as raised:  # noqa: BLE001  likewise
+        return raised
 
 
 def _window(
@@ -256,15 +275,15 @@ class Query:
     @staticmethod
     async def nodes(
         info: Info[Context, None], ids: Annotated[list[strawberry.ID], argument("Global ids, as many as a page has.")]
-    ) -> Sequence[model.Connection | Exception | None]:
+    ) -> Sequence[Found]:
         most = info.context.max_first
         if len(ids) > most:
             raise bad_input(f"ids may hold {most} at the most.")
         fields = connection_fields(info)
-        return await asyncio.gather(*(_found_by_id(info, id, fields) for id in ids), return_exceptions=True)  # pyright: ignore[reportReturnType]
+        return await each(lambda id: find_by_id(info, id, fields), ids)
 
 
-async def entity(info: Info[Context, None], representation: Any, fields: frozenset[str]) -> model.Connection | None:
+def entity(info: Info[Context, None], representation: Any, fields: frozenset[str]) -> Sought:
     """A connection by one of its federation keys; None where they lead to none, which is no error there. Raises
     BAD_USER_INPUT where no key is whole: the router's supergraph does not fit this graph."""
     match representation:
@@ -280,8 +299,4 @@ async def entity(info: Info[Context, None], representation: Any, fields: frozens
     configured = info.context.instances.get(instance)
     if configured is None or not configured.knows(native_id):
         return None
-    try:
-        sought = find(info, instance, native_id, fields)
-        return await sought if isinstance(sought, Awaitable) else sought
-    except AdapterError as failed:
-        raise from_adapter(failed) from None
+    return find(info, instance, native_id, fields)

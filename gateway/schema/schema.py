@@ -1,5 +1,6 @@
 """The schema put together: a Federation 2 subgraph that is also a graph of its own."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import strawberry
@@ -11,7 +12,7 @@ from gateway.context import Context
 from gateway.errors import bad_input
 from gateway.schema.connection import Connection
 from gateway.schema.mutation import Mutation
-from gateway.schema.query import Query, entity
+from gateway.schema.query import Found, Query, Sought, each, entity
 from gateway.schema.scalars import CONFIG
 from gateway.schema.selection import connection_fields
 
@@ -22,15 +23,17 @@ FEDERATION_VERSION = "2.7"
 class Subgraph(strawberry.federation.Schema):
     """Strawberry's federation schema with references resolved through the loaders, each on its own."""
 
-    def entities_resolver(self, info: Info[Context, None], representations: list[FederationAny]) -> list[FederationAny]:
+    async def entities_resolver(  # pyright: ignore[reportIncompatibleMethodOverride]  it may be one to be awaited
+        self, info: Info[Context, None], representations: list[FederationAny]
+    ) -> Sequence[Found]:
         """An answer for each reference: null where it leads nowhere, null and an error where its instance is sick."""
         fields = connection_fields(info)
-        return [self._entity(info, representation, fields) for representation in representations]
+        return await each(lambda representation: self._entity(info, representation, fields), representations)
 
-    def _entity(self, info: Info[Context, None], representation: Any, fields: frozenset[str]) -> Any:
+    def _entity(self, info: Info[Context, None], representation: Any, fields: frozenset[str]) -> Sought:
         name = representation.get("__typename") if isinstance(representation, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
         if name != Connection.__name__:
-            return bad_input("A representation must have the __typename of an entity of this graph.")
+            raise bad_input("A representation must have the __typename of an entity of this graph.")
         return entity(info, representation, fields)
 
 

@@ -1,6 +1,7 @@
 """Connections by id: from lists in memory where they hold all that is wanted, else by the fewest calls."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -12,7 +13,7 @@ from adapters.model import Connection
 from adapters.port import LIST_FIELDS, Completed, Fields, Found, List, Reader, Work, wants
 from adapters.walk import Bounds
 from gateway.inventory import Ages, Ask, Inventory
-from gateway.loaders import Loaders
+from gateway.loaders import Answer, Loaders
 from tests.gateway.listed import Listed, connection, instances_of
 
 LONG = 600.0
@@ -260,17 +261,41 @@ async def test_what_is_asked_for_alone_is_given_up_with_who_asked(counting: Aski
     assert answer.connection == adapter.rows[0]
 
 
-async def test_who_gives_up_a_future_costs_nobody_who_waits_for_the_same(counting: Asking):
+async def test_who_gives_up_waiting_costs_nobody_who_waits_for_the_same(counting: Asking):
     loaders, ask = Loaders(counting.instances, counting.inventory), counting.ask
 
-    def later() -> asyncio.Future[Connection | None]:
-        return loaders.later(("a", "1"), FULL, ask, lambda answer: answer.connection)
+    async def wait() -> Connection | None:
+        return await loaders.later(("a", "1"), FULL, ask, lambda answer: answer.connection)
 
-    given_up, waiting = later(), later()
+    given_up, waiting = asyncio.create_task(wait()), asyncio.create_task(wait())
+    await asyncio.sleep(0)
     given_up.cancel()
     assert await waiting == counting.adapter.rows[0]
     assert given_up.cancelled()
     assert counting.adapter.asked == [{"1": FULL}]
+
+
+async def test_what_is_under_way_is_one_call_however_it_is_waited_for(counting: Asking):
+    loaders, ask = Loaders(counting.instances, counting.inventory), counting.ask
+    begun = [loaders.later(("a", id), FULL, ask, lambda answer: answer.connection) for id in "129"]
+    assert [await each for each in begun] == [*counting.adapter.rows, None]
+    assert [await each for each in begun] == [*counting.adapter.rows, None], "as often as one likes"
+    assert counting.adapter.asked == [dict.fromkeys("129", FULL)]
+
+
+async def test_a_failure_that_nobody_waits_for_is_not_complained_about(counting: Asking):
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+    loaders, ask = Loaders(counting.instances, counting.inventory), counting.ask
+    begun = [loaders.later(("a", "failing"), FULL, ask, Answer.given) for _ in range(2)]
+    with pytest.raises(Unreachable):
+        await begun.pop()
+    begun.clear()
+    loaders.close()
+    del loaders
+    gc.collect()
+    await asyncio.sleep(0)
+    assert not complaints
 
 
 async def test_what_fails_while_it_is_read_fails_for_who_reads_it(counting: Asking):
