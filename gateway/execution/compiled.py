@@ -241,7 +241,8 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
         info = own.build_resolve_info(call.field, call.nodes, parent_type, path)
         try:
             result = call.resolve(source, info, arguments) if outcome is None else outcome.given()
-            if own.is_awaitable(result):
+            was_awaited = outcome is not None and outcome.was_awaited
+            if not was_awaited and own.is_awaitable(result):
                 return own.complete_awaitable_value(kind, field_details_list, info, path, result, position_context)
             completed = own.complete_value(kind, field_details_list, info, path, result, position_context)
         except Exception as raised:  # noqa: BLE001  whatever it is, the engine tells it
@@ -328,7 +329,10 @@ def _reads(roots: Roots, plans: dict[Any, Any]) -> list[Read] | None:
         known_plan: Plan | None = plans.get(root.plan)
         if known_plan is None or known_plan.others:
             return None
-        reads.append(functools.partial(_read, known_plan))
+        if root.is_list:
+            reads.append(functools.partial(_read_list, known_plan.project, is_required=root.has_required))
+        else:
+            reads.append(functools.partial(_read, known_plan))
     plans[_READS] = reads
     return reads
 
@@ -339,6 +343,13 @@ def _read(plan: Plan, value: Any, executor: Any) -> dict[str, Any] | None:
         return plan.project(value, Reader(executor))
     except Exception:  # noqa: BLE001  whatever it is, the engine meets it again and tells it in its own way
         return None
+
+
+def _read_list(project: Project, value: Any, executor: Any, *, is_required: bool) -> Any:
+    """Likewise a list of objects."""
+    if value.__class__ not in (list, tuple):
+        return None
+    return _read_all(project, value, executor, is_required=is_required)
 
 
 def _read_all(project: Project, items: Sequence[Any], executor: Any, *, is_required: bool) -> Any:

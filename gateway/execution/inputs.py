@@ -131,12 +131,16 @@ def _int(value: Any, _: int) -> int:
     return value
 
 
-def _text(value: Any, depth: int) -> str:
-    return _of_class(str, value, depth)
+def _text(value: Any, _: int) -> str:
+    if value.__class__ is not str:
+        raise Surprise
+    return value
 
 
-def _truth(value: Any, depth: int) -> bool:
-    return _of_class(bool, value, depth)
+def _truth(value: Any, _: int) -> bool:
+    if value.__class__ is not bool:
+        raise Surprise
+    return value
 
 
 _EXACT: Final[Mapping[Any, Coerce]] = {

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self, TypeAlias, cast
 
 from graphql import (
     ExecutionResult,
+    GraphQLList,
     GraphQLNonNull,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -32,13 +33,16 @@ Read: TypeAlias = Callable[[Any, Any], Any]
 
 
 class Root(NamedTuple):
-    """A field of an operation. ``plan`` is the key of the plan of its value."""
+    """A field of an operation. ``plan`` is the key of the plan of its value, or of the items of a list;
+    ``has_required`` says of a list whether each must be something."""
 
     name: str
     parent: Any
     call: Call
     plan: tuple[Any, ...]
     is_required: bool
+    is_list: bool
+    has_required: bool
 
 
 class Roots(NamedTuple):
@@ -56,21 +60,28 @@ class Roots(NamedTuple):
         for name, parent, details, call in fields:
             if call is None:
                 return None
-            kind: Any = cast("Any", call.field).type
-            is_required = isinstance(kind, GraphQLNonNull)
-            named: Any = cast("Any", kind).of_type if is_required else kind
+            kind, is_required = _nullable(cast("Any", call.field).type)
+            is_list = isinstance(kind, GraphQLList)
+            named, has_required = _nullable(cast("Any", kind).of_type) if is_list else (kind, False)
             plan = getattr(named, "name", ""), *(id(detail.node) for detail in details)
-            found.append(Root(name, parent, call, plan, is_required))
+            found.append(Root(name, parent, call, plan, is_required, is_list, has_required))
         if not found or (len(found) > 1 and executor.operation.operation is not OperationType.QUERY):
             return None
         return cls(found, executor.fragments, executor.fragment_definitions)
 
 
+def _nullable(kind: Any) -> tuple[Any, bool]:
+    """A type as if it could be null, and whether it cannot."""
+    return (cast("Any", kind).of_type, True) if isinstance(kind, GraphQLNonNull) else (kind, False)
+
+
 class Outcome(NamedTuple):
-    """What a resolver has come to: a value, which may be one to be awaited, or an exception."""
+    """What a resolver has come to: a value or an exception. A value may be one to be awaited, unless it is what came of
+    awaiting: that is done once."""
 
     value: Any = None
     raised: Exception | None = None
+    was_awaited: bool = False
 
     def given(self) -> Any:
         """What it gave. Raises what it raised."""
@@ -130,7 +141,10 @@ class Execution:
             return Outcome(raised=raised)
 
     async def _alone(self, root: Root, read: Read) -> ExecutionResult:
-        outcome = await _awaited(self._outcomes[root.name].value)
+        try:  # as `_awaited`, without a coroutine more to go through
+            outcome = Outcome(await self._outcomes[root.name].value, was_awaited=True)
+        except Exception as raised:  # noqa: BLE001  as above
+            outcome = Outcome(raised=raised)
         return ExecutionResult(self._data, None) if self._is_answered(root, read, outcome) else await self._in_the_end()
 
     async def _together(self, pending: Sequence[tuple[Root, Read]]) -> ExecutionResult:
@@ -158,8 +172,8 @@ class Execution:
     def _is_answered(self, root: Root, read: Read, outcome: Outcome) -> bool:
         """Whether a field has its answer; takes note of what it has come to."""
         self._outcomes[root.name] = outcome
-        value, raised = outcome
-        if raised is not None or isinstance(value, asyncio.Future):
+        value, raised, was_awaited = outcome
+        if raised is not None or (isinstance(value, asyncio.Future) and not was_awaited):
             return False
         answered = self._data[root.name] = None if value is None else read(value, self)
         return answered is not None or (value is None and not root.is_required)
@@ -211,7 +225,7 @@ class Execution:
 async def _awaited(value: Awaitable[Any]) -> Outcome:
     """What something to be awaited comes to."""
     try:
-        return Outcome(await value)
+        return Outcome(await value, was_awaited=True)
     except Exception as raised:  # noqa: BLE001  whatever it is, the engine tells it
         return Outcome(raised=raised)
 
@@ -222,5 +236,5 @@ def _outcome(future: "asyncio.Future[Any]") -> Outcome:
         return Outcome(future)
     raised = future.exception()
     if raised is None:
-        return Outcome(future.result())
+        return Outcome(future.result(), was_awaited=True)
     return Outcome(raised=raised) if isinstance(raised, Exception) else Outcome(future)

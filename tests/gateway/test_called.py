@@ -712,6 +712,35 @@ async def test_an_operation_of_several_fields_calls_each_resolver_once_and_is_an
         assert sorted(done) == sorted([first, second, "third"])
 
 
+@pytest.mark.parametrize("text", ["{ one { value } }", "{ many { value } }", "{ one { value } many { value } }"])
+@pytest.mark.parametrize("gives", ["a value", "something to await"])
+async def test_what_comes_of_awaiting_is_not_awaited_again(text: str, gives: str):
+    async def twice(value: Any) -> Any:
+        await asyncio.sleep(0)
+        later: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        later.set_result(value)
+        return value if gives == "a value" else later
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        @staticmethod
+        async def one() -> Counter | None:
+            return await twice(Counter(value=1))
+
+        @strawberry.field
+        @staticmethod
+        async def many() -> list[Counter] | None:
+            return await twice([Counter(value=1), Counter(value=2)])
+
+    schema = cast("Any", strawberry.Schema(Query))._schema
+    document, executor = parse(text), compiled(Plans())
+    expected = await cast("Any", graphql).execute(schema, document)
+    for _ in range(4):
+        got = await cast("Any", executor.run(schema, document))
+        assert (got.data, len(got.errors or ())) == (expected.data, len(expected.errors or ()))
+
+
 async def test_where_one_of_several_fails_what_goes_on_ends_as_with_the_engine():
     """A field that must not be null empties the answer at once; one that may be waits for its siblings."""
     ended: list[str] = []
