@@ -49,6 +49,7 @@ class Context:
         self.now = dt.datetime.now(dt.UTC)
         """The moment of the request, the same for all of its fields."""
         self._began = time.monotonic()
+        self._usual_ask = Ask(inventory.ages.max_age, self._began)
         self.loaders = Loaders(instances, inventory)
         self.errors: list[GraphQLError] = []
         self.abilities: dict[Hashable, Sequence[Any]] = {}
@@ -64,7 +65,7 @@ class Context:
         """How old what is answered may be: as old as asked for, else as configured."""
         if max_age is not None:
             return Ask(max_age, self._began, takes_refreshing=False)
-        return Ask(self.inventory.ages.max_age, self._began)
+        return self._usual_ask
 
     def noting(self, info: Info[Any, Any]) -> Note | None:
         """Where the present field tells how it came by its lists; None where nobody wants to know."""

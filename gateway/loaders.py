@@ -94,9 +94,13 @@ class Loaders:
         """A connection that a list in memory has with all that is wanted of it; None where that would take a call."""
         name, native_id = place
         asked = name, fields, ask
-        if asked not in self._lists:
-            self._lists[asked] = self._lists_with(self._instances[name], fields, ask)
-        return next((rows[native_id] for rows in self._lists[asked] if native_id in rows), None)
+        lists = self._lists.get(asked)
+        if lists is None:
+            lists = self._lists[asked] = self._lists_with(self._instances[name], fields, ask)
+        for rows in lists:
+            if native_id in rows:
+                return rows[native_id]
+        return None
 
     def _lists_with(self, instance: Instance, fields: Fields, ask: Ask) -> Sequence[Mapping[str, Connection]]:
         """The rows, by native id, of the lists in memory that have all of these fields."""
