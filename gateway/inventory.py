@@ -20,6 +20,7 @@ from adapters.flight import Shared
 from adapters.model import Connection
 from adapters.port import LIST_FIELDS, Completed, Fields, List, Narrowing, Order, Page
 from adapters.walk import NOTHING_READ, Bounds, Walked
+from gateway.completions import Completions
 from gateway.instances import Instance
 from gateway.tables import Table
 from gateway.versions import Versions
@@ -417,6 +418,7 @@ class Inventory:
         self._versions = versions or Versions()
         self._shelves: OrderedDict[tuple[str, List], Shelf] = OrderedDict()
         self._parts: dict[str, tuple[Sequence[str], float]] = {}
+        self.completions = Completions()
 
     async def parts(self, instance: Instance) -> tuple[Sequence[str], AdapterError | None]:
         """The parts of an instance; those it had, and the error, where it cannot tell."""

@@ -345,10 +345,9 @@ async def _completed(rows: Rows, found: Sequence[Source], fields: Fields) -> Seq
 
 
 async def _complete(source: Source, rows: Sequence[Connection], fields: Fields) -> Sequence[Connection]:
-    instance = source.instance
-    answer = await instance.ask(instance.adapter.complete(rows, fields))
+    answer = await source.completed(rows, fields)
     if isinstance(answer, AdapterError):
         source.failures.append(answer)
         return rows
-    source.failures += map(instance.named, answer.failures)
+    source.failures += map(source.instance.named, answer.failures)
     return answer.connections

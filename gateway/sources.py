@@ -12,9 +12,10 @@ from typing import NamedTuple
 from adapters import deadline, walk
 from adapters.errors import AdapterError, Rejected
 from adapters.model import Connection, Word
-from adapters.port import LIST_FIELDS, Fields, Filter, List, Narrowing, Order, Page
+from adapters.port import LIST_FIELDS, Completed, Fields, Filter, List, Narrowing, Order, Page
 from adapters.walk import together
 from gateway import filters, orders, tables
+from gateway.completions import Completions
 from gateway.cursors import Cursor
 from gateway.explain import How, ListRead, Note
 from gateway.instances import Instance, Instances
@@ -146,11 +147,10 @@ class Pages:
     async def _completed(self, page: Page) -> Sequence[Connection]:
         if not self._need.joins:
             return page.connections
-        instance = self._source.instance
-        completed = await instance.ask(instance.adapter.complete(page.connections, self._need.joins))
+        completed = await self._source.completed(page.connections, self._need.joins)
         if isinstance(completed, AdapterError):
             raise completed
-        self._source.failures += map(instance.named, completed.failures)
+        self._source.failures += map(self._source.instance.named, completed.failures)
         return completed.connections
 
     def _check(self) -> None:
@@ -171,7 +171,7 @@ class Pages:
 class Source:
     """One instance's part in an answer, as far as it has come."""
 
-    def __init__(self, instance: Instance, need: Need) -> None:
+    def __init__(self, instance: Instance, need: Need, completions: Completions) -> None:
         self.instance = instance
         self.is_skipped = False
         self.row_count = 0
@@ -188,6 +188,7 @@ class Source:
         self.joined: Fields = LIST_FIELDS
         """The field paths that have been looked up for all rows in memory."""
         self._need = need
+        self._completions = completions
         self._snapshots: list[Snapshot] = []
 
     @property
@@ -209,6 +210,10 @@ class Source:
     def told(self) -> Sequence[AdapterError]:
         """What is told beside the data: one error where lists failed, however many of them, else each failed lookup."""
         return self.errors[:1] or self.failures
+
+    async def completed(self, rows: Sequence[Connection], fields: Fields) -> Completed | AdapterError:
+        """Rows of the instance with what they lack of these field paths, or the error in place of all of them."""
+        return await self._completions.of(self.instance, rows, fields)
 
     def note(self, of: List, order: Order | None, how: How, rows: int, as_of: dt.datetime | None = None) -> None:
         """Tell the explanation, where one was asked for, how a list in some order was come by."""
@@ -350,7 +355,7 @@ def _older(one: dt.datetime | None, other: dt.datetime) -> dt.datetime:
 
 async def gathered(instances: Instances, inventory: Inventory, need: Need) -> Sequence[Source]:
     """What each instance contributes, all asked at once, in the order of the configuration."""
-    sources = [Source(instance, need) for instance in instances.values()]
+    sources = [Source(instance, need, inventory.completions) for instance in instances.values()]
     asked = [source for source in sources if not source.take_fresh(inventory)]
     if asked:
         left_s = deadline.remaining()
