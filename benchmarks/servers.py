@@ -143,10 +143,12 @@ async def ready(port: int, path: str, within_s: float = 20) -> float:
 
 
 @contextlib.asynccontextmanager
-async def gateway(core: int, instances: Mapping[str, Any], inventory: Mapping[str, Any]) -> AsyncGenerator[Target]:
-    """The gateway as ``gateway serve`` runs it."""
+async def gateway(
+    core: int, instances: Mapping[str, Any], inventory: Mapping[str, Any], **sections: Any
+) -> AsyncGenerator[Target]:
+    """The gateway as ``gateway serve`` runs it, with other sections of its configuration where they are given."""
     port = free_port()
-    configured = {"server": {"port": port}, "instances": instances, "inventory": inventory, **SECTIONS}
+    configured = {"server": {"port": port}, "instances": instances, "inventory": inventory, **SECTIONS, **sections}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "gateway.yaml"
         path.write_text(json.dumps(configured), encoding="utf-8")

@@ -185,9 +185,14 @@ class _Writer:
         is_required = isinstance(kind, GraphQLNonNull)
         item = cast("Any", kind).of_type if is_required else kind
         if isinstance(item, GraphQLObjectType):
-            memo, others = self._object(item, details)
-            if memo in self._memos and not others:
-                return [is_list, f"{name} = {memo}.all({name}, x, is_required={is_required})"]
+            read, others = self._object(item, details)
+            if others:
+                raise _Unplain
+            if read in self._memos:
+                return [is_list, f"{name} = {read}.all({name}, x, is_required={is_required})"]
+            # Null is of no class of objects, so that reading it raises, where it must not be.
+            each = f"{read}(item, x)" if is_required else f"None if item is None else {read}(item, x)"
+            return [is_list, f"{name} = [{each} for item in {name}]"]
         if item in EXACT:  # they are judged, and answered as they are
             lines = self._checked(kind, details, "item")
             return [is_list, f"for item in {name}:", *(f"    {line}" for line in lines), f"{name} = [*{name}]"]
