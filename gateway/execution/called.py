@@ -36,9 +36,10 @@ from graphql.pyutils import Undefined
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.arguments import convert_arguments
-from strawberry.types.base import StrawberryOptional
+from strawberry.types.base import StrawberryContainer, StrawberryObjectDefinition, StrawberryOptional
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
+from strawberry.types.lazy_type import LazyType
 
 from gateway.execution.values import Surprise
 
@@ -236,6 +237,8 @@ def _arguments(
     by_variable = {name: value.name.value for name, value in nodes.items() if isinstance(value, VariableNode)}
     if any(_has_variable(value) for name, value in nodes.items() if name not in by_variable):
         return None
+    if any(_makes_its_own(argument.type) for argument in own.arguments):
+        return None
     rest: Any = SimpleNamespace(args={name: of for name, of in field.args.items() if name not in by_variable})
     left = FieldNode(
         name=node.name, arguments=tuple(each for each in node.arguments or () if each.name.value not in by_variable)
@@ -292,6 +295,21 @@ class _Kept:
                     self._known.clear()
                 self._known[key] = found
         return found
+
+
+def _makes_its_own(kind: Any, outer: tuple[Any, ...] = ()) -> bool:
+    """Whether an input type, or one inside of it, makes its values in a way of its own, which may ask for the info."""
+    while isinstance(kind, StrawberryContainer):
+        kind = kind.of_type
+    if isinstance(kind, LazyType):
+        kind = cast("Any", kind).resolve_type()
+    definition = getattr(kind, "__strawberry_definition__", None)
+    if not isinstance(definition, StrawberryObjectDefinition) or any(definition is each for each in outer):
+        return False
+    if definition.from_input is not None:
+        return True
+    inside = (field.resolve_type(type_definition=definition) for field in definition.fields)
+    return any(_makes_its_own(each, (*outer, definition)) for each in inside)
 
 
 def _never_changes(value: object) -> bool:

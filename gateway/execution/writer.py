@@ -1,8 +1,8 @@
 """Selections as Python functions, which read all that is selected of an object at once.
 
-A function is given a value, and the reader that it is read for. It reads the plain fields (an
-attribute that nothing but the type system has a say in), calls the resolvers that nothing stands before, and checks
-what the engine would check. At any surprise it raises, whatever it may be.
+A function is given a value, and the reader that it is read for. It reads the plain fields (an attribute that nothing
+but the type system has a say in), calls the resolvers that nothing stands before, and checks what the engine would
+check. At any surprise it raises, whatever it may be.
 """
 
 import functools
@@ -156,10 +156,8 @@ class _Writer:
         if call is None or call.given or _own(field).is_async or self._plans.leaves(field):
             raise _Unplain
         self._moving += not is_constant(call)
-        resolve, refuse = (
-            self._refer(within_plan(call, kind)),
-            self._refer(functools.partial(_refuse, self._plans, field)),
-        )
+        resolve = self._refer(within_plan(call, kind))
+        refuse = self._refer(functools.partial(_refuse, self._plans, field))
         return [f"{name} = {resolve}(v, x)", f"if {name} is not None and {HARMFUL.format(name)}: {refuse}({name})"]
 
     def _checked(self, kind: Kind, details: Sequence[Any], name: str) -> list[str]:

@@ -229,6 +229,40 @@ async def test_arguments_of_any_kind_are_given_at_once(name: str, kind: str, val
     assert set(at_once) == {"told"}
 
 
+async def test_inputs_that_are_made_in_their_own_way_are_told_all_that_they_may_ask_for(at_once: list[str]):
+    @strawberry.input
+    class Own:
+        word: str
+
+    @strawberry.input
+    class Around:
+        own: Own | None = None
+
+    cast("Any", Own).__strawberry_definition__.from_input = lambda kind, value, context: kind(
+        word=f"{value['word']} for {context.info.field_name}"
+    )
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        @staticmethod
+        def told(given: Own) -> str:
+            return given.word
+
+        @strawberry.field
+        @staticmethod
+        def inside(given: list[Around]) -> list[str]:
+            return [each.own.word for each in given if each.own]
+
+    text = """query ($o: Own!, $a: [Around!]!) {
+        a: told(given: { word: "x" }) b: told(given: $o) c: inside(given: [{ own: { word: "y" } }]) d: inside(given: $a)
+    }"""
+    values = {"o": {"word": "z"}, "a": [{"own": {"word": "w"}}]}
+    expected = {"a": "x for told", "b": "z for told", "c": ["y for inside"], "d": ["w for inside"]}
+    assert await told(strawberry.Schema(Query), text, values, at_once=at_once) == [expected]
+    assert not at_once
+
+
 @pytest.mark.parametrize("operation", ["query", "mutation"])
 @pytest.mark.parametrize("is_shared", [True, False])
 async def test_what_is_made_of_an_argument_is_kept_for_queries_whose_resolvers_leave_it_as_it_is(
