@@ -25,7 +25,6 @@ from graphql import (
     GraphQLFloat,
     GraphQLID,
     GraphQLInt,
-    GraphQLNonNull,
     GraphQLString,
     Node,
     OperationType,
@@ -41,7 +40,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 from strawberry.types.lazy_type import LazyType
 
-from gateway.execution.values import Surprise
+from gateway.execution.values import Surprise, nullable
 
 Resolver = TypeVar("Resolver", bound=Callable[..., Any])
 
@@ -251,22 +250,26 @@ def _arguments(
     if not are_shared and not all(map(_never_changes, constant.values())):
         return None
     given = [
-        _given(field.args[name], known[name], variable, functools.partial(_converted, known[name], registry), are_kept)
+        _given(
+            field.args[name],
+            known[name],
+            variable,
+            functools.partial(_converted, name, known[name], registry),
+            is_kept=are_kept,
+        )
         for name, variable in by_variable.items()
     ]
     return constant, tuple(given)
 
 
-def _given(definition: Any, argument: Any, variable: str, convert: Callable[[Any], Any], is_kept: bool) -> Given:
-    is_required = isinstance(definition.type, GraphQLNonNull)
+def _given(definition: Any, argument: Any, variable: str, convert: Callable[[Any], Any], *, is_kept: bool) -> Given:
+    _, is_required = nullable(definition.type)
     has_default = definition.default_value is not Undefined or definition.default is not None
-    if _is_leaf(definition, argument):
-        return Given(argument.python_name, variable, is_required, has_default, None)
-    return Given(argument.python_name, variable, is_required, has_default, _Kept(convert) if is_kept else convert)
+    made = None if _is_leaf(definition, argument) else _Kept(convert) if is_kept else convert
+    return Given(argument.python_name, variable, is_required, has_default, made)
 
 
-def _converted(argument: Any, registry: Mapping[str, Any], value: Any) -> Any:
-    name = registry["config"].name_converter.from_argument(argument)
+def _converted(name: str, argument: Any, registry: Mapping[str, Any], value: Any) -> Any:
     return convert_arguments({name: value}, [argument], **registry)[argument.python_name]
 
 
@@ -323,7 +326,6 @@ def _has_variable(node: Node) -> bool:
 
 def _is_leaf(definition: Any, argument: Any) -> bool:
     """Whether the value of an argument is handed on as it is."""
-    given: Any = definition.type
-    kind = cast("Any", given).of_type if isinstance(given, GraphQLNonNull) else given
+    kind, _ = nullable(definition.type)
     python = argument.type.of_type if type(argument.type) is StrawberryOptional else argument.type
     return kind in _SCALARS and python in _LEAVES

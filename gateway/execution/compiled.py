@@ -28,7 +28,6 @@ from graphql import (
     FragmentDefinitionNode,
     GraphQLField,
     GraphQLInterfaceType,
-    GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
     GraphQLUnionType,
@@ -42,6 +41,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.execution.called import Call, Reader, call
 from gateway.execution.kept import Memo, Room
+from gateway.execution.values import nullable
 from gateway.execution.variables import Variables
 from gateway.execution.whole import Asked, Execution, Outcome, Read, Roots
 from gateway.execution.writer import Plan, Project, plan
@@ -282,9 +282,8 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
         self, item_type: Any, field_details_list: Any, info: Any, path: Any, items: Any, position_context: Any
     ) -> Any:
         """As the engine's. A list of what is all plain is read at once."""
-        is_required = isinstance(item_type, GraphQLNonNull)
-        kind = cast("Any", item_type).of_type if is_required else item_type
-        found = self._plan(kind, field_details_list) if items.__class__ in (list, tuple) else None
+        kind, is_required = nullable(item_type)
+        found = self._plan(kind, field_details_list)
         if found is not None and not found.others:
             read: Any = _read_all(found.project, items, self, is_required=is_required)
             if read is not None:
@@ -330,7 +329,7 @@ def _reads(roots: Roots, plans: dict[Any, Any]) -> list[Read] | None:
         if known_plan is None or known_plan.others:
             return None
         if root.is_list:
-            reads.append(functools.partial(_read_list, known_plan.project, is_required=root.has_required))
+            reads.append(functools.partial(_read_all, known_plan.project, is_required=root.has_required))
         else:
             reads.append(functools.partial(_read, known_plan))
     plans[_READS] = reads
@@ -345,14 +344,10 @@ def _read(plan: Plan, value: Any, executor: Any) -> dict[str, Any] | None:
         return None
 
 
-def _read_list(project: Project, value: Any, executor: Any, *, is_required: bool) -> Any:
+def _read_all(project: Project, items: Any, executor: Any, *, is_required: bool) -> Any:
     """Likewise a list of objects."""
-    if value.__class__ not in (list, tuple):
+    if items.__class__ not in (list, tuple):
         return None
-    return _read_all(project, value, executor, is_required=is_required)
-
-
-def _read_all(project: Project, items: Sequence[Any], executor: Any, *, is_required: bool) -> Any:
     reader = Reader(executor)
     try:
         if isinstance(project, Memo):

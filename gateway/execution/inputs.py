@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from graphql import (
+    GRAPHQL_MAX_INT,
+    GRAPHQL_MIN_INT,
     GraphQLBoolean,
     GraphQLEnumType,
     GraphQLID,
@@ -51,7 +53,7 @@ class Coercers:
             return lambda value, depth: [item(each, depth + 1) for each in _of_class(list, value, depth)]
         if isinstance(kind, GraphQLEnumType):
             words = {name: kind.coerce_input_value(name) for name in kind.values}
-            return lambda value, depth: words[_of_class(str, value, depth)]
+            return lambda value, _: words[value]
         if isinstance(kind, GraphQLInputObjectType):
             return self._object(kind)
         return _scalar(kind)
@@ -125,27 +127,24 @@ def _of_class(kind: type, value: Any, depth: int) -> Any:
     return value
 
 
+def _exactly(kind: type) -> Coerce:
+    def coerce(value: Any, _: int) -> Any:
+        if value.__class__ is not kind:
+            raise Surprise
+        return value
+
+    return coerce
+
+
 def _int(value: Any, _: int) -> int:
-    if value.__class__ is not int or not -2147483648 <= value <= 2147483647:  # noqa: PLR2004  what an Int can be
-        raise Surprise
-    return value
-
-
-def _text(value: Any, _: int) -> str:
-    if value.__class__ is not str:
-        raise Surprise
-    return value
-
-
-def _truth(value: Any, _: int) -> bool:
-    if value.__class__ is not bool:
+    if value.__class__ is not int or not GRAPHQL_MIN_INT <= value <= GRAPHQL_MAX_INT:
         raise Surprise
     return value
 
 
 _EXACT: Final[Mapping[Any, Coerce]] = {
-    GraphQLString: _text,
-    GraphQLID: _text,
+    GraphQLString: _exactly(str),
+    GraphQLID: _exactly(str),
     GraphQLInt: _int,
-    GraphQLBoolean: _truth,
+    GraphQLBoolean: _exactly(bool),
 }

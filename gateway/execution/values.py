@@ -2,9 +2,18 @@
 
 from collections.abc import Mapping
 from types import GeneratorType, NoneType
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from graphql import GraphQLBoolean, GraphQLFloat, GraphQLID, GraphQLInt, GraphQLString
+from graphql import (
+    GRAPHQL_MAX_INT,
+    GRAPHQL_MIN_INT,
+    GraphQLBoolean,
+    GraphQLFloat,
+    GraphQLID,
+    GraphQLInt,
+    GraphQLNonNull,
+    GraphQLString,
+)
 from graphql.pyutils import Undefined
 
 
@@ -12,10 +21,15 @@ class Surprise(Exception):
     """A value is not what its type says: the engine is to look at it."""
 
 
+def nullable(kind: Any) -> tuple[Any, bool]:
+    """A type as if it could be null, and whether it must not be."""
+    return (cast("Any", kind).of_type, True) if isinstance(kind, GraphQLNonNull) else (kind, False)
+
+
 EXACT: Final[Mapping[Any, str]] = {
     GraphQLString: "{0}.__class__ is not str",
     GraphQLID: "{0}.__class__ is not str",
-    GraphQLInt: "{0}.__class__ is not int or not -2147483648 <= {0} <= 2147483647",
+    GraphQLInt: f"{{0}}.__class__ is not int or not {GRAPHQL_MIN_INT} <= {{0}} <= {GRAPHQL_MAX_INT}",
     GraphQLFloat: "{0}.__class__ is not float or {0} - {0} != 0.0",  # neither infinite nor not a number
     GraphQLBoolean: "{0} is not True and {0} is not False",
 }

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, Self, TypeAlias, cast
 from graphql import (
     ExecutionResult,
     GraphQLList,
-    GraphQLNonNull,
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
@@ -25,6 +24,7 @@ from graphql.pyutils import Path
 
 from gateway.execution.called import Call, new_info
 from gateway.execution.later import Later
+from gateway.execution.values import nullable
 
 _engine: Any = executors
 
@@ -60,19 +60,14 @@ class Roots(NamedTuple):
         for name, parent, details, call in fields:
             if call is None:
                 return None
-            kind, is_required = _nullable(cast("Any", call.field).type)
+            kind, is_required = nullable(cast("Any", call.field).type)
             is_list = isinstance(kind, GraphQLList)
-            named, has_required = _nullable(cast("Any", kind).of_type) if is_list else (kind, False)
+            named, has_required = nullable(cast("Any", kind).of_type) if is_list else (kind, False)
             plan = getattr(named, "name", ""), *(id(detail.node) for detail in details)
             found.append(Root(name, parent, call, plan, is_required, is_list, has_required))
         if not found or (len(found) > 1 and executor.operation.operation is not OperationType.QUERY):
             return None
         return cls(found, executor.fragments, executor.fragment_definitions)
-
-
-def _nullable(kind: Any) -> tuple[Any, bool]:
-    """A type as if it could be null, and whether it cannot."""
-    return (cast("Any", kind).of_type, True) if isinstance(kind, GraphQLNonNull) else (kind, False)
 
 
 class Outcome(NamedTuple):

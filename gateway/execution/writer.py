@@ -26,7 +26,7 @@ from strawberry.types.field import StrawberryField
 
 from gateway.execution.called import Reader, is_constant, is_own, within_plan
 from gateway.execution.kept import Memo
-from gateway.execution.values import EXACT, HARMFUL, HARMLESS, Surprise, has_values, is_harmless
+from gateway.execution.values import EXACT, HARMFUL, HARMLESS, Surprise, has_values, is_harmless, nullable
 
 Kind: TypeAlias = Any
 """An output type of the engine's, whose generics say nothing that is needed here."""
@@ -180,8 +180,7 @@ class _Writer:
 
     def _list(self, kind: Kind, details: Sequence[Any], name: str) -> list[str]:
         is_list = f"if {name}.__class__ is not list and {name}.__class__ is not tuple: raise Surprise"
-        is_required = isinstance(kind, GraphQLNonNull)
-        item = cast("Any", kind).of_type if is_required else kind
+        item, is_required = nullable(kind)
         if isinstance(item, GraphQLObjectType):
             read, others = self._object(item, details)
             if others:
