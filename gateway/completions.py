@@ -28,6 +28,11 @@ class Completions:
     def __init__(self) -> None:
         self._kept: dict[tuple[int, Fields], _Kept] = {}
 
+    def known(self, row: Connection, fields: Fields) -> Connection | None:
+        """A row with what it lacks of these field paths, where that takes no lookup; None where it may."""
+        kept = self._kept.get((id(row), fields))
+        return kept.completed if kept is not None and kept.good_until > time.monotonic() else None
+
     async def of(self, instance: Instance, rows: Sequence[Connection], fields: Fields) -> Completed | AdapterError:
         """Rows of an instance with what they lack of these field paths, or the error in place of all of them."""
         if not instance.adapter.adds(fields):
@@ -51,4 +56,5 @@ class Completions:
     def _keep(self, rows: Sequence[Connection], fields: Fields, good: Mapping[int, Connection], until: float) -> None:
         if len(self._kept) + len(rows) > KEPT:
             self._kept.clear()
-        self._kept.update({(id(row), fields): _Kept(row, good[id(row)], until) for row in rows})
+        if len(rows) <= KEPT:
+            self._kept.update({(id(row), fields): _Kept(row, good[id(row)], until) for row in rows})

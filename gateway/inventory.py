@@ -10,7 +10,7 @@ import datetime as dt
 import math
 import operator
 import time
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -418,6 +418,8 @@ class Inventory:
         self._versions = versions or Versions()
         self._shelves: OrderedDict[tuple[str, List], Shelf] = OrderedDict()
         self._parts: dict[str, tuple[Sequence[str], float]] = {}
+        self._met: defaultdict[str, set[str]] = defaultdict(set)
+        """By instance, the parts whose lists were asked for: adapters that look for ids there know parts by themselves."""
         self.completions = Completions()
 
     async def parts(self, instance: Instance) -> tuple[Sequence[str], AdapterError | None]:
@@ -440,6 +442,7 @@ class Inventory:
         """The shelf of a list."""
         key = instance.name, of
         if key not in self._shelves:
+            self._met[instance.name].add(of.part)
             self._shelves[key] = Shelf(instance, of, self.ages, self._bounds, self._versions, on_kept=self._tidy)
         self._shelves.move_to_end(key)
         return self._shelves[key]
@@ -464,7 +467,7 @@ class Inventory:
     def fresh(self, instance: Instance, ask: Ask) -> Sequence[Snapshot]:
         """The whole lists of an instance that were read lately enough."""
         found: list[Snapshot] = []
-        for part in self._parts_of(instance):
+        for part in self._parts_of(instance) or self._met[instance.name]:
             key = instance.name, List(part)
             shelf = self._shelves.get(key)
             if shelf is not None and shelf.snapshot is not None and shelf.is_fresh(ask):

@@ -26,6 +26,9 @@ Place: TypeAlias = tuple[str, str]
 """An instance and a native id."""
 
 
+_Asked: TypeAlias = tuple[Place, Ask]
+
+
 class Key(NamedTuple):
     """A connection, what is wanted of it, and how old it may be."""
 
@@ -49,14 +52,22 @@ class Answer(NamedTuple):
         return self
 
 
+class _Listed(NamedTuple):
+    """The rows of a list by native id. ``is_whole`` says that they have all that is wanted of them."""
+
+    rows: Mapping[str, Connection]
+    is_whole: bool
+
+
 class Loaders:
     """The loaders of one request. Must be made inside the running loop."""
 
     def __init__(self, instances: Instances, inventory: Inventory) -> None:
         self._instances = instances
         self._inventory = inventory
-        self._known: dict[tuple[Place, Ask], tuple[Fields, Answer]] = {}
-        self._lists: dict[tuple[str, Fields, Ask], Sequence[Mapping[str, Connection]]] = {}
+        self._known: dict[_Asked, tuple[Fields, Answer]] = {}
+        """What batches have brought, and with which fields."""
+        self._lists: dict[tuple[str, Fields, Ask], Sequence[_Listed]] = {}
         self._batches: set[asyncio.Task[Any]] = set()
 
     @functools.cached_property
@@ -73,8 +84,7 @@ class Loaders:
             return await self.later(place, fields, ask, Answer.given)
         if self._lacks(place, fields, ask):
             name, native_id = place
-            for error in (await self._of_instance(name, ask, {native_id: LIST_FIELDS | fields})).values():
-                raise error
+            return (await self._of_instance(name, ask, {native_id: LIST_FIELDS | fields}))[place, ask].given()
         return self._known[place, ask][1]
 
     def later(self, place: Place, fields: Fields, ask: Ask, make: Callable[[Answer], T]) -> Later[Answer, T]:
@@ -91,24 +101,25 @@ class Loaders:
         return Work(wanted={native_id: fields})
 
     def listed(self, place: Place, fields: Fields, ask: Ask) -> Connection | None:
-        """A connection that a list in memory has with all that is wanted of it; None where that would take a call."""
+        """A connection that a list in memory has, with all that is wanted of it; None where that would take a call."""
         name, native_id = place
         asked = name, fields, ask
         lists = self._lists.get(asked)
         if lists is None:
-            lists = self._lists[asked] = self._lists_with(self._instances[name], fields, ask)
-        for rows in lists:
-            if native_id in rows:
-                return rows[native_id]
+            lists = self._lists[asked] = self._lists_for(self._instances[name], fields, ask)
+        for rows, is_whole in lists:
+            row = rows.get(native_id)
+            if row is not None:
+                return row if is_whole else self._inventory.completions.known(row, fields)
         return None
 
-    def _lists_with(self, instance: Instance, fields: Fields, ask: Ask) -> Sequence[Mapping[str, Connection]]:
-        """The rows, by native id, of the lists in memory that have all of these fields."""
+    def _lists_for(self, instance: Instance, fields: Fields, ask: Ask) -> Sequence[_Listed]:
+        """The lists in memory whose rows have all of these fields, or can be completed with them."""
         adapter = instance.adapter
         if not adapter.holds(fields):
             return ()
         fresh = self._inventory.fresh(instance, ask)
-        return [each.listed.by_native_id for each in fresh if not adapter.adds(fields - each.joined)]
+        return [_Listed(each.listed.by_native_id, not adapter.adds(fields - each.joined)) for each in fresh]
 
     def close(self) -> None:
         """Cancel the batches that nobody waits for any more."""
@@ -127,10 +138,10 @@ class Loaders:
 
     async def _answers(self, keys: list[Key]) -> list[Answer]:
         """As many answers as keys, in their order: the one place where order is restored."""
-        failed = await together([self._of_instance(*of, ids) for of, ids in self._wanted(keys).items()])
-        errors = {asked: Answer(None, error=error) for of_one in failed for asked, error in of_one.items()}
+        brought = await together([self._of_instance(*of, ids) for of, ids in self._wanted(keys).items()])
+        answers = {asked: answer for of_one in brought for asked, answer in of_one.items()}
         asked_for = [(place, ask) for place, _, ask in keys]
-        return [errors.get(asked) or self._known[asked][1] for asked in asked_for]
+        return [answers.get(asked) or self._known[asked][1] for asked in asked_for]
 
     def _wanted(self, keys: Sequence[Key]) -> Mapping[tuple[str, Ask], dict[str, Fields]]:
         """By instance and demand, and by id, all that any key wants of it and an earlier batch has not brought."""
@@ -147,41 +158,47 @@ class Loaders:
         known = self._known.get((place, ask))
         return known is None or not fields <= known[0]
 
-    async def _of_instance(
-        self, name: str, ask: Ask, ids: Mapping[str, Fields]
-    ) -> dict[tuple[Place, Ask], AdapterError]:
-        """Comes by ids of one instance in one go; gives the errors of those that could not be read."""
+    async def _of_instance(self, name: str, ask: Ask, ids: Mapping[str, Fields]) -> Mapping[_Asked, Answer]:
+        """Comes by ids of one instance in one go. What is no error is known from then on."""
         instance = self._instances[name]
         found = await instance.ask(self._found(instance, ask, ids))
         if isinstance(found, AdapterError):
-            return {((name, id), ask): found for id in ids}
+            return {((name, id), ask): Answer(None, error=found) for id in ids}
         failures = tuple(map(instance.named, found.failures))
-        errors: dict[tuple[Place, Ask], AdapterError] = {}
+        answers: dict[_Asked, Answer] = {}
         for id, fields in ids.items():
-            answer = found.by_id.get(id)
-            if isinstance(answer, AdapterError):
-                errors[(name, id), ask] = instance.named(answer)
+            record, asked = found.by_id.get(id), ((name, id), ask)
+            if isinstance(record, AdapterError):
+                answers[asked] = Answer(None, error=instance.named(record))
             else:
-                self._known[(name, id), ask] = fields, Answer(answer, failures)
-        return errors
+                answers[asked] = Answer(record, failures)
+                self._known[asked] = fields, answers[asked]
+        return answers
 
     async def _found(self, instance: Instance, ask: Ask, ids: Mapping[str, Fields]) -> Found:
-        """Connections by id: rows of lists in memory where they hold all that is wanted, the others from upstream."""
-        listed = self._listed(instance, ask, ids)
+        """Connections by id: rows of lists in memory where they hold all that is wanted, the others from upstream. What
+        lists do not hold is looked up for rows that stay as they are once for many requests; for one that was asked for
+        alone, and is not met again, with it."""
         adapter = instance.adapter
+        rows = self._listed(instance, ask, ids)
+        lacking = {id: fields for id, fields in ids.items() if id not in rows}
 
         async def read(of: List) -> Page:
             return await self._inventory.shelf(instance, of).first(ask)
 
-        if not listed:
+        if len(ids) == 1 and lacking:
             return await adapter.get_many(ids, read)
-        completed = await adapter.complete(list(listed.values()), LIST_FIELDS.union(*(ids[id] for id in listed)))
-        rows = dict(zip(listed, completed.connections, strict=True))
-        asked = {id: fields for id, fields in ids.items() if id not in listed}
-        got = await adapter.get_many(asked, read) if asked else Found({})
-        return Found({**rows, **got.by_id}, (*completed.failures, *got.failures))
+        held = {id: LIST_FIELDS for id, fields in lacking.items() if adapter.holds(fields)}
+        got = await adapter.get_many({**lacking, **held}, read) if lacking else Found({})
+        rows.update({id: row for id in held if isinstance(row := got.by_id.get(id), Connection)})
+        wanted = LIST_FIELDS.union(*(ids[id] for id in rows))
+        completed = await self._inventory.completions.of(instance, list(rows.values()), wanted)
+        if isinstance(completed, AdapterError):
+            raise completed
+        by_id = {**got.by_id, **dict(zip(rows, completed.connections, strict=True))}
+        return Found(by_id, (*completed.failures, *got.failures))
 
-    def _listed(self, instance: Instance, ask: Ask, ids: Mapping[str, Fields]) -> Mapping[str, Connection]:
+    def _listed(self, instance: Instance, ask: Ask, ids: Mapping[str, Fields]) -> dict[str, Connection]:
         """The rows that are in memory, read lately enough, and will do."""
         held = [snapshot.listed.by_native_id for snapshot in self._inventory.fresh(instance, ask)]
         rows = ((id, rows[id]) for rows in held for id in ids if id in rows)

@@ -78,6 +78,19 @@ async def test_rows_that_are_new_and_other_fields_are_asked_for(complete: Comple
     assert complete.adapter.asked == ["12", "43", "1", "1"]
 
 
+async def test_what_is_kept_is_known_without_asking(complete: Completing):
+    known = complete.completions.known
+    assert known(ROWS[0], NAMED) is None
+    completed = (await complete(ROWS)).connections
+    assert known(ROWS[1], NAMED) is completed[1]
+    assert known(ROWS[1], NAMED | DESCRIBED) is None
+    assert known(connection(native_id="2"), NAMED) is None
+    complete.adapter.good_until = time.monotonic()  # which is over at once
+    await complete(ROWS, DESCRIBED)
+    assert known(ROWS[1], DESCRIBED) is None
+    assert complete.adapter.asked == ["123", "123"]
+
+
 async def test_what_nothing_is_added_to_is_given_as_it_is(complete: Completing):
     found = await complete(ROWS, frozenset({"status"}))
     assert found.connections == tuple(ROWS)
@@ -126,3 +139,4 @@ async def test_what_is_kept_is_bounded(complete: Completing, monkeypatch: pytest
         ]
         assert len(complete.completions._kept) <= 10
     assert len((await complete([connection(native_id=str(at)) for at in range(50)])).connections) == 50
+    assert len(complete.completions._kept) <= 10

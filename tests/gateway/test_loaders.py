@@ -2,12 +2,15 @@
 
 import asyncio
 import gc
+import math
+import operator
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import pytest
 
+from adapters import walk
 from adapters.errors import Unreachable
 from adapters.model import Connection
 from adapters.port import LIST_FIELDS, Completed, Fields, Found, List, Reader, Work, wants
@@ -196,7 +199,86 @@ async def test_the_ids_of_one_request_are_completed_together_and_asked_for_toget
     ask = asking.ask
     answers = await asyncio.gather(*(loaders.connection(("a", id), NAMED, ask) for id in "1289"))
     assert [answer.connection and answer.connection.name for answer in answers] == ["name 1", "name 2", None, None]
-    assert (asking.adapter.given, asking.adapter.asked) == ([["1", "2"]], [{"8": NAMED, "9": NAMED}])
+    assert (asking.adapter.given, asking.adapter.asked) == ([["1", "2"]], [dict.fromkeys("89", LIST_FIELDS)])
+
+
+class Finding(ById):
+    """Looks for several ids in its lists, as real ones do, and keeps what it looks up."""
+
+    async def complete(self, connections: Sequence[Connection], fields: Fields) -> Completed:
+        completed = await super().complete(connections, fields)
+        return completed._replace(good_until=math.inf)
+
+    async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
+        self.asked.append(dict(wanted))
+        found = await walk.find(list(wanted), parts=("",), read=read or self.read, get=self._get)
+        fields = LIST_FIELDS.union(*wanted.values())
+        return await walk.completed(found, lambda records: self.complete(records, fields), lacks=self.adds(fields))
+
+    async def _get(self, id: str) -> Connection:
+        return next(row for row in self.rows if row.native_id == id)
+
+
+async def test_what_is_looked_up_for_several_ids_is_kept_for_the_next_request():
+    asking = Asking(Finding({"": rows("1", "2", "3")}))
+
+    async def several(max_age: float) -> list[Connection | None]:
+        loaders = Loaders(asking.instances, asking.inventory)
+        ask = asking.ask._replace(max_age=max_age)
+        return [
+            (await each).connection for each in [loaders.later(("a", id), NAMED, ask, Answer.given) for id in "12"]
+        ]
+
+    first = await several(LONG)
+    assert [row and row.name for row in first] == ["name 1", "name 2"]
+    assert asking.adapter.given == [["1", "2"]]
+    listed = [asking.listed(id, NAMED) for id in "12"]
+    assert all(map(operator.is_, first, listed)), "from the list that was read for them, without a call"
+    again = await several(LONG)
+    assert all(map(operator.is_, first, again))
+    assert len(asking.adapter.reads) == 1
+    now = await several(0)
+    assert len(asking.adapter.reads) == 2
+    assert all(map(operator.is_, first, now)), "the upstream's list is as it was"
+    assert asking.adapter.given == [["1", "2"]]
+
+
+async def test_what_an_id_lacks_that_was_asked_for_alone_is_not_kept():
+    asking = Asking(Finding({"": rows("1", "2")}))
+    for _ in range(2):
+        found = await asking.connection("1", NAMED)
+        assert found is not None
+        assert found.name == "name 1"
+    assert asking.adapter.given == [["1"], ["1"]]
+    assert asking.inventory.completions.known(found, NAMED) is None
+
+
+class Saying(ById):
+    """Gives connections that are called by what was wanted of them, when it may."""
+
+    def __init__(self, instance: str) -> None:
+        super().__init__({})
+        self.instance = instance
+        self.came, self.may = asyncio.Event(), asyncio.Event()
+
+    async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
+        self.came.set()
+        await self.may.wait()
+        return Found({id: connection(native_id=id, name=" ".join(fields)) for id, fields in wanted.items()})
+
+
+async def test_a_batch_gives_what_was_wanted_of_it_whatever_a_later_one_brings_meanwhile():
+    early, late = Saying("a"), Saying("b")
+    loaders = Loaders(instances_of(early, late), Inventory(Ages(LONG, LONG, LONG), Bounds(1000, 1_000_000)))
+    ask = Ask(LONG, time.monotonic())
+    begun = [loaders.later((name, "1"), FULL, ask, lambda answer: answer.connection) for name in "ab"]
+    await early.came.wait()
+    early.may.set()
+    other = await loaders.connection(("a", "1"), NAMED, ask)
+    late.may.set()
+    assert other.connection is not None
+    assert other.connection.name == "name"
+    assert [found and found.name for found in [await each for each in begun]] == ["details", "details"]
 
 
 class Counting(ById):
