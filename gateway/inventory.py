@@ -419,7 +419,7 @@ class Inventory:
         self._shelves: OrderedDict[tuple[str, List], Shelf] = OrderedDict()
         self._parts: dict[str, tuple[Sequence[str], float]] = {}
         self._met: defaultdict[str, set[str]] = defaultdict(set)
-        """By instance, the parts whose lists were asked for: adapters that look for ids there know parts by themselves."""
+        """By instance, the parts whose lists were asked for, as by an adapter that looks for ids there."""
         self.completions = Completions()
 
     async def parts(self, instance: Instance) -> tuple[Sequence[str], AdapterError | None]:

@@ -8,6 +8,7 @@ Clients send the same head again and again. One that was parsed before, to the l
 """
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, cast
 
@@ -40,6 +41,9 @@ _EXTENSION: Final = "gateway.direct"
 _END: Final = b"\r\n\r\n"
 _LONGEST_HEAD, _LONGEST_BODY = 4096, 32_768
 _HEADS_KEPT: Final = 256
+_HEAD_WITHIN_S: Final = 10
+"""How long the head of a request may take to come, and the first one of a socket to begin."""
+_UPGRADE: Final = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n[^ \t])", re.IGNORECASE)
 
 
 class _Head(NamedTuple):
@@ -52,6 +56,10 @@ class _Head(NamedTuple):
     query_string: bytes
     headers: Sequence[tuple[bytes, bytes]]
     fields: Mapping[bytes, bytes]
+
+
+def _has_body(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers)
 
 
 def by_name(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
@@ -80,9 +88,15 @@ class Spoken(HttpToolsProtocol):
         self._given_lines = b""
         self._is_between = True
         """Whether the next byte begins a message."""
+        self._begun = 0
+        """Messages that the parser has met."""
         self._fields: Mapping[bytes, bytes] | None = None
 
     # What uvicorn does otherwise
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        super().connection_made(transport)
+        self._alarm.set(_HEAD_WITHIN_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -93,19 +107,33 @@ class Spoken(HttpToolsProtocol):
         cycle = cast("RequestResponseCycle | None", self.cycle)
         is_first = self._is_between and (cycle is None or cycle.response_complete) and not self.pipeline
         end = data.find(_END) + len(_END) if is_first else 0
-        known = _heads.get(data[:end]) if end >= len(_END) else None
-        if known is not None and len(data) == end + known.length and self.limit_concurrency is None:
-            self._unset_keepalive_if_required()
+        if end < len(_END):
+            super().data_received(data)
+            return
+        head, rest = data[:end], len(data) - end
+        known = _heads.get(head)
+        if known is not None and rest == known.length and self.limit_concurrency is None:
             self._begin(known, data[end:])
             return
-        super().data_received(data)
-        if end >= len(_END):
-            self._keep(data[:end], len(data) - end)
+        begun = self._begun
+        # The server may ignore an upgrade, but the parser takes the body for what is spoken after one.
+        plain = _UPGRADE.sub(b"", head)
+        super().data_received(data if len(plain) == len(head) else plain + data[end:])
+        if self._begun == begun + 1:  # and no line breaks after the last one, which are a message of nobody
+            self._keep(head, rest)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._begun += 1
         self._is_between, self._fields = False, None
         cast("Any", self.scope)["extensions"] = self._extensions
+        self._alarm.set(_HEAD_WITHIN_S)
+
+    def on_headers_complete(self) -> None:
+        if cast("Any", self.parser).should_upgrade() and _has_body(self.headers):
+            raise ValueError("the parser would take the body for another request")  # which uvicorn refuses
+        self._alarm.clear()
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -122,7 +150,7 @@ class Spoken(HttpToolsProtocol):
             self.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task(self.loop)))
 
     def _unset_keepalive_if_required(self) -> None:
-        self._alarm.clear()
+        pass  # any byte would do for uvicorn; here it takes the head of a request
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -138,10 +166,12 @@ class Spoken(HttpToolsProtocol):
 
     def _begin(self, known: _Head, body: bytes) -> None:
         """Begin with a request whose head is known, as uvicorn does when it has come to the end of one."""
-        self.on_message_begin()
+        super().on_message_begin()
+        self._alarm.clear()
         self._is_between, self._fields = True, known.fields
         self.headers = list(known.headers)
         cast("Any", self.scope).update(
+            extensions=self._extensions,
             method=known.method,
             path=known.path,
             raw_path=known.raw_path,

@@ -225,9 +225,7 @@ async def test_what_is_looked_up_for_several_ids_is_kept_for_the_next_request():
     async def several(max_age: float) -> list[Connection | None]:
         loaders = Loaders(asking.instances, asking.inventory)
         ask = asking.ask._replace(max_age=max_age)
-        return [
-            (await each).connection for each in [loaders.later(("a", id), NAMED, ask, Answer.given) for id in "12"]
-        ]
+        return [(await each).connection for each in [loaders.later(("a", id), NAMED, ask, Answer.given) for id in "12"]]
 
     first = await several(LONG)
     assert [row and row.name for row in first] == ["name 1", "name 2"]

@@ -215,6 +215,26 @@ async def test_a_socket_that_nobody_uses_is_closed_and_one_in_use_is_not(monkeyp
         assert asyncio.get_running_loop().time() - began > 0.15
 
 
+@pytest.mark.parametrize("begun", [b"", b"\r\n", b"POST /a", b"POST / HTTP/1.1\r\nhost: x\r\nx-long: "])
+async def test_a_socket_on_which_no_whole_head_comes_is_closed(monkeypatch: pytest.MonkeyPatch, begun: bytes):
+    monkeypatch.setattr(protocol, "_HEAD_WITHIN_S", 0.2)
+    async with over(Echo()) as client:
+        client.writer.write(begun)
+        for _ in range(5):  # one byte after the other does not help
+            await asyncio.sleep(0.03)
+            client.writer.write(begun[-1:])
+        assert await client.reader.read() == b""
+
+
+async def test_a_body_may_take_longer_than_a_head(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(protocol, "_HEAD_WITHIN_S", 0.2)
+    async with over(Echo()) as client:
+        client.writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\na")
+        await asyncio.sleep(0.4)
+        client.writer.write(b"b")
+        assert (await client.answer()).body == b"ab"
+
+
 async def test_a_socket_that_was_closed_leaves_no_garbage():
     left: list[weakref.ref[Spoken]] = []
 
@@ -393,9 +413,67 @@ async def test_an_upgrade_that_nobody_offers_is_answered_as_if_nobody_had_asked(
     async with over(echo) as client:
         client.send(b"body")
         assert (await client.answer()).body == b"body"
-        client.send(method="GET", head="connection: upgrade\r\nupgrade: websocket\r\n")
-        assert (await client.answer()).status == 200
-    assert len(heads) == 1
+        for _ in range(2):
+            client.send(method="GET", head="connection: upgrade\r\nupgrade: websocket\r\n")
+            assert (await client.answer()).status == 200
+
+
+@pytest.mark.parametrize("wanted", ["h2c", "websocket", "anything"])
+@pytest.mark.parametrize("cut", [0, 40])
+async def test_the_body_of_who_asks_for_an_upgrade_is_no_request_of_its_own(
+    heads: dict[bytes, Any], wanted: str, cut: int
+):
+    """As Java's client and `curl --http2` send their first request."""
+    echo = Echo()
+    inner = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+    lines = f"Connection: Upgrade, HTTP2-Settings\r\nUPGRADE: {wanted}\r\nhttp2-settings: a\r\n"
+    sent = f"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {len(inner)}\r\n{lines}\r\n".encode()
+    for _ in range(2):
+        async with over(echo) as client:
+            client.writer.write(sent[:cut])
+            await asyncio.sleep(0.02 * bool(cut))
+            client.writer.write(sent[cut:])
+            await asyncio.sleep(0.02)
+            client.writer.write(inner)
+            answer = await client.answer()
+            if cut:  # in pieces it cannot be read, which is said
+                assert (answer.status, answer.headers["connection"]) == (400, "close")
+                assert await client.reader.read() == b""
+            else:
+                assert answer.body == inner
+                client.send(b"next")
+                assert (await client.answer()).body == b"next"
+    assert len(echo.ways) == (0 if cut else 4)
+
+
+@pytest.mark.parametrize("between", [b"\r\n\r\n", b"\n\r\n\r\n", b"\r\r\n\r\n", b"\r\n\r\n\r\n\r\n"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_line_breaks_between_requests_are_nobodys_request(heads: dict[bytes, Any], between: bytes, method: str):
+    """An earlier state took them for the head of the request before them, and whoever sent them for its sender."""
+    seen = Seen()
+    async with over(seen) as one, over(seen) as other:
+        one.send(b"" if method == "GET" else b"body", method=method, head="authorization: key\r\n")
+        await one.answer()
+        known = dict(heads)
+        for client in (one, other, one, other):
+            client.writer.write(between)
+            await asyncio.sleep(0.02)
+        assert heads == known
+        for client in (other, one):
+            client.send(b"own", head="x-own: 1\r\n")
+            assert (await client.answer()).body == b"own"
+    assert [fields.get(b"authorization") for fields in seen.fields] == [b"key", None, None]
+
+
+async def test_a_request_after_line_breaks_is_its_own(heads: dict[bytes, Any]):
+    seen = Seen()
+    for _ in range(2):
+        async with over(seen) as client:
+            for breaks in (b"", b"\r\n", b"\r\n\r\n"):
+                client.writer.write(breaks)
+                client.send(b"body", head=f"x-own: {len(breaks)}\r\n")
+                assert (await client.answer()).body == b"body"
+    assert [fields[b"x-own"] for fields in seen.fields] == [b"0", b"2", b"4"] * 2
 
 
 async def test_no_more_heads_are_kept_than_a_few(heads: dict[bytes, Any]):
