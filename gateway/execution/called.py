@@ -273,6 +273,8 @@ def _converted(name: str, argument: Any, registry: Mapping[str, Any], value: Any
     return convert_arguments({name: value}, [argument], **registry)[argument.python_name]
 
 
+_LOSSLESS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+"""What orjson could write of two values alike, it does not write: the seconds of an offset, above all."""
 _KEPT: Final = 32
 _LONGEST: Final = 1_000
 """Bytes of JSON of a value that is remembered."""
@@ -287,9 +289,11 @@ class _Kept:
 
     def __call__(self, value: Any) -> Any:
         try:
-            key = orjson.dumps(value)
+            key = orjson.dumps(value, option=_LOSSLESS)
         except TypeError:  # no JSON of its own
             return self._convert(value)
+        if b"null" in key:
+            key += repr(value).encode()  # null stands for what is no number as well
         found = self._known.get(key)
         if found is None:
             found = self._convert(value)

@@ -20,7 +20,7 @@ directive, such as `@defer`, or with variables of fragments are left to the engi
 import functools
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final, Self, cast
 
 import graphql
 from graphql import (
@@ -183,7 +183,8 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
                 arguments = [] if not roots else [root.call.arguments(given.coerced) for root in roots.fields]
                 if roots and reads and None not in arguments:
                     asked = Asked(schema, operation, given, root_value, context_value)
-                    return Execution(roots, asked, reads, cls).result(cast("Any", arguments))
+                    new = functools.partial(cls._going_on, plans)
+                    return Execution(roots, asked, reads, new).result(cast("Any", arguments))
         return cast("Any", graphql).execute(
             schema,
             document,
@@ -193,6 +194,14 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
             operation_name,
             executor_class=cls,
         )
+
+    @classmethod
+    def _going_on(cls, planned: dict[Any, Any], *args: Any) -> Self:
+        """An executor that goes on with these plans, which may have been forgotten since: by others it would call
+        resolvers once more."""
+        executor = cls(*args)
+        executor._planned = planned
+        return executor
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -55,7 +55,9 @@ class Roots(NamedTuple):
     @classmethod
     def of(cls, executor: Any, fields: Iterable[tuple[str, Any, Any, Call | None]]) -> Self | None:
         """Those of an executor's operation, given as the name, the parent, the engine's details and the call of each;
-        None where one is resolved in another way. Several are resolved at once, which is not for mutations."""
+        None where one is resolved in another way, and for a mutation, whose fields come one after the other."""
+        if executor.operation.operation is not OperationType.QUERY:
+            return None
         found: list[Root] = []
         for name, parent, details, call in fields:
             if call is None:
@@ -65,9 +67,7 @@ class Roots(NamedTuple):
             named, has_required = nullable(cast("Any", kind).of_type) if is_list else (kind, False)
             plan = getattr(named, "name", ""), *(id(detail.node) for detail in details)
             found.append(Root(name, parent, call, plan, is_required, is_list, has_required))
-        if not found or (len(found) > 1 and executor.operation.operation is not OperationType.QUERY):
-            return None
-        return cls(found, executor.fragments, executor.fragment_definitions)
+        return cls(found, executor.fragments, executor.fragment_definitions) if found else None
 
 
 class Outcome(NamedTuple):
@@ -152,6 +152,8 @@ class Execution:
                 waiting = list(map(asyncio.ensure_future, waiting))
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
                 outcomes = list(map(_outcome, waiting))
+                if any(root.is_required and of.raised for (root, _), of in zip(pending, outcomes, strict=True)):
+                    await _end(waiting)  # there is no data any more
             else:
                 outcomes = [await _awaited(each) for each in waiting]
         except BaseException:
@@ -215,6 +217,14 @@ class Execution:
     def track(self, values: Any) -> None:
         """Likewise."""
         self._executor.track_async_work(values)
+
+
+async def _end(waiting: Iterable["asyncio.Future[Any]"]) -> None:
+    """End what is still under way, and see it ended."""
+    undone = [each for each in waiting if not each.done()]
+    for each in undone:
+        each.cancel()
+    await asyncio.gather(*undone, return_exceptions=True)
 
 
 async def _awaited(value: Awaitable[Any]) -> Outcome:

@@ -22,9 +22,11 @@ from strawberry.schema.name_converter import NameConverter
 from strawberry.types.field import StrawberryField
 from strawberry.types.scalar import ScalarDefinition
 
+from gateway.execution import compiled as compiling
 from gateway.execution.called import Call
 from gateway.execution.compiled import CompiledExecutor, Plans, compiled
-from gateway.schema.scalars import AS_ENCODED
+from gateway.execution.whole import Execution
+from gateway.schema.scalars import AS_ENCODED, SCALARS
 from tests.gateway.test_compiled import Asked
 
 T = TypeVar("T")
@@ -290,6 +292,51 @@ async def test_what_is_made_of_an_argument_is_kept_for_queries_whose_resolvers_l
     assert [point.x for point in made] == [*[1] * 6, 2, 1, 1, 1]
     assert (made[4] is made[5] is made[7]) is (is_shared and operation == "query")
     assert made[9] is not made[8], "for one that is not the same"
+
+
+Loose = NewType("Loose", object)
+
+
+@strawberry.type
+class Telling:
+    @strawberry.field
+    @staticmethod
+    def told(given: "Something") -> str:
+        moments = " ".join(map(str, given.at))
+        return f"{moments} {given.loose}"
+
+
+@strawberry.input
+class Something:
+    at: list[dt.datetime]
+    loose: Loose | None = None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"at": ["2026-01-01T00:00:00+00:00:20"]}, {"at": ["2026-01-01T00:00:00+00:00"]}),
+        ({"at": [], "loose": "nan"}, {"at": [], "loose": None}),
+        ({"at": [], "loose": "inf"}, {"at": [], "loose": "nan"}),
+        ({"at": [], "loose": 1}, {"at": [], "loose": True}),
+        ({"at": [], "loose": [1.0]}, {"at": [], "loose": [1]}),
+    ],
+)
+async def test_what_is_kept_of_one_argument_is_given_for_no_other(one: Mapping[str, Any], other: Mapping[str, Any]):
+    def parsed(value: object) -> object:
+        return float(value) if value in ("nan", "inf") else value  # pyright: ignore[reportArgumentType]
+
+    scalar = strawberry.scalar(name="Loose", parse_value=parsed)
+    config = StrawberryConfig(scalar_map={**SCALARS, Loose: scalar})
+    schema = cast("Any", strawberry.Schema(Telling, config=config))._schema
+    document = parse("query ($s: Something!) { told(given: $s) }")
+    executor = compiled(Plans(shares_arguments=True))
+    for _ in range(3):
+        for values in (one, one, other, other):
+            given = {"variable_values": {"s": values}}
+            expected = cast("Any", graphql).execute(schema, document, **given)
+            assert not expected.errors
+            assert cast("Any", executor).run(schema, document, **given).data == expected.data
 
 
 async def test_arguments_nobody_declared_are_left_out_as_the_engine_does():
@@ -701,12 +748,27 @@ def answering(done: list[str]) -> Any:
     return cast("Any", strawberry.Schema(Query, Mutation))._schema
 
 
+@pytest.fixture
+def whole(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the first fields of the operations that are executed without an executor, at first."""
+    executed: list[str] = []
+    result = Execution.result
+
+    def noted(self: Execution, arguments: Any) -> Any:
+        executed.append(self._roots.fields[0].name)
+        return result(self, arguments)
+
+    monkeypatch.setattr(Execution, "result", noted)
+    return executed
+
+
 @pytest.mark.parametrize("gives", ["a value", "null", "an error", "a surprise"])
 @pytest.mark.parametrize("field", ["now", "later"])
 @pytest.mark.parametrize("operation", ["query", "mutation"])
 async def test_an_operation_of_one_field_calls_its_resolver_once_whatever_it_gives(
-    operation: str, field: str, gives: str
+    whole: list[str], operation: str, field: str, gives: str
 ):
+    """A mutation by an executor always, which calls one field after the other."""
     done: list[str] = []
     schema = answering(done)
     document = parse(f"{operation} ($word: String!) {{ {field}(word: $word) {{ value }} }}")
@@ -719,6 +781,37 @@ async def test_an_operation_of_one_field_calls_its_resolver_once_whatever_it_giv
         assert result.data == {field: {"value": 7} if gives == "a value" else None}
         paths = {"an error": [[field]], "a surprise": [[field, "value"]]}
         assert [error.path for error in result.errors or ()] == paths.get(gives, [])
+    is_planned = operation == "query" and gives in ("a value", "a surprise")
+    assert bool(whole) is is_planned
+
+
+@pytest.mark.parametrize("forgets", ["leave", "evict"])
+@pytest.mark.parametrize("gives", ["null", "an error", "a surprise"])
+async def test_what_went_on_while_its_plans_were_forgotten_is_called_once(
+    whole: list[str], forgets: str, gives: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(compiling, "KEPT", 2)
+    done: list[str] = []
+    schema = answering(done)
+    document = parse("query ($word: String!) { later(word: $word) { value } toCome(word: $word) { value } }")
+    executor = compiled(Plans())
+    expected = await cast("Any", graphql).execute(schema, document, variable_values={"word": gives})
+    for _ in range(3):
+        await cast("Any", executor.run(schema, document, variable_values={"word": "a value"}))
+    done.clear()
+    whole.clear()
+    begun: Any = executor.run(schema, document, variable_values={"word": gives})
+    assert whole == ["later"]
+    if forgets == "leave":
+        executor.plans.leave(schema.query_type.fields["now"])
+    else:
+        for other in "abc":
+            other_document = parse(f'{{ {other}: now(word: "a value") {{ value }} }}')
+            cast("Any", executor.run(schema, other_document))
+        done[:] = [word for word in done if word == gives]
+    result = await begun
+    assert done == [gives] * 2
+    assert (result.data, len(result.errors or ())) == (expected.data, len(expected.errors or ()))
 
 
 @pytest.mark.parametrize("second", ["a value", "null", "an error", "a surprise"])
@@ -775,8 +868,9 @@ async def test_what_comes_of_awaiting_is_not_awaited_again(text: str, gives: str
         assert (got.data, len(got.errors or ())) == (expected.data, len(expected.errors or ()))
 
 
-async def test_where_one_of_several_fails_what_goes_on_ends_as_with_the_engine():
-    """A field that must not be null empties the answer at once; one that may be waits for its siblings."""
+@pytest.mark.parametrize("order", ["goesOn must", "must goesOn", "must goesOn goesOn"])
+async def test_where_one_of_several_fails_what_goes_on_ends_as_with_the_engine(whole: list[str], order: str):
+    """A field that must not be null empties the answer at once, and what its siblings do is for nothing."""
     ended: list[str] = []
 
     @strawberry.type
@@ -791,26 +885,33 @@ async def test_where_one_of_several_fails_what_goes_on_ends_as_with_the_engine()
 
         @strawberry.field
         @staticmethod
-        async def never(word: str) -> Counter | None:
+        async def goes_on(word: str) -> Counter | None:
             try:
                 await (asyncio.Event().wait() if word == "an error" else asyncio.sleep(0))
-            finally:
+            except asyncio.CancelledError:
                 ended.append(word)
-            return None
+                raise
+            return Counter(value=1)
 
     schema = cast("Any", strawberry.Schema(Query))._schema
-    document = parse("query ($w: String!) { never(word: $w) { value } must(word: $w) { value } }")
+    fields = (f"f{number}: {name}(word: $w) {{ value }}" for number, name in enumerate(order.split()))
+    document = parse(f"query ($w: String!) {{ {' '.join(fields)} }}")
     executor = compiled(Plans())
-    for word in ["a value"] * 3 + ["an error"]:
-        async with asyncio.timeout(5):
-            result = await cast("Any", executor.run(schema, document, variable_values={"w": word}))
-    assert result.data is None
-    assert [error.path for error in result.errors] == [["must"]]
-    await asyncio.sleep(0)
-    assert ended == ["a value"] * 3 + ["an error"]
+    for run in [cast("Any", graphql).execute, *[executor.run] * 4]:
+        for word in ("a value", "an error"):
+            ended.clear()
+            async with asyncio.timeout(5):
+                result = await run(schema, document, variable_values={"w": word})
+            await asyncio.sleep(0)
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            assert not others, "nothing is under way when the answer is there"
+        assert result.data is None
+        assert [error.path for error in result.errors] == [[f"f{order.split().index('must')}"]]
+        assert ended == ["an error"] * order.count("goesOn")
+    assert len(whole) == 5
 
 
-async def test_an_operation_that_is_given_up_ends_what_its_resolvers_wait_for():
+async def test_an_operation_that_is_given_up_ends_what_its_resolvers_wait_for(whole: list[str]):
     begun, ended = asyncio.Semaphore(0), list[str]()
 
     @strawberry.type
@@ -823,7 +924,7 @@ async def test_an_operation_that_is_given_up_ends_what_its_resolvers_wait_for():
                 await (asyncio.Event().wait() if word == "long" else asyncio.sleep(0))
             finally:
                 ended.append(word)
-            return None
+            return Counter(value=1)
 
     schema = cast("Any", strawberry.Schema(Query))._schema
     document = parse("query ($w: String!) { a: waits(word: $w) { value } b: waits(word: $w) { value } }")
@@ -840,6 +941,7 @@ async def test_an_operation_that_is_given_up_ends_what_its_resolvers_wait_for():
         await asked
     await asyncio.sleep(0)
     assert ended == ["short"] * 6 + ["long"] * 2
+    assert len(whole) == 2
 
 
 @strawberry.type
