@@ -12,7 +12,8 @@
     ├── NotFound           404 or 410 for something asked by its id
     ├── Conflict           409 or 423: not in its present state
     ├── Rejected           400 or 422: the upstream does not take this input
-    └── Unsupported        the provider has no such thing; raised before any call
+    └── Unsupported        there is no such thing: with this provider, in this version of it (501), or in a gateway
+                           that may hold no list as long as this one
     ConfigurationError     stands apart: stops the start
 
 Messages name what was asked and what came back in our words. They never hold a URL, a credential or a text of

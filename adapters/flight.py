@@ -207,8 +207,9 @@ class Kept:
         self._failures: dict[Hashable, tuple[float, AdapterError]] = {}
 
     def forget(self, key: Hashable) -> None:
-        """Ask again for this one, whatever is kept."""
-        self._answers.pop(key, None)
+        """Ask again for this one, whatever is kept; where that fails, what was kept is given."""
+        if key in self._answers:
+            self._answers[key] = 0.0, self._answers[key][1]
         self._failures.pop(key, None)
 
     def is_ready(self, key: Hashable) -> bool:

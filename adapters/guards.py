@@ -1,6 +1,7 @@
 """What stands between a caller and a sick upstream: a bound on calls at the same time, and a breaker."""
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 
@@ -53,6 +54,10 @@ class Bulkhead:
         self._free += 1
 
 
+PATIENCE_S = 1.0
+"""What others wait at the most for the outcome of the call that tries whether an instance is back."""
+
+
 class BreakerState(Word):
     """Whether calls to an instance are being made."""
 
@@ -70,7 +75,8 @@ class Breaker:
         self._for_s = for_s
         self._failures = 0
         self._opened_at: float | None = None
-        self._trying = False
+        self._trial: asyncio.Event | None = None
+        """Set when the call that tries is over."""
 
     @property
     def is_closed(self) -> bool:
@@ -89,10 +95,25 @@ class Breaker:
         if self._opened_at is None:
             return False
         left_s = self._for_s - (time.monotonic() - self._opened_at)
-        if left_s > 0 or self._trying:
-            raise errors.CircuitOpen("it failed repeatedly and is left alone", retry_after_s=max(0.0, left_s))
-        self._trying = True
+        if left_s > 0 or self._trial is not None:
+            raise errors.CircuitOpen("it failed repeatedly and is left alone", retry_after_s=max(PATIENCE_S, left_s))
+        self._trial = asyncio.Event()
         return True
+
+    async def admitted(self) -> bool:
+        """As `admit`, once it is seen what comes of the call that tries, where that is seen soon: one that is back
+        answers, and several calls that belong together are not torn apart by the first of them."""
+        if self._trial is not None:
+            left_s = deadline.remaining()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_S if left_s is None else min(PATIENCE_S, left_s)):
+                    await self._verdict()
+        return self.admit()
+
+    async def _verdict(self) -> None:
+        """Wait until no call tries any more."""
+        while (trial := self._trial) is not None:
+            await trial.wait()
 
     def succeeded(self, trying: bool) -> None:
         self._failures, self._opened_at = 0, None
@@ -106,5 +127,6 @@ class Breaker:
 
     def left(self, trying: bool) -> None:
         """The call ended without an answer: where it was the one that tries, the next one does so instead."""
-        if trying:
-            self._trying = False
+        if trying and self._trial is not None:
+            self._trial.set()
+            self._trial = None

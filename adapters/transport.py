@@ -113,19 +113,19 @@ class Transport:
             message = self._writer.message(request)
         except (errors.Rejected, UnicodeEncodeError):
             return await self.with_retries(request)  # which fails likewise, and tells the hooks
-        flight = self._flights.get(message)
-        if flight is not None:
+        flight, has_joined = self._flights.get(message), False
+        while flight is not None:
             # Who joins a call leaves it at a deadline of its own. Where the call ends by that of who made it, and
-            # there is time left, it is made once more.
+            # there is time left, it is made once more, by whoever comes first.
             try:
                 async with asyncio.timeout(deadline.remaining()):
                     return await flight.answer()
             except TimeoutError:
                 raise _Trace(self, request, 1).told(errors.TimedOut(MESSAGES[errors.TimedOut])) from None
             except errors.TimedOut:
-                if deadline.remaining() == 0:
+                if has_joined or deadline.remaining() == 0:
                     raise
-            flight = self._flights.get(message)
+            flight, has_joined = self._flights.get(message), True
         if flight is None:
             flight = self._flights.begin(message)
             try:
@@ -214,7 +214,7 @@ class Transport:
     async def _guarded(self, request: Request, trace: "_Trace", begun: "_Begun | None") -> bytes:
         if begun is None and deadline.remaining() == 0:
             raise errors.TimedOut("no time was left for this call")
-        trying = begun is None and self.breaker.admit()
+        trying = begun is None and await self.breaker.admitted()
         verdict = self.breaker.left
         try:
             body = await self._authorized(request, trace, begun)

@@ -31,7 +31,8 @@ DISTRUSTED_S = 600.0
 PAGES_KEPT = 32
 """Pages that are kept of a list that is not read whole."""
 SHELVES_KEPT = 256
-"""Lists that are remembered at all: narrowed ones come and go with the filters of the queries."""
+"""Narrowed lists that are remembered: they come and go with the filters of the queries. Of others there are as many as
+an upstream has parts."""
 
 
 class Ages(NamedTuple):
@@ -153,7 +154,9 @@ class _Failure(NamedTuple):
     until: float
 
 
-class _KeptPage(NamedTuple):
+class KeptPage(NamedTuple):
+    """A page of a list, and when it was read."""
+
     page: Page
     span: Span
 
@@ -214,11 +217,11 @@ class Shelf:
         self._on_kept = on_kept
         self._versions = versions
         self._failure: _Failure | None = None
-        self._pages: OrderedDict[tuple[Order | None, str | None], _KeptPage] = OrderedDict()
+        self._pages: OrderedDict[tuple[Order | None, str | None], KeptPage] = OrderedDict()
         self._distrusted: dict[Order, float] = {}
         self._opening: _Reading[Snapshot | None] = _Reading()
         self._walking: _Reading[Snapshot] = _Reading()
-        self._reading: dict[tuple[Order | None, str | None], _Reading[Page]] = {}
+        self._reading: dict[tuple[Order | None, str | None], _Reading[KeptPage]] = {}
 
     def fresh(self, ask: Ask) -> Snapshot | None:
         """What was read lately enough. Raises what reading it raised, where that was as lately."""
@@ -275,11 +278,11 @@ class Shelf:
             lambda: self._timed(self._walk(ask)), lambda: self._set_out(ask)[0], lambda span: self._suits(span, ask)
         )
 
-    async def page(self, ask: Ask, order: Order | None, token: str | None) -> Page:
+    async def page(self, ask: Ask, order: Order | None, token: str | None) -> KeptPage:
         """One page of the list in an order."""
         kept = self._pages.get((order, token))
         if kept is not None and self._is_fresh(kept.span, ask):
-            return kept.page
+            return kept
         reading = self._reading.setdefault((order, token), _Reading())
         try:
             return await reading(
@@ -309,13 +312,13 @@ class Shelf:
         """The first page of the list, or all of it as one, where that is at hand."""
         opened = await self.open(ask, None)
         if opened is None:
-            return await self.page(ask, None, None)
+            return (await self.page(ask, None, None)).page
         return Page(opened.walked.rows, dropped=opened.walked.dropped)
 
     def end(self) -> None:
         """End what is being read."""
-        self._opening.end()
-        self._walking.end()
+        for reading in (self._opening, self._walking, *self._reading.values()):
+            reading.end()
 
     def _is_fresh(self, span: Span, ask: Ask) -> bool:
         is_young = time.monotonic() - span.ended <= ask.max_age or span.began >= ask.since
@@ -344,16 +347,16 @@ class Shelf:
         self._failure = None
         return outcome
 
-    async def _read(self, order: Order | None, token: str | None) -> Page:
+    async def _read(self, order: Order | None, token: str | None) -> KeptPage:
         begun = self._begin()
         last = self._pages.get((order, token))
         of = self.of._replace(order=order)
         page = await self._instance.adapter.read(of, after=token, last=last and last.page)
-        self._pages[order, token] = _KeptPage(page, begun._replace(ended=time.monotonic()))
+        kept = self._pages[order, token] = KeptPage(page, begun._replace(ended=time.monotonic()))
         self._pages.move_to_end((order, token))
         if len(self._pages) > PAGES_KEPT:
             self._pages.popitem(last=False)
-        return page
+        return kept
 
     async def _open(self, order: Order | None) -> Snapshot | None:
         begun, before = self._begin(), self.snapshot
@@ -363,7 +366,7 @@ class Shelf:
             return None
         last = before.walked if before is not None else NOTHING_READ
         walked = walk.gathered((page,), last=last, bounds=self._bounds)
-        self._pages[order, None] = _KeptPage(walked.pages[0], begun)
+        self._pages[order, None] = KeptPage(walked.pages[0], begun)
         return self._keep(walked, order, begun._replace(ended=time.monotonic()))
 
     async def _first(self, order: Order | None) -> tuple[Order | None, Page]:
@@ -372,10 +375,10 @@ class Shelf:
         last = self.snapshot and self.snapshot.order
         if last is not None and last != order and self.trusts(last):
             try:
-                return last, await self._read(last, None)
+                return last, (await self._read(last, None)).page
             except Rejected:
                 self.distrust(last)
-        return order, await self._read(order, None)
+        return order, (await self._read(order, None)).page
 
     async def _walk(self, ask: Ask) -> Snapshot:
         begun, first = self._set_out(ask)
@@ -444,8 +447,16 @@ class Inventory:
         if key not in self._shelves:
             self._met[instance.name].add(of.part)
             self._shelves[key] = Shelf(instance, of, self.ages, self._bounds, self._versions, on_kept=self._tidy)
+            if of.narrowed:
+                self._tidy()
         self._shelves.move_to_end(key)
         return self._shelves[key]
+
+    def stale(self, instance: Instance, of: List) -> tuple[Shelf, Snapshot] | None:
+        """What was read last of a list, if it may still be shown, and where it is kept."""
+        shelf = self._shelves.get((instance.name, of))
+        found = shelf.stale() if shelf is not None else None
+        return None if shelf is None or found is None else (shelf, found)
 
     def unread(self, instance: Instance, narrowing: Narrowing, ask: Ask) -> Narrowing | None:
         """The lists of an instance that memory could not answer; None where there are none of them."""
@@ -491,9 +502,11 @@ class Inventory:
 
     def _tidy(self) -> None:
         """Forget what was not asked for the longest where all of it together is more than may be kept."""
-        rows = size_bytes = 0
+        rows = size_bytes = narrowed = 0
         for number, key in enumerate(reversed(list(self._shelves))):
+            narrowed += bool(key[1].narrowed)
+            is_one_of_many = bool(key[1].narrowed) and narrowed > SHELVES_KEPT
             walked = kept.walked if (kept := self._shelves[key].snapshot) else NOTHING_READ
             rows, size_bytes = rows + len(walked.rows), size_bytes + walked.size_bytes
-            if number and (number >= SHELVES_KEPT or rows > self._bounds.rows or size_bytes > self._bounds.size_bytes):
+            if number and (is_one_of_many or rows > self._bounds.rows or size_bytes > self._bounds.size_bytes):
                 del self._shelves[key]

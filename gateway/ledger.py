@@ -126,7 +126,7 @@ class Ledger:
         with self._transaction():
             for table in ("outcomes", "tasks"):
                 self._database.execute(f"DELETE FROM {table} WHERE expires <= ?", (now,))  # noqa: S608  our own words
-            row = *entry, now + lasts_s, now + self._kept_s
+            row = *entry, now + lasts_s, now + max(lasts_s, self._kept_s)  # or it could be begun twice at a time
             added = self._database.execute("INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?, ?, NULL)", row)
             if added.rowcount:
                 return None

@@ -132,13 +132,14 @@ class Pages:
             await self._turn(self._next)
 
     async def _turn(self, token: str | None) -> None:
-        page = await self._shelf.page(self._need.ask, self._order, token)
+        page, span = await self._shelf.page(self._need.ask, self._order, token)
         completed = await self._completed(page)
         key = orders.keyer(self._need.order_by)
         self._rows = [(key(row), row) for row in completed]
         self._at, self._next, self.token = 0, page.next, token
         self._source.dropped += page.dropped
-        self._source.note(self._shelf.of, self._order, How.PAGE, len(page.connections))
+        self._source.as_of = _older(self._source.as_of, span.began_at)
+        self._source.note(self._shelf.of, self._order, How.PAGE, len(page.connections), span.began_at)
         self._check()
         self._read.append(page)
         if page.next is None:  # where it began at the start, this was all of it
@@ -272,16 +273,15 @@ class Source:
                 shelf, found = await self._whole(inventory, shelf, narrowing)
             if isinstance(found, Pages):
                 self.pages.append(found)
-                self.as_of = _older(self.as_of, dt.datetime.now(dt.UTC))
             else:
                 self._take(shelf, found)
         except AdapterError as error:
             self.errors.append(self.instance.named(error))
-            shelves = (inventory.shelf(self.instance, List(part, asked)) for asked in (narrowing.asked, ()))
-            shelf, last = next(((shelf, last) for shelf in shelves if (last := shelf.stale())), (shelf, None))
+            lists = (List(part, asked) for asked in (narrowing.asked, ()))
+            last = next(filter(None, (inventory.stale(self.instance, of) for of in lists)), None)
             if last is not None:
                 self.is_stale = True
-                self._take(shelf, last, How.STALE)
+                self._take(*last, How.STALE)
 
     async def _in_order(self, shelf: Shelf, order: Order) -> Snapshot | Pages | None:
         """The list in an order that its upstream keeps: whole, where one page tells that this is all of it, else page

@@ -8,7 +8,7 @@ import asyncio
 import datetime as dt
 import logging
 import uuid
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -57,6 +57,8 @@ class Tasks:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._running: dict[asyncio.Task[None], tuple[Task, str]] = {}
+        self._ended: set[asyncio.Task[None]] = set()
+        """Those whose outcome is there, and on its way to the ledger."""
 
     async def begin(self, instance: Instance, wish: Wish, draft: Draft, caller: str) -> str:
         """Send the draft, and give the id of the task that waits for what comes of it."""
@@ -94,10 +96,15 @@ class Tasks:
             running.cancel()
         for _, (task, caller) in ended:
             await self._note(_lost(task), caller)
+        await asyncio.gather(*self._ended, return_exceptions=True)
 
     async def _followed(self, instance: Instance, draft: Draft, task: Task, caller: str, lasts_s: float) -> None:
         with deadline.afresh(lasts_s):
             ended: dict[str, Any] = await _outcome(instance, task.action, draft)
+        running = cast("asyncio.Task[None]", asyncio.current_task())
+        self._running.pop(running, None)
+        self._ended.add(running)
+        running.add_done_callback(self._ended.discard)
         await self._note(msgspec.structs.replace(task, ended_at=dt.datetime.now(dt.UTC), **ended), caller)
 
     async def _note(self, task: Task, caller: str) -> None:

@@ -22,6 +22,8 @@ JOINED = (
 """The field paths that take a lookup, unless a row has them already."""
 _KEPT_S = 600.0
 _WORKSPACES_KEPT_S = 60.0  # a new one is to show its connections soon
+_WORKSPACES_RETRY_S = 1.0
+"""Without them nothing can be listed, so their failure is to end soon after its cause has."""
 
 Lookup: TypeAlias = Callable[[Client, str], Awaitable[Mapping[str, Any]]]
 """Asks what is known in a workspace, by id."""
@@ -33,7 +35,7 @@ class Joins:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._kept = Kept(_KEPT_S)
-        self._workspaces = Kept(_WORKSPACES_KEPT_S)
+        self._workspaces = Kept(_WORKSPACES_KEPT_S, _WORKSPACES_RETRY_S)
 
     async def __call__(self, rows: Sequence[Connection], fields: Fields) -> Completed:
         """The records with what was selected and they lack; a failed lookup leaves them as they are."""
@@ -41,7 +43,8 @@ class Joins:
         good_until = math.inf
         if wants(fields, "workspace_name"):
             names = await walk.attempt(self.workspace_names(), {}, failures)
-            rows = [altered(row, workspace_name=names.get(row.workspace_id or "")) for row in rows]
+            named = ((row, names.get(row.workspace_id or "") or row.workspace_name) for row in rows)
+            rows = [altered(row, workspace_name=name) for row, name in named]
             good_until = self._workspaces.until("all")
         for side, listed, definitions in _SIDES:
             if wants(fields, f"{side}.name", f"{side}.type"):

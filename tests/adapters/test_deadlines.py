@@ -80,6 +80,24 @@ async def test_a_caller_that_joined_does_not_fail_at_the_deadline_of_the_first()
         assert (await outcomes(second)) == [b"[]"]
 
 
+async def test_a_caller_that_joined_twice_leaves_at_its_own_deadline_as_well():
+    upstream = Upstream()
+    upstream.gate.clear()
+
+    async def ask(seconds: float) -> type[object]:
+        with deadline.within(seconds):
+            return type((await outcomes(sender.send(READ)))[0])
+
+    async with over(upstream, timeout=60) as sender, asyncio.timeout(10):
+        asked = [asyncio.create_task(ask(seconds)) for seconds in (0.1, 60, 0.3)]
+        done, late = await asyncio.wait(asked, timeout=2)
+        assert [task.result() for task in (asked[0], asked[2])] == [errors.TimedOut] * 2
+        assert (len(done), late) == (2, {asked[1]})
+        upstream.gate.set()
+        assert await asked[1] is bytes
+    assert len(upstream.seen) == 2
+
+
 async def test_work_for_others_has_a_time_of_its_own_and_who_began_it_keeps_theirs():
     with deadline.within(0):
         with deadline.afresh(60):

@@ -163,6 +163,19 @@ async def test_an_older_answer_is_better_than_a_failure():
     assert source.calls == 2
 
 
+async def test_what_is_to_be_asked_for_again_is_given_once_more_where_that_fails():
+    kept, source = Kept(60, retry_s=60), Source()
+    assert await kept.get("a", source) == 1
+    kept.forget("a")
+    assert not kept.is_ready("a")
+    source.failing = True
+    assert await kept.get("a", source) == 1
+    assert source.calls == 2
+    kept.forget("a")
+    source.failing = False
+    assert await kept.get("a", source) == 3
+
+
 async def test_a_mistake_of_ours_is_neither_kept_nor_hidden():
     kept, calls = Kept(0, retry_s=60), 0
 
@@ -186,7 +199,7 @@ async def test_it_is_told_whether_asking_takes_a_call():
     kept.forget("a")
     assert not kept.is_ready("a")
     source.failing = True
-    await failure_of(kept, source)
+    assert await kept.get("a", source) == 1
     assert kept.is_ready("a"), "a failure that is kept takes no call either"
 
 

@@ -8,7 +8,7 @@ from starlette.requests import Request as Asked
 from starlette.responses import Response
 from starlette.routing import Route
 
-from adapters import deadline, errors
+from adapters import deadline, errors, guards
 from adapters.guards import Bulkhead
 from adapters.imitation import serve
 from adapters.transport import Request
@@ -149,7 +149,10 @@ async def test_timeouts_and_broken_sockets_open_the_breaker_too():
         assert await failing(sender, 2) == [errors.Unreachable, errors.CircuitOpen]
 
 
-async def test_after_a_while_a_single_call_tries_and_the_others_still_wait():
+async def test_after_a_while_a_single_call_tries_and_the_others_do_not_wait_for_it_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(guards, "PATIENCE_S", 0.1)
     upstream = Upstream(Response(status_code=500), Response(b"[]"))
     async with half_open(upstream) as sender:
         upstream.gate.clear()
@@ -162,6 +165,32 @@ async def test_after_a_while_a_single_call_tries_and_the_others_still_wait():
         assert sender.breaker.state == "CLOSED"
         assert await sender.send(READ) == b"[]"
     assert len(upstream.seen) == 3
+
+
+@pytest.mark.parametrize("is_back", [True, False])
+async def test_what_belongs_together_is_sent_or_refused_together(is_back: bool):
+    """As an instance with several lists is read when it comes back."""
+    upstream = Upstream(Response(status_code=500), Response(b"[]", 200 if is_back else 500))
+    async with half_open(upstream) as sender:
+        found = await outcomes(*(sender.send(read(number)) for number in range(5)))
+    assert found.count(b"[]") == (5 if is_back else 0)
+    assert len(upstream.seen) == (6 if is_back else 2)
+    assert sum(isinstance(each, errors.CircuitOpen) for each in found) == (0 if is_back else 4)
+
+
+async def test_a_try_that_is_given_up_is_followed_by_another_of_those_who_wait():
+    upstream = Upstream(Response(status_code=500), Response(b"[]"))
+    async with half_open(upstream) as sender:
+        upstream.gate.clear()
+        probe = asyncio.create_task(sender.send(read("probe")))
+        await until(lambda: len(upstream.seen) == 2)
+        others = asyncio.gather(*(sender.send(read(number)) for number in range(3)))
+        await asyncio.sleep(0.02)
+        probe.cancel()
+        await until(lambda: len(upstream.seen) == 3)
+        upstream.gate.set()
+        assert await others == [b"[]"] * 3
+    assert len(upstream.seen) == 5
 
 
 async def test_a_try_that_fails_opens_the_breaker_again():

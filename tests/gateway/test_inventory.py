@@ -113,7 +113,7 @@ async def test_a_list_of_several_pages_is_not_opened_twice():
     assert await kept.shelf.open(kept.ask(), NAME) is None
     assert kept.shelf.is_long
     assert await kept.shelf.open(kept.ask(), NAME) is None
-    assert (await kept.shelf.page(kept.ask(), NAME, None)).next == "3"
+    assert (await kept.shelf.page(kept.ask(), NAME, None)).page.next == "3"
     assert kept.reads == 1
 
 
@@ -151,7 +151,7 @@ async def test_a_page_is_kept_as_long_as_a_snapshot():
     assert await kept.shelf.page(kept.ask(), NAME, "3") is page
     assert kept.reads == 1
     await asyncio.sleep(3 * SHORT)
-    assert await kept.shelf.page(kept.ask(), NAME, "3") == page
+    assert (await kept.shelf.page(kept.ask(), NAME, "3")).page == page.page
     assert kept.reads == 2
 
 
@@ -167,7 +167,7 @@ async def test_orders_and_tokens_are_told_apart():
     down = Order(OrderField.NAME, True)
     pages = [await kept.shelf.page(kept.ask(), order, token) for order in (None, NAME, down) for token in (None, "3")]
     assert kept.reads == 6
-    assert pages[2] != pages[3] != pages[4]
+    assert pages[2].page != pages[3].page != pages[4].page
 
 
 async def test_max_age_zero_reads_anew_every_time():
@@ -481,8 +481,8 @@ async def test_a_page_that_is_being_read_during_a_change_answers_nobody_who_asks
     late = asyncio.ensure_future(kept.shelf.page(kept.ask(), NAME, None))
     await asyncio.sleep(0.01)
     kept.adapter.gate.set()
-    assert (await early).connections[0].native_id == "000"
-    assert (await late).connections[0].native_id == "001"
+    assert (await early).page.connections[0].native_id == "000"
+    assert (await late).page.connections[0].native_id == "001"
 
 
 async def test_a_failure_from_before_a_change_is_not_repeated_after_it():

@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import time
 from collections.abc import Coroutine, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
 import pytest
@@ -13,7 +13,7 @@ from adapters.errors import Rejected, Unreachable
 from adapters.model import Connection, Interval, Run, RunStatus, Schedule, ScheduleType, TimeUnit
 from adapters.port import LIST_FIELDS, Completed, Fields, Filter, List, Narrowing, Order, OrderField, Page, wants
 from adapters.walk import Bounds
-from gateway import cursors, paging
+from gateway import cursors, inventory, paging
 from gateway.cursors import Cursor
 from gateway.filters import EVERYTHING
 from gateway.instances import Instance, Instances
@@ -190,6 +190,53 @@ async def test_rows_of_a_first_page_that_was_read_before_are_no_younger_for_the_
     await asyncio.sleep(0.2)
     found = await asking.shelf.whole(asking.ask())
     assert found.walked.rows[0].name == "name new", "as it was before, it is 0.4 s old"
+
+
+async def test_rows_of_a_page_that_was_read_before_are_as_old_as_it_is():
+    asking = Asking(Listed("a", {"": rows_of(9)}, page=3, sort=by_name))
+    first = await asking.page(2)
+    read_at = first.sources[0].as_of
+    assert read_at is not None
+    await asyncio.sleep(0.05)
+    again = await asking.page(2)
+    assert len(asking.adapter.reads) == 1
+    assert again.sources[0].as_of == read_at
+    after = cursors.decode(again.edges[-1].cursor, DEFAULT)
+    on = await asking.page(2, after=after)
+    assert len(asking.adapter.reads) == 2
+    assert on.sources[0].as_of == read_at, "the oldest of two pages"
+    now = await asking.page(2, max_age=0)
+    assert cast("dt.datetime", now.sources[0].as_of) > read_at
+
+
+# How many lists
+
+
+class Searching(Listed):
+    """An upstream that searches by itself."""
+
+    def narrow(self, where: Filter) -> Narrowing:
+        return Narrowing(asked=() if where.text is None else (("search", where.text),))
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_lists_that_come_and_go_with_filters_are_forgotten(monkeypatch: pytest.MonkeyPatch, fails: bool):
+    monkeypatch.setattr(inventory, "SHELVES_KEPT", 4)
+    adapter = Searching("a", {"": rows_of(9)}, page=3)
+    adapter.failing = Unreachable("nobody answers") if fails else None
+    asking = Asking(adapter)
+    for number in range(20):
+        await asking.page(where=Filter(text=f"name {number}"))
+    assert 0 < len(asking.inventory._shelves) <= 5
+
+
+async def test_the_lists_of_all_parts_are_kept_however_many_there_are(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(inventory, "SHELVES_KEPT", 4)
+    adapter = Listed("a", {str(part): [connection(native_id=str(part))] for part in range(20)})
+    asking = Asking(adapter)
+    for _ in range(2):
+        assert len(ids(await asking.page())) == 20
+    assert len(adapter.reads) == 20
 
 
 # An order refused

@@ -76,6 +76,15 @@ async def test_what_nobody_ended_in_its_time_is_told_to_have_ended_somehow(ledge
         await ledger.begin(ENTRY, 60, 0)
 
 
+async def test_a_key_is_not_free_as_long_as_its_outcome_may_come(ledger: Ledger, clock: Clock):
+    await ledger.begin(ENTRY, 2 * DAY_S, 0)
+    clock.now += DAY_S + 1
+    with pytest.raises(UnderWay):
+        await ledger.begin(ENTRY, 60, 0)
+    clock.now += DAY_S
+    assert await ledger.begin(ENTRY, 60, 0) is None
+
+
 async def test_what_was_dropped_can_be_begun_anew(ledger: Ledger):
     await ledger.begin(ENTRY, 60, 0)
     await ledger.drop(ENTRY)

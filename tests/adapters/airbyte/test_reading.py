@@ -1,5 +1,6 @@
 """What reading Airbyte costs, and how walks go on when rows disappear under them."""
 
+import operator
 from typing import Any
 
 import pytest
@@ -101,6 +102,20 @@ async def test_no_workspaces_are_no_connections():
     async with over(PROVIDER, imitation) as contracted:
         assert list(await contracted.adapter.parts()) == []
         assert await listed(contracted.adapter) == []
+
+
+async def test_names_of_workspaces_that_were_known_stay_where_they_cannot_be_asked_for_anew():
+    imitation = airbyte()
+    async with over(PROVIDER, imitation, retries=0) as contracted:
+        joins = contracted.adapter._joins
+        known = dict(await joins.workspace_names())
+        rows = await listed(contracted.adapter)
+        named = (await contracted.adapter.complete(rows, frozenset({"workspace_name"}))).connections
+        assert {row.workspace_name for row in named} == set(known.values())
+        imitation.knobs = Knobs(status=500, only="/workspaces/list")
+        assert await joins.workspace_names(anew=True) == known
+        again = (await contracted.adapter.complete(named, frozenset({"workspace_name"}))).connections
+        assert all(map(operator.is_, again, named))
 
 
 @pytest.mark.parametrize("workspaces", [["a", "a"], [""]])
