@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated, NamedTuple, Protocol
@@ -10,6 +11,7 @@ import msgspec
 
 from adapters.secret import Secret
 
+_IN_A_HEADER = re.compile(r"[!-~]+")
 _RENEW_EARLIER_S = 30.0
 """A token is renewed this long before it ends, so that none expires on the way."""
 
@@ -35,6 +37,8 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError("client_id and client_secret go together")
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password go together")
+        if self.token is not None and not _IN_A_HEADER.fullmatch(self.token.reveal()):
+            raise ValueError("token: it holds what no header can, such as a line break")
 
 
 class Authorizer(Protocol):

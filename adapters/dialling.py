@@ -5,7 +5,7 @@ import ipaddress
 import itertools
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import httpx
@@ -38,15 +38,35 @@ class Origin(NamedTuple):
         return cls(url.scheme, url.raw_host.decode("ascii"), port, url.netloc)
 
 
-def trust() -> ssl.SSLContext:
-    """Certificates are verified against the authorities that httpx trusts, whatever the environment says."""
+class Unopened(httpx.ConnectError):
+    """No socket could be opened; ``why`` says it in our words, where that is known."""
+
+    def __init__(self, raised: Exception) -> None:
+        super().__init__("no socket could be opened")
+        self.why = next((why for kind, why in _REASONS.items() if isinstance(raised, kind)), "")
+
+
+_REASONS: Mapping[type[Exception], str] = {
+    socket.gaierror: "its name is not known",
+    UnicodeError: "its name is not known",
+    ssl.SSLCertVerificationError: "its certificate is not trusted",
+    ssl.SSLError: "it speaks no TLS that we do",
+    ConnectionRefusedError: "nothing listens there",
+}
+
+
+def trust(ca_file: str | None = None) -> ssl.SSLContext:
+    """Certificates are verified against the authorities that httpx trusts, and those in ``ca_file``, whatever the
+    environment says. Raises OSError, of which ssl.SSLError is one, for a file that holds none."""
     context = httpx.create_ssl_context(trust_env=False)
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
     context.set_alpn_protocols(["http/1.1"])
     return context
 
 
 async def dial(protocol: Callable[[], P], origin: Origin, tls: ssl.SSLContext | None) -> P:
-    """A protocol over an open socket to ``origin``. Raises httpx.ConnectError."""
+    """A protocol over an open socket to ``origin``. Raises Unopened."""
     loop = asyncio.get_running_loop()
     name = None if tls is None else origin.host
 
@@ -56,8 +76,8 @@ async def dial(protocol: Callable[[], P], origin: Origin, tls: ssl.SSLContext | 
     try:
         addresses = await _addresses(loop, origin)
         _, made = await (opened(addresses[0]) if len(addresses) == 1 else first(opened, addresses))
-    except (OSError, UnicodeError):  # certificates that cannot be trusted and names that do not resolve among them
-        raise httpx.ConnectError("no socket could be opened") from None
+    except (OSError, UnicodeError) as error:
+        raise Unopened(error) from None
     return made
 
 

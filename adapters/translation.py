@@ -10,6 +10,7 @@ import httpx
 
 from adapters import errors
 from adapters.channel import Answer
+from adapters.dialling import Unopened
 
 STATUS_ERRORS: Mapping[int, type[errors.AdapterError]] = {
     400: errors.Rejected,
@@ -60,7 +61,8 @@ def mapped(raised: Exception) -> errors.AdapterError:
     """The exception in our words. Raises it again where it is none that a call can meet."""
     for foreign, ours in FOREIGN_ERRORS.items():
         if isinstance(raised, foreign):
-            return ours(MESSAGES[ours])
+            why = raised.why if isinstance(raised, Unopened) else ""
+            return ours(f"{MESSAGES[ours]}: {why}" if why else MESSAGES[ours])
     raise raised
 
 

@@ -18,6 +18,7 @@ import uvloop
 from adapters import decode, digests, model, walk
 from adapters.airbyte import convert as airbyte_convert
 from adapters.airbyte import wire as airbyte_wire
+from adapters.http1 import Client
 from adapters.port import LIST_FIELDS, Fields, Filter, Found, Order, OrderField, Page, Reader
 from adapters.transport import Request
 from adapters.unified_to import convert as unified_convert
@@ -254,7 +255,7 @@ async def main() -> None:
     """Measure and tell."""
     at = cores()
     os.sched_setaffinity(0, {at.others})
-    async with talking("fast") as upstream, app.http_client() as client:
+    async with talking("fast") as upstream, Client() as client:
         told = await upstream.heard()
         os.sched_setaffinity(0, {at.measured})
         instances = {name: {**of, "max_in_flight": 256} for name, of in told["instances"]["hundred"].items()}

@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(command=_serve)
 
     demo = commands.add_parser("demo", help="serve the gateway over imitation upstreams with living data")
-    demo.add_argument("--port", type=int, default=8000, help="port of the gateway (8000); 0 takes a free one")
+    demo.add_argument("--port", type=_port, default=8000, help="port of the gateway (8000); 0 takes a free one")
     demo.set_defaults(command=_demo)
 
     check = commands.add_parser("check", help="try a configuration against its upstreams")
@@ -58,10 +58,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    """A number from 1 up. Raises ValueError, which argparse tells."""
-    if (number := int(text)) < 1:
-        raise ValueError
-    return number
+    return _number(text, 1, None)
+
+
+def _port(text: str) -> int:
+    return _number(text, 0, 65_535)
+
+
+def _number(text: str, least: int, most: int | None) -> int:
+    """A number within these bounds. Raises ArgumentTypeError."""
+    if text.isascii() and text.isdecimal() and int(text) >= least and (most is None or int(text) <= most):
+        return int(text)
+    bounds = f"{least} or more" if most is None else f"{least} to {most}"
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number, {bounds}")
 
 
 def _serve(given: argparse.Namespace) -> int:
@@ -104,7 +113,7 @@ def _shared_ledger(settings: config.Settings) -> Generator[config.Settings]:
 
 async def _try(settings: config.Settings) -> None:
     """See whether all instances can be made of the settings. Raises ConfigurationError."""
-    async with app.http_client() as client:
+    async with app.http_client(settings) as client:
         app.connect(settings, client, PROVIDERS)
 
 
@@ -138,7 +147,7 @@ def _check(given: argparse.Namespace) -> int:
 
 
 async def _find(settings: config.Settings) -> "list[check.Finding]":
-    async with app.http_client() as client:
+    async with app.http_client(settings) as client:
         return list(await check.findings(app.connect(settings, client, PROVIDERS)))
 
 

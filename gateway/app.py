@@ -3,11 +3,13 @@
 import contextlib
 import functools
 import sqlite3
+import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
 from starlette.applications import Starlette
 
+from adapters.dialling import trust
 from adapters.errors import ConfigurationError
 from adapters.http1 import Client
 from adapters.model import Connection
@@ -32,10 +34,16 @@ from gateway.versions import Versions
 from gateway.writes import Writes
 
 
-def http_client() -> Client:
+def http_client(settings: Settings) -> Client:
     """The one HTTP client of a process. Proxies, .netrc and certificates of the environment are not its business:
-    credentials go nowhere but where the configuration says. Concurrency is bounded by each instance's bulkhead."""
-    return Client()
+    credentials go nowhere but where the configuration says. Concurrency is bounded by each instance's bulkhead.
+    Raises ConfigurationError."""
+    ca_file = settings.upstreams.ca_file
+    try:
+        return Client(None if ca_file is None else trust(ca_file))
+    except OSError as error:
+        told = "holds no certificate" if isinstance(error, ssl.SSLError) else "cannot be read"
+        raise ConfigurationError(f"upstreams.ca_file: {told}") from None
 
 
 @functools.cache
@@ -73,7 +81,7 @@ def _shared(kept: config.Writes) -> tuple[Ledger, Versions]:
 
 def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)) -> Starlette:
     """The gateway over ``settings``. Raises ConfigurationError."""
-    client = http_client()
+    client = http_client(settings)
     instances = connect(settings, client, PROVIDERS, hooks)
     limits = settings.limits
     kept = settings.inventory

@@ -40,7 +40,7 @@ async def _finding(instance: Instance) -> Finding:
     known = instance.name, instance.provider.label
     if isinstance(got, errors.AdapterError):
         reached = not isinstance(got, errors.Unreachable | errors.TimedOut)
-        authenticated = None if not reached else not isinstance(got, errors.Unauthorized)
+        authenticated = False if isinstance(got, errors.Unauthorized) else None  # anything else does not tell
         note = f"{got.operation}: {got.message}" if got.operation else got.message
         return Finding(*known, reached, authenticated, None, None, duration_s, note)
     parts, page = got

@@ -114,6 +114,15 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = True
 
 
+class Upstreams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How upstreams are called, whichever they are."""
+
+    ca_file: Annotated[
+        str | None,
+        Meta(description="A file of certificates (PEM) of authorities that are trusted beside the public ones."),
+    ] = None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was configured. ``instances`` keeps the order of the file."""
 
@@ -122,6 +131,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     inventory: Inventory
     limits: Limits
     writes: Writes
+    upstreams: Upstreams
     execution: Execution
     graphiql: bool
     instances: Mapping[str, transport.Settings]
@@ -133,6 +143,7 @@ SECTIONS: Mapping[str, tuple[Any, str]] = {
     "inventory": (Inventory, "How old an answer may be."),
     "limits": (Limits, "What one request may ask for."),
     "writes": (Writes, "How it is remembered what was changed."),
+    "upstreams": (Upstreams, "How upstreams are called, whichever they are."),
     "execution": (Execution, "How operations are executed."),
     "graphiql": (bool, "Whether a browser is shown GraphiQL; true by default."),
 }
@@ -150,7 +161,10 @@ def load(path: Path, providers: Mapping[str, Provider], environment: Mapping[str
 
 def parse(text: str, providers: Mapping[str, Provider], environment: Mapping[str, str]) -> Settings:
     """The settings in a text. Raises ConfigurationError."""
-    raw = _filled(_yaml(text), environment, "")
+    try:
+        raw = _filled(_yaml(text), environment, "")
+    except RecursionError:
+        raise ConfigurationError("it is nested too deeply, or contains itself") from None
     if not isinstance(raw, dict):
         raise ConfigurationError("the configuration must be a map")
     return settings(cast("Map", raw), providers)
@@ -220,7 +234,10 @@ def _check(read: Settings) -> None:
         raise ConfigurationError("auth.keys: goes with auth.mode api_key, which needs at least one")
     for name in set(read.auth.read_only) - read.auth.keys.keys():
         raise ConfigurationError(f"auth.read_only: there is no key called {name!r}")
+    by_key: dict[Secret, str] = {}
     for name, key in read.auth.keys.items():
+        if (other := by_key.setdefault(key, name)) != name:
+            raise ConfigurationError(f"auth.keys.{name}: is the key of {other!r} as well")
         if len(key.reveal()) < 16:  # noqa: PLR2004  the documented minimum
             raise ConfigurationError(f"auth.keys.{name}: must have 16 characters or more")
     if read.auth.mode == "none" and not _is_loopback(read.server.host):
@@ -242,6 +259,8 @@ def _filled(value: Any, environment: Mapping[str, str], key: str) -> Any:
     if isinstance(value, list):
         return [_filled(item, environment, f"{key}[{n}]") for n, item in enumerate(cast("list[Any]", value))]
     if isinstance(value, str):
+        if "${" in _REFERENCE.sub("", value):
+            raise ConfigurationError(f"{key}: ${{ begins a reference, which is ${{NAME}} or ${{file:/path}}")
         return _REFERENCE.sub(lambda reference: _referred(reference, environment, key), value)
     return value
 
@@ -259,11 +278,15 @@ def _referred(reference: re.Match[str], environment: Mapping[str, str], key: str
     return found
 
 
+_MERGE = "tag:yaml.org,2002:merge"
+
+
 class _Loader(yaml.SafeLoader):
     """YAML's safe types, with a name given twice refused: the later one would win in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [self.construct_object(name, deep=True) for name, _ in node.value]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        own = (name for name, _ in node.value if name.tag != _MERGE)  # what `<<` brings may be given anew
+        names = [self.construct_object(name, deep=True) for name in own]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ConfigurationError(f"{twice}: stands twice, in line {node.start_mark.line + 1} and after")
@@ -276,7 +299,7 @@ def _yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise ConfigurationError(f"line {line}: not valid YAML") from None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # the latter for a date that there is not, or a number of too many digits
         raise ConfigurationError("not valid YAML") from None
 
 

@@ -164,10 +164,10 @@ def _ids(table: Table, _: str, wanted: Any) -> Mask:
 
 
 def _haystack(row: Connection) -> str:
-    """All that a text is looked for in, folded; a line each, so that nothing is found across two of them."""
+    """All that a text is looked for in, folded, and kept apart by what no text that is sent can hold."""
     ends = (end for end in (row.source, row.destination) if end is not None)
     texts = (row.name, row.description, row.external_ref, *(text for end in ends for text in (end.name, end.type)))
-    return "\n".join(folded(text) for text in texts if text)
+    return "\udfff".join(folded(text) for text in texts if text)
 
 
 COLUMNS: Mapping[str, Callable[[Connection], Any]] = {

@@ -7,6 +7,7 @@ answer. All else is starlette's.
 
 import asyncio
 import functools
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -276,11 +277,14 @@ def _media_type(accept: bytes) -> str | None:
     return _usual_type(accept) if len(accept) < 200 else _judged_type(accept)  # noqa: PLR2004
 
 
+_NEVER = re.compile(r"(^|;)\s*q\s*=\s*0(\.0*)?\s*(;|$)", re.IGNORECASE)
+
+
 def _judged_type(accept: bytes) -> str | None:
     accepted = {
         kind.strip().lower()
         for kind, _, parameters in (part.partition(";") for part in accept.decode("latin-1").split(","))
-        if "q=0" not in parameters.replace(" ", "").replace("q=0.", "q=.")
+        if not _NEVER.search(parameters)
     }
     if RESPONSE_TYPE in accepted:
         return RESPONSE_TYPE

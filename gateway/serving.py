@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -35,8 +35,23 @@ _ANSWERS_WITHIN_S: Final = 10
 def alone(gateway: ASGIApp, listening: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are answered before it returns."""
     settle()
+    signal.signal(signal.SIGTERM, _exit)  # which uvicorn raises once more when all is done
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(_configured(gateway)).run(sockets=[listening])
+
+
+def _exit(*_: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+class _Workers(Multiprocess):
+    """Workers that no caller waits for once they are to end: whoever comes then is refused, as by one process."""
+
+    def terminate_all(self) -> None:
+        super().terminate_all()
+        for listening in self.sockets:
+            with contextlib.suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
 
 
 def by_workers(settings: Settings, workers: int, log_level: str, listening: socket.socket) -> None:
@@ -46,7 +61,7 @@ def by_workers(settings: Settings, workers: int, log_level: str, listening: sock
     """
     logging.getLogger("uvicorn.error").setLevel(log_level)  # who came and went
     made = functools.partial(_worker, settings, log_level)
-    Multiprocess(_configured(made, factory=True, workers=workers), [listening]).run()
+    _Workers(_configured(made, factory=True, workers=workers), [listening]).run()
 
 
 def settle() -> None:

@@ -20,7 +20,7 @@ import pytest
 import uvloop
 
 from adapters.channel import MAX_FIELDS, MAX_HEAD_BYTES, Answer, Wanted
-from adapters.dialling import Origin, first, trust
+from adapters.dialling import Origin, Unopened, first, trust
 from adapters.errors import ContractBroken
 from adapters.http1 import Client, field_lines, written
 from tests.adapters.bytes_server import Act, Server, closed, dripping, pouring, silent
@@ -591,6 +591,31 @@ async def test_a_server_that_speaks_no_tls_is_not_spoken_to_without():
         with pytest.raises((httpx.ConnectError, httpx.ConnectTimeout)):
             await ask(client, server, timeout_s=0.5)
     assert server.requests == []
+
+
+async def test_an_authority_of_ones_own_is_trusted_beside_the_public_ones(tmp_path: Path):
+    (tmp_path / "none.pem").write_text("nothing", encoding="ascii")
+    context = trust(str(TLS / "certificate.pem"))
+    assert len(context.get_ca_certs()) == len(trust().get_ca_certs()) > 0
+    async with Server(PLAIN, tls=serving_tls()) as server, Client(context) as client:
+        assert (await ask(client, server)).body == b"ok"
+    with pytest.raises(ssl.SSLError):
+        trust(str(tmp_path / "none.pem"))
+    with pytest.raises(OSError, match="No such file"):
+        trust(str(tmp_path / "missing.pem"))
+
+
+async def test_it_is_told_why_no_socket_could_be_opened():
+    async with Server(PLAIN, tls=serving_tls()) as server, Client() as client:
+        for origin, why in (
+            (server.origin, "its certificate is not trusted"),
+            (Origin.of(httpx.URL(f"http://127.0.0.1:{free_port()}")), "nothing listens there"),
+            (Origin.of(httpx.URL("http://nobody.invalid")), "its name is not known"),
+        ):
+            server.origin = origin
+            with pytest.raises(Unopened) as raised:
+                await ask(client, server)
+            assert raised.value.why == why
 
 
 async def test_by_default_certificates_are_verified_and_made_use_of_once():

@@ -123,7 +123,7 @@ def test_limits_are_taken_over():
 )
 async def test_every_form_of_auth_that_a_provider_takes_makes_an_adapter(provider: str, auth: object):
     read = parsed(instance(provider=provider, base_url="http://localhost", auth=auth))
-    async with app.http_client() as client:
+    async with app.http_client(read) as client:
         assert list(app.connect(read, client, PROVIDERS)) == ["a"]
     assert SECRET not in repr(read)
 
@@ -138,7 +138,7 @@ async def test_every_form_of_auth_that_a_provider_takes_makes_an_adapter(provide
 )
 async def test_a_form_of_auth_that_a_provider_does_not_take_is_refused_at_start(provider: str, auth: object):
     read = parsed(instance(provider=provider, base_url="http://localhost", auth=auth))
-    async with app.http_client() as client:
+    async with app.http_client(read) as client:
         with pytest.raises(ConfigurationError) as refused:
             app.connect(read, client, PROVIDERS)
     assert SECRET not in str(refused.value)
@@ -261,9 +261,10 @@ def test_names_that_cannot_be_part_of_an_id_are_refused(name: object):
 
 @pytest.mark.parametrize("url", ["localhost", "ftp://host", f"http://user:{SECRET}@host", f"http://h/?k={SECRET}", ""])
 async def test_a_base_url_that_cannot_be_built_on_is_refused_by_its_instance_and_key(url: str):
-    async with app.http_client() as client:
+    read = parsed(airbyte(base_url=url))
+    async with app.http_client(read) as client:
         with pytest.raises(ConfigurationError) as refused:
-            app.connect(parsed(airbyte(base_url=url)), client, PROVIDERS)
+            app.connect(read, client, PROVIDERS)
     assert str(refused.value).startswith("instances.a: base_url:")
     assert SECRET not in str(refused.value)
 
@@ -302,7 +303,49 @@ def test_a_file_that_cannot_be_read_is_told_by_the_key(tmp_path: Path):
         assert message.startswith("instances.a.auth.token:")
 
 
+@pytest.mark.parametrize("text", ["${9x}", "${MY-VAR}", "${", "a${}b", "${A}${", "${file:}"])
+def test_what_looks_like_a_reference_and_is_none_is_not_taken_for_a_secret(text: str):
+    message = refusal(airbyte(auth={"token": text}), {"A": "a"})
+    assert message.startswith("instances.a.auth.token:")
+    assert "${NAME}" in message
+
+
+@pytest.mark.parametrize("token", [f"{SECRET}\n", f"{SECRET}\r\nX: y", "schlüssel", f" {SECRET}"])
+def test_a_token_that_no_header_can_hold_is_refused_by_its_key(token: str):
+    message = refusal(airbyte(auth={"token": token}))
+    assert message.startswith("instances.a.auth: token:")
+
+
+def test_two_callers_have_two_keys():
+    message = refusal(
+        SMALL + f"auth: {{ mode: api_key, keys: {{ a: {SECRET * 4}, b: {SECRET * 4} }}, read_only: [b] }}"
+    )
+    assert message.startswith("auth.keys.b:")
+
+
+def test_a_file_of_authorities_is_read_at_the_start(tmp_path: Path):
+    (tmp_path / "empty.pem").write_text("", encoding="utf-8")
+    for name, told in (("missing.pem", "cannot be read"), ("empty.pem", "holds no certificate")):
+        read = parsed(SMALL + f"upstreams: {{ ca_file: {tmp_path / name} }}")
+        with pytest.raises(ConfigurationError, match=rf"^upstreams\.ca_file: {told}$"):
+            app.create(read)
+
+
 # YAML
+
+
+def test_what_is_said_once_may_be_merged_into_several():
+    text = """
+instances:
+  a: &a { provider: airbyte, base_url: http://localhost, timeout: 5 }
+  b: { <<: *a, timeout: 6 }
+  c: { timeout: 7, <<: [*a] }
+"""
+    read = parsed(text).instances
+    assert [(of.base_url, of.timeout) for of in read.values()] == [("http://localhost", at) for at in (5, 6, 7)]
+    assert refusal("instances: { a: &a { provider: airbyte }, b: { <<: *a, timeout: 1, timeout: 2 } }").startswith(
+        "timeout:"
+    )
 
 
 def test_a_key_given_twice_is_refused():
@@ -325,8 +368,15 @@ def test_a_key_given_twice_is_refused():
         "",
         f"? [{SECRET}]\n: 1",
         f"<<: {SECRET}",
+        "a: 2026-02-30",
+        "a: 2026-13-45",
+        "a: " + "9" * 5_000,
+        "&a [*a]",
+        "instances: &a { a: *a }",
+        "[" * 3_000,
+        "a: " + "[" * 2_000 + "]" * 2_000,
     ],
-    ids=range(12),
+    ids=range(19),
 )
 def test_what_is_no_yaml_or_no_map_is_refused_without_being_repeated(text: str):
     refusal(text)

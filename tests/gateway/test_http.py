@@ -60,6 +60,7 @@ MEDIA_TYPES = {
     f"{PLAIN};q=0.5, {OWN};q=0.9": OWN,
     f"{OWN}; charset=utf-8": OWN,
     f"{OWN};q=0, {PLAIN}": PLAIN,
+    f"{OWN}; charset=utf-8; q = 0.000, {PLAIN}; q=0.001": PLAIN,
     "text/plain, */*;q=0.1": PLAIN,
     "APPLICATION/JSON": PLAIN,
 }
@@ -73,7 +74,7 @@ async def test_the_answer_comes_in_the_media_type_that_was_asked_for(fleet: Flee
 
 
 async def test_a_client_that_accepts_none_of_our_types_is_told_which_there_are(fleet: Fleet):
-    for accept in ("text/plain", "application/xml", "image/*", f"{PLAIN};q=0"):
+    for accept in ("text/plain", "application/xml", "image/*", f"{PLAIN};q=0", f"{PLAIN};q=0.0"):
         response = await post(fleet, QUERY, accept)
         assert (response.status_code, codes(response)) == (406, ["BAD_REQUEST"]), accept
         assert OWN in response.json()["errors"][0]["message"]

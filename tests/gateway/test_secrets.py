@@ -228,7 +228,7 @@ async def test_a_run_that_failed_tells_why_but_not_with_what_password(loose: Fle
 
 async def test_nothing_prints_a_secret(servers: Mapping[str, ImitationServer]):
     """Settings, instances, adapters and their clients, records and errors, in whatever way Python shows them."""
-    async with serving(servers) as settings, app.http_client() as client:
+    async with serving(servers) as settings, app.http_client(settings) as client:
         instances = app.connect(settings, client, PROVIDERS)
         shown = [repr(settings), str(settings), repr(instances), repr(vars(app.create(settings).state))]
         fields = frozenset({"name", "source.name", "source.icon", "AirbyteConnection.operations"})
