@@ -58,7 +58,7 @@ class Refusal(Word):
     """Why something cannot be done."""
 
     PROVIDER_LACKS_IT = "PROVIDER_LACKS_IT", "The provider has no such thing."
-    NOT_PERMITTED = "NOT_PERMITTED", "Who operates the gateway does not allow it, or not to you."
+    NOT_PERMITTED = "NOT_PERMITTED", "Whoever operates the gateway does not allow it, or not with your key."
     DELETED = "DELETED", "The connection is deleted."
     LOCKED = "LOCKED", "The upstream has locked the connection."
     PAUSED = "PAUSED", "The connection is switched off."

@@ -55,7 +55,10 @@ class FreshnessState(Word):
 
     FRESH = "FRESH", "The latest run succeeded and the next is not due yet; or none is due yet."
     RUNNING = "RUNNING", "A run waits or goes on, and has not taken longer than the interval between two runs."
-    OVERDUE = "OVERDUE", "Data was due and has not come: no run started in time, goes on for too long, or ended well."
+    OVERDUE = (
+        "OVERDUE",
+        "Data was due and has not come: no run started in time, or it takes too long, or it did not end well.",
+    )
     NOT_EXPECTED = "NOT_EXPECTED", "Nothing is due by itself: there is no schedule, or the connection is switched off."
     UNKNOWN = "UNKNOWN", "The schedule cannot be read, or the upstream does not tell enough of the latest run."
 

@@ -56,7 +56,11 @@ _TYPED: Mapping[str, Pairs] = {kind: [*_PAIRS, (b"content-type", kind.encode())]
 """The headers of each response, by its media type."""
 _LINES = {kind: b"".join(b"%b: %b\r\n" % pair for pair in pairs) for kind, pairs in _TYPED.items()}
 """The same as they are sent."""
-_CHALLENGE = (b"www-authenticate", b"Bearer")
+_TOLD: Mapping[HTTPStatus, tuple[bytes, bytes]] = {
+    HTTPStatus.UNAUTHORIZED: (b"www-authenticate", b"Bearer"),
+    HTTPStatus.METHOD_NOT_ALLOWED: (b"allow", b"POST"),
+}
+"""The header that goes with a status."""
 
 
 class Gateway(Starlette):
@@ -161,6 +165,8 @@ class Endpoint:
                 caller=self._keys.caller(viewer),
                 idempotency_key=_idempotency_key(asked),
             )
+        if not outcome.is_allowed:
+            raise NotAllowed("Only queries can be sent by GET")
         answer = _response(outcome, media_type)
         _log(operation, viewer, outcome, began)
         return answer
@@ -228,6 +234,12 @@ class Forbidden(Refused):
     """The client may not ask for this."""
 
     status = HTTPStatus.FORBIDDEN
+
+
+class NotAllowed(Refused):
+    """What is asked for is not to be had by this method."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
 
 
 class TooSlow(Refused):
@@ -305,8 +317,7 @@ def _refusal(refused: Refused, media_type: str) -> _Answer:
     codes = {HTTPStatus.UNAUTHORIZED: Code.UNAUTHENTICATED, HTTPStatus.FORBIDDEN: Code.FORBIDDEN}
     code = codes.get(HTTPStatus(refused.status), Code.BAD_REQUEST)
     body = Outcome(None, [error(code, f"{refused}.")], began=False).body()
-    challenge = _CHALLENGE if refused.status == HTTPStatus.UNAUTHORIZED else None
-    return _Answer(orjson.dumps(body), media_type, refused.status, challenge)
+    return _Answer(orjson.dumps(body), media_type, refused.status, _TOLD.get(HTTPStatus(refused.status)))
 
 
 def _sent_at_once(answer: _Answer, asked: _Asked) -> bool:

@@ -167,7 +167,7 @@ class AirbyteCatalogInput(Input, frozen=True, kw_only=True):
 
 
 class AirbyteResourceRequirementsInput(Input, frozen=True, kw_only=True, rename=None):
-    """Kubernetes quantities for the connection's own workers. Snake case even on the wire."""
+    """Kubernetes quantities for the connection's own workers."""
 
     cpu_request: Annotated[Text, Meta(description="CPU asked for, such as 0.25.")] = None
     cpu_limit: Annotated[Text, Meta(description="CPU at the most.")] = None

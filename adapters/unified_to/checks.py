@@ -24,7 +24,7 @@ CLEARED = frozenset({"external_xref"})
 NOT_IMPORTED = Problem(
     ("credentials",),
     ProblemCode.NOT_PERMITTED,
-    "Who operates the gateway does not allow credentials to be imported; let the customer authorize instead.",
+    "Whoever operates the gateway does not allow credentials to be imported; let the customer authorize instead.",
 )
 
 
@@ -85,7 +85,7 @@ def is_address(text: str) -> bool:
 
 def _environment(given: str, environments: Collection[str]) -> Iterator[Problem]:
     if given not in environments:
-        message = "Who operates the gateway shows no such environment; see the instance's own."
+        message = "Whoever operates the gateway shows no such environment; see the instance's own."
         yield Problem(("environment",), ProblemCode.NOT_PERMITTED, message)
 
 

@@ -53,5 +53,7 @@ class UnifiedToConnection(Record, frozen=True, kw_only=True):
     ] = AuthState.UNKNOWN
     has_secret_pointer: Annotated[
         bool,
-        Meta(description="Whether the authorization is kept in a secret store of our own. The place is never read."),
+        Meta(
+            description="Whether the authorization is kept in the secret store of its owner. The place is never read."
+        ),
     ] = False

@@ -23,12 +23,14 @@ from gateway.protection.limits import Limits
 
 
 class Outcome(NamedTuple):
-    """What an operation came to. ``began`` is False where it was refused before anything was executed."""
+    """What an operation came to. ``began`` is False where it was refused before anything was executed, ``is_allowed``
+    where only queries may be asked for in this way."""
 
     data: dict[str, Any] | None
     errors: list[GraphQLError]
     began: bool
     explanation: Explanation | None = None
+    is_allowed: bool = True
 
     def body(self) -> dict[str, Any]:
         """The response as GraphQL defines it: errors only where there are some, no data where nothing began."""
@@ -73,8 +75,7 @@ class Engine:
         except Unfit as unfit:
             return Outcome(None, list(unfit.reasons), began=False)
         if document.operation is not OperationType.QUERY and not allow_mutation:
-            refused = error(Code.BAD_REQUEST, "Only queries can be sent by GET.")
-            return Outcome(None, [refused], began=False)
+            return Outcome(None, [], began=False, is_allowed=False)
         changes_something = document.operation is OperationType.MUTATION
         if changes_something and explain is Mode.PLAN:
             refused = error(Code.BAD_REQUEST, "A mutation is rehearsed by dryRun in its input.")

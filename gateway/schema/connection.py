@@ -110,7 +110,7 @@ class Connection(Node):
     async def runs(
         parent: strawberry.Parent[model.Connection],
         info: Info[Context, None],
-        first: Annotated[int, argument("How many runs, 0 to 100.")] = 10,
+        first: Annotated[int, argument("How many runs, up to 100 unless the gateway is configured otherwise.")] = 10,
         after: Annotated[str | None, argument("Go on after the run with this cursor.")] = strawberry.UNSET,
     ) -> run_pages.RunConnection | None:
         limit = checked_size("first", first, info.context.max_first)

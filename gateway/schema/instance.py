@@ -53,7 +53,7 @@ class Instance:
     def can(parent: strawberry.Parent[instances.Instance], info: Info[Context, None]) -> Sequence[Able]:
         return abilities(info, parent, None)
 
-    @strawberry.field(description="When its connections were last read, as far as all of them were; null before that.")
+    @strawberry.field(description="When all of its connections were last read; null before that.")
     @staticmethod
     def as_of(parent: strawberry.Parent[instances.Instance], info: Info[Context, None]) -> dt.datetime | None:
         return info.context.inventory.as_of(parent.name)

@@ -28,7 +28,9 @@ T = TypeVar("T")
 
 DEFAULT_FIRST = 25
 MAX_AGE = "How old rows may be, in seconds; 0 reads them now. As old as configured, where it is left out."
-MAX_AGE_OF_ONE = "How old it may be, in seconds, where a list in memory has it; 0 reads it now. Else as configured."
+MAX_AGE_OF_ONE = (
+    "How old it may be, in seconds, where a list in memory has it; 0 reads it now. As old as configured, without it."
+)
 
 
 Sought: TypeAlias = model.Connection | Awaitable[model.Connection | None] | None
@@ -154,10 +156,14 @@ class Query:
     async def connections(  # noqa: PLR0917  the arguments of the field
         info: Info[Context, None],
         first: Annotated[
-            int | None, argument(f"The first so many, 0 to 100; {DEFAULT_FIRST} where neither it nor `last` is given.")
+            int | None,
+            argument(
+                "The first so many, up to 100 unless the gateway is configured otherwise; "
+                f"{DEFAULT_FIRST} where neither it nor `last` is given."
+            ),
         ] = strawberry.UNSET,
         after: Annotated[str | None, argument("Of those after the connection with this cursor.")] = strawberry.UNSET,
-        last: Annotated[int | None, argument("The last so many, 0 to 100, in the same order.")] = strawberry.UNSET,
+        last: Annotated[int | None, argument("The last so many, likewise, in the same order.")] = strawberry.UNSET,
         before: Annotated[str | None, argument("Of those before the connection with this cursor.")] = strawberry.UNSET,
         filter: Annotated[  # noqa: A002  its name in the graph
             ConnectionFilter | None, argument("Only connections like this.")

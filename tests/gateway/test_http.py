@@ -228,6 +228,15 @@ async def test_queries_can_be_sent_by_get_with_variables_in_json(fleet: Fleet):
         assert (refused.status_code, codes(refused)) == (400, ["BAD_REQUEST"])
 
 
+@pytest.mark.parametrize("accept", [OWN, PLAIN, "*/*"])
+async def test_a_mutation_by_get_is_refused_whatever_the_client_accepts(fleet: Fleet, accept: str):
+    ref = f'{{ instance: "{WORKIVA}", nativeId: "{"0" * 32}" }}'
+    mutation = f"mutation {{ runConnection(input: {{ ref: {ref} }}) {{ userErrors {{ code }} }} }}"
+    refused = await get(fleet, accept, query=mutation)
+    assert (refused.status_code, codes(refused), refused.headers["allow"]) == (405, ["BAD_REQUEST"], "POST")
+    assert fleet.calls(WORKIVA) == 0
+
+
 async def test_the_answer_to_every_request_is_not_to_be_kept_or_guessed_at(fleet: Fleet):
     answers = [await post(fleet, QUERY), await post(fleet, []), await get(fleet, query="{"), await get(fleet)]
     answers += [await fleet.client.get(f"{fleet.url}{path}") for path in ("/healthz", "/readyz")]
