@@ -49,6 +49,11 @@ and so was measured while bodies changed: one request at a time, many at a time.
 ahead.
 
 """
+ABSOLUTE = """
+Absolute figures of that run, on whatever machine it was: they say something beside each other, and nothing beside those
+of another run.
+
+"""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -228,16 +233,18 @@ def present(servers: Iterable[str]) -> list[str]:
 
 
 async def measure(given: argparse.Namespace) -> None:
-    """Measure, tell, and write down what does not depend on the machine, where everybody was asked everything."""
+    """Measure, tell, and write it down, where everybody was asked everything."""
     at, cases = cores(), [case for case in CASES if not given.only or case.name in given.only]
     servers = present(given.servers or SERVERS)
     peers = [server for server in servers if server in ON_NODE]
     os.sched_setaffinity(0, {at.others})  # the upstream inherits it
     async with talking("fast") as upstream:
         told = await upstream.heard()
+        began = ""
         if "gateway" in servers:
             start = await starts(at, told["instances"]["hundred"])
-            print(f"cold start {start.seconds:.2f} s, idle memory {start.memory_mb:.0f} MB", flush=True)
+            began = f"cold start {start.seconds:.2f} s, idle memory {start.memory_mb:.0f} MB"
+            print(began, flush=True)
         async with bench(at, upstream, told, servers) as running:
             await running.check(cases, servers)
             for name, per_second in (await ceiling(told)).items():
@@ -254,7 +261,8 @@ async def measure(given: argparse.Namespace) -> None:
         ratios += AGAINST + against(running.cells, peers)
     print(f"\n{ratios}\n\n{absolute(running.cells)}")
     if not (given.only or given.regimes) and len(servers) == len(SERVERS):
-        RESULTS.write_text(f"{HEAD}{ratios}\n", encoding="utf-8")
+        figures = f"{ABSOLUTE}{absolute(running.cells)}\n\nThe gateway: {began}.\n"
+        RESULTS.write_text(f"{HEAD}{ratios}\n{figures}", encoding="utf-8")
 
 
 def main() -> None:
