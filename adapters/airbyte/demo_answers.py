@@ -13,29 +13,20 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from adapters.refusals import Endpoint, Refused, refusing
+
 Body: TypeAlias = Mapping[str, Any]
 Handler: TypeAlias = Callable[[Any], Response | Awaitable[Response]]
 
 
-class Refused(Exception):
-    """A call that is answered with a refusal, wherever in its handling that turns out."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__()
-        self.response = response
-
-
-def post(handler: Handler) -> Callable[[Request], Any]:
+def post(handler: Handler) -> Endpoint:
     """The endpoint that gives ``handler`` the body, which is an object; no body is an empty one."""
 
     async def endpoint(request: Request) -> Response:
-        try:
-            answer = handler(_decoded(await request.body()))
-            return await answer if inspect.isawaitable(answer) else answer
-        except Refused as refused:
-            return refused.response
+        answer = handler(_decoded(await request.body()))
+        return await answer if inspect.isawaitable(answer) else answer
 
-    return endpoint
+    return refusing(endpoint)
 
 
 def _decoded(raw: bytes) -> Body:

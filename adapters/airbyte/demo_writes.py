@@ -10,7 +10,6 @@ from starlette.responses import JSONResponse, Response
 from adapters.airbyte.demo_answers import (
     Body,
     Handler,
-    Refused,
     conflict,
     failure,
     not_found,
@@ -23,6 +22,7 @@ from adapters.airbyte.demo_data import PLANTED
 from adapters.airbyte.demo_jobs import RESET, SYNC, Job
 from adapters.airbyte.demo_rows import AirbyteRows, Placed
 from adapters.imitation import Effect, native_id
+from adapters.refusals import Refused
 
 _KEPT = (
     "name",

@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from adapters.imitation import Effect, iso
-from adapters.unified_to.demo_answers import Refused, refusing
+from adapters.refusals import refusing
+from adapters.unified_to.demo_answers import refused
 from adapters.unified_to.demo_data import INTEGRATIONS, WORKSPACE
 from adapters.unified_to.demo_rows import UnifiedToRows
 
@@ -58,7 +59,7 @@ class Writes:
         given = _given(await request.body())
         for name in REQUIRED:
             if given.get(name) is None:
-                raise Refused(400, f'"{name}" is required')
+                raise refused(400, f'"{name}" is required')
         rows = self._rows
         number, now = rows.add(), iso(rows.clock())
         named = {"integration_name": _OFFERED.get(given["integration_type"], "")} if number % 3 == 1 else {}
@@ -95,17 +96,17 @@ class Writes:
     async def _authorize(self, request: Request) -> Response:
         """Where a customer is to be sent, as text. A connection begins there, at the hands of the customer."""
         if request.path_params["workspace"] != WORKSPACE:
-            raise Refused(404, "Workspace not found")
+            raise refused(404, "Workspace not found")
         integration = request.path_params["integration"]
         if integration not in _OFFERED:
-            raise Refused(404, "Integration not found")
+            raise refused(404, "Integration not found")
         query = f"?{request.url.query}" if request.url.query else ""
         return PlainTextResponse(f"{AUTHORIZE_URL}/{WORKSPACE}/{integration}{query}")
 
     def _found(self, request: Request) -> int:
         number = self._rows.number(request.path_params["id"], self._rows.size)
         if number is None:
-            raise Refused(404, "Connection not found")
+            raise refused(404, "Connection not found")
         return number
 
     def _done(self, number: int, kind: str) -> Response:
@@ -121,8 +122,8 @@ def _given(raw: bytes) -> dict[str, Any]:
         body = msgspec.json.decode(raw, type=dict[str, Any])
         msgspec.convert(body, _Given)
     except (msgspec.DecodeError, UnicodeDecodeError) as reason:
-        raise Refused(400, f"Invalid request payload input: {reason}") from None
+        raise refused(400, f"Invalid request payload input: {reason}") from None
     given = {name: body[name] for name in _Given.__struct_fields__ if name in body}
     if given.get("integration_type", _TYPES[0]) not in _TYPES:
-        raise Refused(400, '"integration_type" must be one of those on offer')
+        raise refused(400, '"integration_type" must be one of those on offer')
     return given

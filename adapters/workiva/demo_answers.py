@@ -1,32 +1,6 @@
 """How the imitation of Wdata refuses: ``SingleError`` with a text for a body, ``MultiError`` with an array of them."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
-
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-
-Endpoint: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
-
-
-class Refused(Exception):
-    """A call that is answered with a refusal, wherever in its handling that turns out."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__()
-        self.response = response
-
-
-def refusing(endpoint: Endpoint) -> Endpoint:
-    """The endpoint, answering with the refusals that it raises."""
-
-    async def answering(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except Refused as refused:
-            return refused.response
-
-    return answering
 
 
 def invalid(*reasons: str) -> Response:

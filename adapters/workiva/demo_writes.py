@@ -14,7 +14,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from adapters.imitation import Effect, iso, native_id
-from adapters.workiva.demo_answers import Refused, conflict, invalid, not_found, refusing
+from adapters.refusals import Refused, refusing
+from adapters.workiva.demo_answers import conflict, invalid, not_found
 from adapters.workiva.demo_data import USERS, WORKSPACE, connection_id, ends, workbooks_of
 from adapters.workiva.demo_runs import Parameters, Runs
 
