@@ -46,9 +46,9 @@ def find(
     fields: frozenset[str],
     max_age: int | None = None,
     *,
-    alone: bool = False,
+    by_itself: bool = False,
 ) -> Sought:
-    """A connection, None for an unknown one; ``alone`` where its field is all that is being resolved. Raises NOT_FOUND
+    """A connection, None for an unknown one; ``by_itself`` where the field asks for no other. Raises NOT_FOUND
     for an instance that is not configured, BAD_USER_INPUT for an id that cannot be one of its provider's, and, when it
     is awaited, AdapterError where the instance failed."""
     context = info.context
@@ -65,7 +65,7 @@ def find(
     listed = context.loaders.listed(place, fields, ask)
     if listed is not None:
         return listed
-    if alone:
+    if by_itself and is_only_field(info):
         return _loaded(info, place, fields, ask)
     return context.loaders.later(place, fields, ask, lambda answer: _told(answer, info))
 
@@ -82,14 +82,14 @@ def _told(answer: Answer, info: Info[Context, None]) -> model.Connection | None:
 
 
 def find_by_id(
-    info: Info[Context, None], id: str, fields: frozenset[str], max_age: int | None = None, *, alone: bool = False
+    info: Info[Context, None], id: str, fields: frozenset[str], max_age: int | None = None, *, by_itself: bool = False
 ) -> Sought:
     """A connection by its global id. Raises as `find`, and BAD_USER_INPUT for a text that is no id."""
     try:
         instance, native_id = ids.decode(id)
     except ids.MalformedId:
         raise bad_input("This is not an id of this graph.") from None
-    return find(info, instance, native_id, fields, max_age, alone=alone)
+    return find(info, instance, native_id, fields, max_age, by_itself=by_itself)
 
 
 async def each(seek: Callable[[T], Sought], asked: Iterable[T]) -> list[Found]:
@@ -237,11 +237,10 @@ class Query:
     ) -> Sought:
         fields = connection_fields(info)
         id, ref, max_age = given(id), given(ref), given(max_age)
-        alone = is_only_field(info)
         if id is not None and ref is None:
-            return find_by_id(info, id, fields, max_age, alone=alone)
+            return find_by_id(info, id, fields, max_age, by_itself=True)
         if ref is not None and id is None:
-            return find(info, ref.instance, ref.native_id, fields, max_age, alone=alone)
+            return find(info, ref.instance, ref.native_id, fields, max_age, by_itself=True)
         raise bad_input("connection takes either id or ref.")
 
     @strawberry.field(
@@ -271,7 +270,7 @@ class Query:
     )
     @staticmethod
     def node(info: Info[Context, None], id: Annotated[strawberry.ID, argument("A global id.")]) -> Sought:
-        return find_by_id(info, id, connection_fields(info), alone=is_only_field(info))
+        return find_by_id(info, id, connection_fields(info), by_itself=True)
 
     @strawberry.federation.field(
         description="Several things by their ids, in the order asked; null at the place of an unknown one.",
