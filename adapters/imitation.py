@@ -15,7 +15,7 @@ import time
 import unicodedata
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator, Hashable, Iterable, Sequence
-from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack
 
 import msgspec
 import uvicorn
@@ -82,6 +82,9 @@ def collated(text: str, collation: Collation) -> tuple[str, ...]:
     return "".join(part for part in parts if not unicodedata.combining(part)), text
 
 
+_WITHOUT_BODY = (204, 205, 304)
+
+
 class Knobs(msgspec.Struct, forbid_unknown_fields=True):
     """Trouble to make. ``only`` limits it to calls whose ``METHOD /path`` contains this text, ``times`` to so many of
     them.
@@ -99,7 +102,7 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True):
     """
 
     delay_s: float = 0.0
-    status: int | None = None
+    status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
     retry_after_s: float | None = None
     body: str | None = None
     hang: bool = False
@@ -378,7 +381,8 @@ class Troubled:
             return Response(knobs.body, media_type="application/json")
         if knobs.status is None:
             return None
-        response = self._server.error_response(knobs.status)
+        is_empty = knobs.status in _WITHOUT_BODY
+        response = Response(status_code=knobs.status) if is_empty else self._server.error_response(knobs.status)
         if knobs.retry_after_s is not None:
             response.headers["Retry-After"] = f"{knobs.retry_after_s:g}"
         return response

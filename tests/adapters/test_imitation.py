@@ -79,6 +79,14 @@ async def test_the_journal_has_calls_in_full():
     assert imitation.journal.asked == []
 
 
+@pytest.mark.parametrize("status", [204, 205, 304])
+async def test_a_status_that_has_no_body_is_answered_without_one(status: int):
+    async with small(status=status) as (_, client):
+        answer = await client.get("/a")
+        assert (answer.status_code, answer.content) == (status, b"")
+        assert (await client.post(KNOBS_PATH, json={"status": 99})).status_code == 400
+
+
 async def test_a_status_is_answered_with_the_error_body_of_the_upstream():
     async with small(status=429, retry_after_s=1.5) as (imitation, client):
         answer = await client.get("/a")
