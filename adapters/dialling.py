@@ -47,10 +47,10 @@ class Unopened(httpx.ConnectError):
 
 
 _REASONS: Mapping[type[Exception], str] = {
-    socket.gaierror: "its name is not known",
-    UnicodeError: "its name is not known",
+    socket.gaierror: "its name could not be looked up",
+    UnicodeError: "its name could not be looked up",
     ssl.SSLCertVerificationError: "its certificate is not trusted",
-    ssl.SSLError: "it speaks no TLS that we do",
+    ssl.SSLError: "TLS could not be agreed on",
     ConnectionRefusedError: "nothing listens there",
 }
 

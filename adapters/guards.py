@@ -103,7 +103,7 @@ class Breaker:
     async def admitted(self) -> bool:
         """As `admit`, once it is seen what comes of the call that tries, where that is seen soon: one that is back
         answers, and several calls that belong together are not torn apart by the first of them."""
-        if self._trial is not None:
+        if self._opened_at is not None and self._trial is not None:
             left_s = deadline.remaining()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE_S if left_s is None else min(PATIENCE_S, left_s)):
@@ -117,7 +117,7 @@ class Breaker:
 
     def succeeded(self, trying: bool) -> None:
         self._failures, self._opened_at = 0, None
-        self.left(trying)
+        self._end_trial()  # whichever call it was: it is back
 
     def failed(self, trying: bool) -> None:
         self._failures += 1
@@ -127,6 +127,10 @@ class Breaker:
 
     def left(self, trying: bool) -> None:
         """The call ended without an answer: where it was the one that tries, the next one does so instead."""
-        if trying and self._trial is not None:
+        if trying:
+            self._end_trial()
+
+    def _end_trial(self) -> None:
+        if self._trial is not None:
             self._trial.set()
             self._trial = None

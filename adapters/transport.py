@@ -126,14 +126,13 @@ class Transport:
                 if has_joined or deadline.remaining() == 0:
                     raise
             flight, has_joined = self._flights.get(message), True
-        if flight is None:
-            flight = self._flights.begin(message)
-            try:
-                if not self._begun(flight, request, message):
-                    flight.follow(asyncio.create_task(self.with_retries(request)))
-            except BaseException as error:
-                flight.fail(error)  # or who asks the same later would wait for ever
-                raise
+        flight = self._flights.begin(message)
+        try:
+            if not self._begun(flight, request, message):
+                flight.follow(asyncio.create_task(self.with_retries(request)))
+        except BaseException as error:
+            flight.fail(error)  # or who asks the same later would wait for ever
+            raise
         return await flight.answer()
 
     def _begun(self, flight: Flight[bytes], request: Request, message: Message) -> bool:

@@ -67,7 +67,8 @@ def _port(text: str) -> int:
 
 def _number(text: str, least: int, most: int | None) -> int:
     """A number within these bounds. Raises ArgumentTypeError."""
-    if text.isascii() and text.isdecimal() and int(text) >= least and (most is None or int(text) <= most):
+    is_number = text.isascii() and text.isdecimal() and len(text) < 10  # noqa: PLR2004  far beyond any use
+    if is_number and int(text) >= least and (most is None or int(text) <= most):
         return int(text)
     bounds = f"{least} or more" if most is None else f"{least} to {most}"
     raise argparse.ArgumentTypeError(f"{text!r} is not a number, {bounds}")
@@ -112,9 +113,11 @@ def _shared_ledger(settings: config.Settings) -> Generator[config.Settings]:
 
 
 async def _try(settings: config.Settings) -> None:
-    """See whether all instances can be made of the settings. Raises ConfigurationError."""
+    """See whether a gateway can be made of the settings. Raises ConfigurationError."""
     async with app.http_client(settings) as client:
         app.connect(settings, client, PROVIDERS)
+    outcomes, _ = app.shared(settings.writes)
+    outcomes.close()
 
 
 def _demo(given: argparse.Namespace) -> int:

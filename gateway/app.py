@@ -41,7 +41,7 @@ def http_client(settings: Settings) -> Client:
     ca_file = settings.upstreams.ca_file
     try:
         return Client(None if ca_file is None else trust(ca_file))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         told = "holds no certificate" if isinstance(error, ssl.SSLError) else "cannot be read"
         raise ConfigurationError(f"upstreams.ca_file: {told}") from None
 
@@ -67,7 +67,7 @@ def connect(
     return connected
 
 
-def _shared(kept: config.Writes) -> tuple[Ledger, Versions]:
+def shared(kept: config.Writes) -> tuple[Ledger, Versions]:
     """What workers share of what was changed. Raises ConfigurationError where the file cannot be used."""
     if kept.ledger is None:
         return Ledger(None, kept.keep_outcomes), Versions()
@@ -86,7 +86,7 @@ def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)
     limits = settings.limits
     kept = settings.inventory
     ages = Ages(kept.max_age, kept.max_stale, kept.walk_timeout)
-    outcomes, versions = _shared(settings.writes)
+    outcomes, versions = shared(settings.writes)
     inventory = Inventory(ages, Bounds(kept.max_rows, kept.max_bytes), versions)
     plans = Plans(AS_ENCODED, constant=(Connection, Edge), shares_arguments=True)
     executor = compiled(plans) if settings.execution.compiled else None

@@ -43,6 +43,8 @@ _LONGEST_HEAD, _LONGEST_BODY = 4096, 32_768
 _HEADS_KEPT: Final = 256
 _HEAD_WITHIN_S: Final = 10
 """How long the head of a request may take to come, and the first one of a socket to begin."""
+_HEAD_BYTES: Final = 65_536
+"""What is read of a head, but for what comes with its last byte."""
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n[^ \t])", re.IGNORECASE)
 
 
@@ -90,6 +92,8 @@ class Spoken(HttpToolsProtocol):
         """Whether the next byte begins a message."""
         self._begun = 0
         """Messages that the parser has met."""
+        self._head_bytes: int | None = None
+        """How much has come of a head that is not whole yet."""
         self._fields: Mapping[bytes, bytes] | None = None
 
     # What uvicorn does otherwise
@@ -109,6 +113,7 @@ class Spoken(HttpToolsProtocol):
         end = data.find(_END) + len(_END) if is_first else 0
         if end < len(_END):
             super().data_received(data)
+            self._bound_head(len(data))
             return
         head, rest = data[:end], len(data) - end
         known = _heads.get(head)
@@ -119,21 +124,37 @@ class Spoken(HttpToolsProtocol):
         # The server may ignore an upgrade, but the parser takes the body for what is spoken after one.
         plain = _UPGRADE.sub(b"", head)
         super().data_received(data if len(plain) == len(head) else plain + data[end:])
+        self._bound_head(len(data))
         if self._begun == begun + 1:  # and no line breaks after the last one, which are a message of nobody
             self._keep(head, rest)
+
+    def _bound_head(self, came: int) -> None:
+        """Refuse a head of which too much has come; there is no end to it otherwise."""
+        if self._head_bytes is not None:
+            self._head_bytes += came
+            if self._head_bytes > _HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The head of the request is too long.")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._begun += 1
         self._is_between, self._fields = False, None
         cast("Any", self.scope)["extensions"] = self._extensions
-        self._alarm.set(_HEAD_WITHIN_S)
+        self._head_bytes = 0
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is None or cycle.response_complete:  # or an answer under way would be cut off
+            self._alarm.set(_HEAD_WITHIN_S)
 
     def on_headers_complete(self) -> None:
-        if cast("Any", self.parser).should_upgrade() and _has_body(self.headers):
+        is_upgrade = cast("Any", self.parser).should_upgrade()
+        if is_upgrade and _has_body(self.headers):
             raise ValueError("the parser would take the body for another request")  # which uvicorn refuses
         self._alarm.clear()
+        self._head_bytes = None
         super().on_headers_complete()
+        if is_upgrade:
+            self.cycle.keep_alive = False  # the parser has lost what else came with it
+        self.headers = []  # of the trailer: what stands there is no field of the head
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

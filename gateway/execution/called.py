@@ -274,7 +274,7 @@ def _converted(name: str, argument: Any, registry: Mapping[str, Any], value: Any
 
 
 _LOSSLESS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
-"""What orjson could write of two values alike, it does not write: the seconds of an offset, above all."""
+"""What orjson writes of two values of a scalar alike, it is not to write: of a moment, the seconds of its offset."""
 _KEPT: Final = 32
 _LONGEST: Final = 1_000
 """Bytes of JSON of a value that is remembered."""

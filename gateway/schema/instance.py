@@ -53,7 +53,7 @@ class Instance:
     def can(parent: strawberry.Parent[instances.Instance], info: Info[Context, None]) -> Sequence[Able]:
         return abilities(info, parent, None)
 
-    @strawberry.field(description="When all of its connections were last read; null before that.")
+    @strawberry.field(description="When the oldest of what is kept of it was read; null where nothing is.")
     @staticmethod
     def as_of(parent: strawberry.Parent[instances.Instance], info: Info[Context, None]) -> dt.datetime | None:
         return info.context.inventory.as_of(parent.name)

@@ -178,6 +178,17 @@ async def test_what_belongs_together_is_sent_or_refused_together(is_back: bool):
     assert sum(isinstance(each, errors.CircuitOpen) for each in found) == (0 if is_back else 4)
 
 
+async def test_nobody_waits_for_a_try_where_another_call_has_shown_that_it_is_back():
+    breaker = guards.Breaker(after=1, for_s=0.0)
+    breaker.failed(False)
+    assert await breaker.admitted(), "the one that tries"
+    waiting = asyncio.create_task(breaker.admitted())
+    await asyncio.sleep(0)
+    breaker.succeeded(False)  # a call that began before
+    assert not await waiting
+    assert not await breaker.admitted()
+
+
 async def test_a_try_that_is_given_up_is_followed_by_another_of_those_who_wait():
     upstream = Upstream(Response(status_code=500), Response(b"[]"))
     async with half_open(upstream) as sender:

@@ -610,7 +610,7 @@ async def test_it_is_told_why_no_socket_could_be_opened():
         for origin, why in (
             (server.origin, "its certificate is not trusted"),
             (Origin.of(httpx.URL(f"http://127.0.0.1:{free_port()}")), "nothing listens there"),
-            (Origin.of(httpx.URL("http://nobody.invalid")), "its name is not known"),
+            (Origin.of(httpx.URL("http://nobody.invalid")), "its name could not be looked up"),
         ):
             server.origin = origin
             with pytest.raises(Unopened) as raised:

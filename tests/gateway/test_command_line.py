@@ -271,6 +271,13 @@ async def test_a_configuration_that_no_worker_could_use_is_told_in_a_line(tmp_pa
     ended = await gateway("serve", "--config", str(path), "--workers", "2")
     assert (ended.status, len(ended.err.splitlines())) == (2, 1)
     assert ended.err.startswith("gateway: instances.a: base_url:")
+    path.write_text(
+        "instances: { a: { provider: airbyte, base_url: 'http://127.0.0.1' } }\nwrites: { ledger: /nonexistent/l.db }",
+        encoding="utf-8",
+    )
+    ended = await gateway("serve", "--config", str(path), "--workers", "2")
+    assert (ended.status, len(ended.err.splitlines())) == (2, 1)
+    assert ended.err.startswith("gateway: writes.ledger:")
     none = await gateway("serve", "--config", str(path), "--workers", "0")
     assert none.status == 2
     assert "--workers" in none.err

@@ -38,6 +38,11 @@ class Client:
         length = f"content-length: {len(body)}\r\n" if body else ""
         self.writer.write(f"{method} /a%20b?c=d HTTP/{version}\r\nhost: x\r\n{length}{head}\r\n".encode() + body)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server has closed the socket; with a reset where it had not read all that was sent."""
+        return self.reader.at_eof() or isinstance(self.reader.exception(), ConnectionError)
+
     async def answer(self, *, has_body: bool = True) -> Answer:
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
         line, *fields = head.strip().split("\r\n")
@@ -220,10 +225,60 @@ async def test_a_socket_on_which_no_whole_head_comes_is_closed(monkeypatch: pyte
     monkeypatch.setattr(protocol, "_HEAD_WITHIN_S", 0.2)
     async with over(Echo()) as client:
         client.writer.write(begun)
-        for _ in range(5):  # one byte after the other does not help
+        for _ in range(100):  # one byte after the other does not help
             await asyncio.sleep(0.03)
+            if client.is_closed:
+                break
             client.writer.write(begun[-1:])
-        assert await client.reader.read() == b""
+        assert client.is_closed
+
+
+async def test_a_head_without_an_end_is_refused():
+    echo = Echo()
+    async with over(echo) as client:
+        client.writer.write(b"POST / HTTP/1.1\r\nhost: x\r\n")
+        for _ in range(65):
+            client.writer.write(b"x-more: " + b"y" * 1_000 + b"\r\n")
+            await client.writer.drain()
+            await asyncio.sleep(0)
+        with contextlib.suppress(ConnectionError):  # as above
+            answer = await client.reader.read()
+            assert answer.startswith(b"HTTP/1.1 400 ")
+            assert b"too long" in answer
+        assert client.is_closed
+    assert not echo.ways
+
+
+async def test_a_head_that_has_begun_cuts_off_no_answer_under_way(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(protocol, "_HEAD_WITHIN_S", 0.1)
+    echo, begun = Echo(), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "PUT":
+            begun.set()
+            await asyncio.sleep(0.4)
+        await echo(scope, receive, send)
+
+    async with over(app) as client:
+        client.send(b"slow", method="PUT")
+        await begun.wait()
+        client.writer.write(b"POST / HT")
+        assert (await client.answer()).body == b"slow"
+
+
+async def test_what_stands_in_a_trailer_is_no_header(heads: dict[bytes, Any]):
+    """However it comes: with the head, or after the app has been told of that."""
+    seen = Seen()
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    rest = b"1\r\na\r\n0\r\nauthorization: key\r\n\r\n"
+    for pieces in ([head + rest], [head, rest], [head + rest[:6], rest[6:]]):
+        async with over(seen) as client:
+            for piece in pieces:
+                client.writer.write(piece)
+                await asyncio.sleep(0.02)
+            assert (await client.answer()).body == b"a"
+    assert [fields.get(b"authorization") for fields in seen.fields] == [None] * 3
+    assert all(b"authorization" not in dict(scope["headers"]) for scope in seen.scopes)
 
 
 async def test_a_body_may_take_longer_than_a_head(monkeypatch: pytest.MonkeyPatch):
@@ -444,6 +499,36 @@ async def test_the_body_of_who_asks_for_an_upgrade_is_no_request_of_its_own(
                 client.send(b"next")
                 assert (await client.answer()).body == b"next"
     assert len(echo.ways) == (0 if cut else 4)
+
+
+_UPGRADING = b"GET /u HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [_UPGRADING[:5], _UPGRADING[5:]],
+        [b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n" + _UPGRADING],
+        [b"\r\n\r\n" + _UPGRADING],
+        [_UPGRADING[:5], _UPGRADING[5:-2] + b"content-length: 0\r\n\r\n"],
+    ],
+    ids=["in pieces", "after another", "after breaks", "empty"],
+)
+async def test_the_body_of_who_comes_after_an_upgrade_is_no_request_of_its_own(
+    heads: dict[bytes, Any], pieces: list[bytes]
+):
+    """Where the parser loses what else came with it, the socket is closed after the answer."""
+    seen = Seen()
+    body = b"GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n"
+    post = b"POST /p HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    *first, last = pieces
+    async with over(seen) as client:
+        for piece in (*first, last + post, body):
+            client.writer.write(piece)
+            await asyncio.sleep(0.02)
+        answers = await client.reader.read()
+    assert answers.count(b"HTTP/1.1 200 ") == len(seen.scopes)
+    assert "/smuggled" not in [scope["path"] for scope in seen.scopes]
 
 
 @pytest.mark.parametrize("between", [b"\r\n\r\n", b"\n\r\n\r\n", b"\r\r\n\r\n", b"\r\n\r\n\r\n\r\n"])
