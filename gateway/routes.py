@@ -132,7 +132,7 @@ class Endpoint:
         fields = by_name(scope["headers"]) if at_once is None else at_once.fields(scope)
         asked = _Asked(scope, receive, fields, at_once)
         if self._show_graphiql and _is_browser(asked):
-            await graphiql_page()(scope, receive, send)
+            await graphiql_page(needs_key=not self._keys.admit(None))(scope, receive, send)
             return
         media_type = _media_type(asked.headers.get(b"accept", b""))
         try:
@@ -153,7 +153,7 @@ class Endpoint:
             raise NotAcceptable(f"Accept {RESPONSE_TYPE} or {JSON_TYPE}")
         viewer = self._keys.name(asked.headers)
         if not self._keys.admit(viewer):
-            raise Unauthenticated("Send a valid API key")
+            raise Unauthenticated("Send a valid API key, as Authorization: Bearer or X-API-Key")
         loop = asyncio.get_running_loop() if asked.direct is None else asked.direct.loop  # the first asks the kernel
         with Attendance(asked.receive, self._rounds, loop) as attendance:
             operation = await self._operation(asked, attendance)
@@ -248,15 +248,15 @@ class TooSlow(Refused):
     status = HTTPStatus.REQUEST_TIMEOUT
 
 
-def graphiql_page() -> Response:
-    """The page for people, under a policy with a nonce of its own."""
+def graphiql_page(*, needs_key: bool) -> Response:
+    """The page for people, under a policy with a nonce of its own. Where queries need a key, it asks for one."""
     nonce = secrets.token_urlsafe(16)
     headers = {
         **_HEADERS,
         "Content-Security-Policy": graphiql.content_security_policy(nonce),
         "Referrer-Policy": "no-referrer",
     }
-    return HTMLResponse(graphiql.render(GRAPHQL_PATH, EXAMPLES, nonce), headers=headers)
+    return HTMLResponse(graphiql.render(GRAPHQL_PATH, EXAMPLES, nonce, needs_key=needs_key), headers=headers)
 
 
 async def healthz(_: Request) -> Response:

@@ -65,15 +65,16 @@ PAGE: Final = """\
 """
 
 
-def render(endpoint: str, examples: Sequence[Example], nonce: str) -> str:
+def render(endpoint: str, examples: Sequence[Example], nonce: str, *, needs_key: bool = False) -> str:
     """The page, talking to `endpoint` on this origin. Serve it with `content_security_policy` of the same nonce.
+    Where the endpoint ``needs_key``, the page has a place for it at hand.
 
     The nonce is new for every response, so the page must not be cached.
     """
     return PAGE.format(
         nonce=html.escape(nonce),
         endpoint=html.escape(endpoint),
-        config=_config(endpoint, examples),
+        config=_config(endpoint, examples, needs_key=needs_key),
         font=_address(MANIFEST.font),
         script=_address(MANIFEST.script),
         style=_address(MANIFEST.style),
@@ -134,9 +135,13 @@ def _cache_control(name: str) -> str:
     return "public, max-age=31536000, immutable" if hashed else "public, max-age=3600"
 
 
-def _config(endpoint: str, examples: Sequence[Example]) -> str:
+def _config(endpoint: str, examples: Sequence[Example], *, needs_key: bool) -> str:
     """JSON that is safe inside a script element: with no `<` in it, nothing can end the element early."""
-    config = {"endpoint": endpoint, "examples": [example._asdict() for example in examples]}
+    config = {
+        "endpoint": endpoint,
+        "needsKey": needs_key,
+        "examples": [example._asdict() for example in examples],
+    }
     return json.dumps(config).replace("<", r"\u003c")
 
 

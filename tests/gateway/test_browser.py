@@ -1,8 +1,10 @@
 """GraphiQL in a real browser: it works with no network beyond this machine, and nothing in it breaks the policy."""
 
+import contextlib
+import json
 import shutil
-from collections.abc import AsyncGenerator
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,7 +12,7 @@ from playwright.async_api import Page, Request, async_playwright
 
 from adapters import ids
 from gateway.examples import EXAMPLES
-from tests.conftest import AIRBYTE, Fleet
+from tests.conftest import AIRBYTE, Fleet, gateway_over
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = (
@@ -25,7 +27,12 @@ ARGUMENTS = (
 TELL_VIOLATIONS = (
     "document.addEventListener('securitypolicyviolation', e => console.error('CSP', e.violatedDirective, e.blockedURI))"
 )
+STORED = """([name, text]) => new Promise(stored => {
+    const look = () => localStorage.getItem(name)?.includes(text) ? stored() : requestAnimationFrame(look)
+    look()
+})"""
 EDITOR = ".graphiql-query-editor .monaco-editor .view-line"
+KEY = "0123456789abcdef-tests"
 
 pytestmark = [
     pytest.mark.browser,
@@ -56,6 +63,21 @@ class Tab(NamedTuple):
 @pytest.fixture
 async def tab(fleet: Fleet) -> AsyncGenerator[Tab]:
     """GraphiQL, open and ready to be typed into."""
+    async with opened(fleet.url) as tab:
+        yield tab
+
+
+@pytest.fixture
+async def locked(upstreams: Mapping[str, Any]) -> AsyncGenerator[Tab]:
+    """The same, of a gateway that asks for a key."""
+    instances = {name: server.settings(url) for name, (server, url) in upstreams.items()}
+    async with gateway_over(instances, auth={"mode": "api_key", "keys": {"tests": KEY}}) as url, opened(url) as tab:
+        yield tab
+
+
+@contextlib.asynccontextmanager
+async def opened(gateway: str) -> AsyncGenerator[Tab]:
+    """GraphiQL of the gateway at this address, in a browser of its own."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         # As large as a screen: the editor draws only the lines that are seen.
@@ -66,7 +88,7 @@ async def tab(fleet: Fleet) -> AsyncGenerator[Tab]:
         tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
         tab.page.on("console", lambda said: tab.complaints.append(said.text) if said.type == "error" else None)
         tab.page.set_default_timeout(15_000)
-        await tab.page.goto(f"{fleet.url}/graphql")
+        await tab.page.goto(f"{gateway}/graphql")
         await tab.page.wait_for_selector(EDITOR)
         yield tab
         await context.close()
@@ -130,3 +152,47 @@ async def test_what_the_gateway_refuses_is_shown(tab: Tab):
     await tab.shows('"GRAPHQL_PARSE_FAILED"')
     # A browser notes the status of every answer that is none of the 200s; nothing else may be wrong.
     assert [text for text in tab.complaints if "status of 400" not in text] == []
+
+
+async def test_a_key_is_given_once_and_serves_every_tab(locked: Tab):
+    page = locked.page
+    await page.locator("section[aria-label=Headers] textarea:focus").wait_for()
+    async with page.expect_response(lambda response: response.ok and response.request.method == "POST") as answer:
+        await page.keyboard.insert_text(KEY)
+    assert "__schema" in (await (await answer.value).json())["data"]
+    for title in ("All connections", "Runs"):
+        async with page.expect_response(lambda response: response.request.method == "POST") as answer:
+            await locked.run(title)
+        assert (await (await answer.value).json())["data"]["connections"]["nodes"], title
+    headers = page.locator("section[aria-label=Headers]")
+    await page.get_by_role("button", name="Show History").click()
+    await page.get_by_text("AllConnections", exact=True).last.click()
+    await headers.get_by_text(KEY).wait_for()
+    await page.get_by_role("button", name="Prettify query").click()
+    await headers.locator(".view-line").nth(2).wait_for()  # the brace that closes, on a line of its own
+    await page.get_by_role("button", name="New tab").click()
+    await headers.get_by_text(KEY).wait_for()
+    assert await headers.locator(".squiggly-error").count() == 0
+    # A browser notes the answers from before there was a key; nothing else may be wrong.
+    assert [text for text in locked.complaints if "status of 401" not in text] == []
+
+
+async def test_a_key_is_stored_nowhere(locked: Tab):
+    page = locked.page
+    await page.locator("section[aria-label=Headers] textarea:focus").wait_for()
+    await page.keyboard.insert_text(KEY)
+    await locked.run("Runs")
+    await locked.shows('"running"')
+    for name in ("tabState", "queries"):  # tabs and history, which are stored a moment later
+        await page.evaluate(STORED, [f"graphiql:{name}", "query Runs"])
+    assert KEY not in json.dumps(await page.evaluate("[{...localStorage}, {...sessionStorage}, document.cookie]"))
+
+
+async def test_without_a_key_the_page_says_where_to_write_one(locked: Tab):
+    await locked.page.get_by_text("This gateway needs a key").wait_for()
+    await locked.shows("X-API-Key")
+
+
+async def test_a_gateway_without_keys_asks_for_none(tab: Tab):
+    assert await tab.page.get_by_text("This gateway needs a key").count() == 0
+    assert await tab.page.locator("section[aria-label=Headers]").count() == 0

@@ -35,7 +35,7 @@ def directives(nonce: str = "n0nce") -> dict[str, str]:
 
 def test_examples_reach_the_page_unchanged_and_cannot_end_the_script_element():
     html = page(NASTY)
-    assert config(html) == {"endpoint": "/graphql", "examples": [NASTY._asdict()]}
+    assert config(html) == {"endpoint": "/graphql", "needsKey": False, "examples": [NASTY._asdict()]}
     assert html.count("</script>") == page().count("</script>")
     assert "<!--" not in html
 

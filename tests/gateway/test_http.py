@@ -305,6 +305,7 @@ async def test_whoever_has_no_key_is_401_whatever_he_asks(locked: Fleet, headers
         assert (response.status_code, codes(response)) == (401, ["UNAUTHENTICATED"])
         assert response.headers["www-authenticate"] == "Bearer"
         assert "data" not in response.json()
+        assert "Authorization: Bearer or X-API-Key" in response.json()["errors"][0]["message"]
     assert locked.calls(AIRBYTE) == locked.calls(WORKIVA) == locked.calls(UNIFIED_TO) == 0
 
 

@@ -4,16 +4,17 @@ import { Kind, parse } from "graphql";
 
 import { ExamplesIcon } from "./icons.jsx";
 
-export function examplesPlugin(examples) {
-  return { title: "Examples", icon: ExamplesIcon, content: () => <Examples examples={examples} /> };
+export function examplesPlugin(examples, needsKey) {
+  return { title: "Examples", icon: ExamplesIcon, content: () => <Examples examples={examples} needsKey={needsKey} /> };
 }
 
-function Examples({ examples }) {
+function Examples({ examples, needsKey }) {
   const { tabs, activeTabIndex } = useGraphiQL(pick("tabs", "activeTabIndex"));
   const open = useOpenExample();
   return (
     <section aria-label="Examples" className="examples">
       <header className="examples-title">Examples</header>
+      {needsKey && <p className="examples-hint">This gateway needs a key: write yours into Headers, below the query.</p>}
       <p className="examples-hint">
         Each opens in a tab of its own. Run it with {isMacOs ? "Cmd" : "Ctrl"}-Enter, then change it.
       </p>

@@ -6,21 +6,27 @@ import { useState } from "react";
 import { examplesPlugin } from "./examples.jsx";
 import { createFetcher } from "./fetcher.js";
 import { Mark } from "./icons.jsx";
+import { KEY_TEMPLATE, KeyForAllTabs } from "./key.js";
+import { storage } from "./storage.js";
 
 // More tabs than this run off the edge of a laptop's screen; the panel lists all examples anyway.
 const FIRST_TABS = 4;
 
-export function Page({ endpoint, examples }) {
+export function Page({ endpoint, needsKey, examples }) {
   // GraphiQL compares plugins by identity and fetches the schema again for a new fetcher: both are made once.
   const [props] = useState(() => ({
     fetcher: createFetcher(endpoint),
-    plugins: [examplesPlugin(examples), explorerPlugin({ showAttribution: false }), HISTORY_PLUGIN],
+    plugins: [examplesPlugin(examples, needsKey), explorerPlugin({ showAttribution: false }), HISTORY_PLUGIN],
   }));
   return (
     <GraphiQL
       {...props}
       {...firstVisit(props.plugins, examples)}
-      defaultEditorToolsVisibility="variables" // many examples have some; closed, nobody would look for them
+      // Many examples have variables; closed, nobody would look for them. Where a key is needed, that comes first.
+      defaultEditorToolsVisibility={needsKey ? "headers" : "variables"}
+      defaultHeaders={needsKey ? KEY_TEMPLATE : undefined}
+      storage={storage}
+      shouldPersistHeaders={false} // nor is it offered in the settings: src/storage.js says why
       inputValueDeprecation
       schemaDescription
     >
@@ -29,6 +35,7 @@ export function Page({ endpoint, examples }) {
           <Mark /> Connections
         </span>
       </GraphiQL.Logo>
+      {needsKey && <KeyForAllTabs />}
     </GraphiQL>
   );
 }
