@@ -68,7 +68,8 @@ query WhatIsStale {
         """\
 # The whole header and first page of a list screen in one request: counts for each filter, rows, the total.
 # Each list of counts leaves out its own condition, so that it offers the alternatives.
-query ListScreen($filter: ConnectionFilter = { text: "sales", enabled: true }) {
+query ListScreen($filter: ConnectionFilter) {
+  # The filter stands in Variables, below.
   connectionFacets(filter: $filter) {
     status { value count }
     provider { value label count }
@@ -93,6 +94,13 @@ query ListScreen($filter: ConnectionFilter = { text: "sales", enabled: true }) {
   }
 }
 """,
+        """\
+{
+  "filter": {
+    "text": "sales",
+    "enabled": true
+  }
+}""",
     ),
     Example(
         "What each provider adds",

@@ -119,6 +119,17 @@ async def test_every_example_is_answered_without_an_error(tab: Tab):
     assert tab.complaints == []
 
 
+async def test_variables_of_an_example_are_filled_in_and_take_no_room_where_there_are_none(tab: Tab):
+    page = tab.page
+    await page.get_by_role("button", name="Show editor tools").wait_for()
+    async with page.expect_response(lambda response: "ListScreen" in (response.request.post_data or "")) as answer:
+        await tab.run("A list screen")
+    asked = json.loads((await answer.value).request.post_data or "")
+    assert asked["variables"] == {"filter": {"text": "sales", "enabled": True}}
+    await page.get_by_role("button", name="Variables", exact=True).click()
+    await page.get_by_role("region", name="Variables").get_by_text('"sales"').wait_for()
+
+
 async def test_the_documentation_and_the_explorer_open(tab: Tab):
     page = tab.page
     await page.get_by_role("button", name="Show Documentation Explorer").click()

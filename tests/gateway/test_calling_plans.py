@@ -249,10 +249,11 @@ async def test_what_frontends_ask_for_is_read_by_plans(upstreams: Upstreams, mon
     counts: Counter[str] = Counter()
     monkeypatch.setattr(app, "compiled", lambda plans: counting(counts, execution.compiled(plans)))
     async with fleet_over(upstreams, inventory={"max_age": 600}) as fleet:
-        for query in [*(example.query for example in EXAMPLES), LIST_SCREEN]:
+        examples = [(example.query, json.loads(example.variables or "{}")) for example in EXAMPLES]
+        for query, variables in [*examples, (LIST_SCREEN, {})]:
             counts.clear()
             for _ in range(TIMES):
-                assert "errors" not in await fleet.ask(query)
+                assert "errors" not in await fleet.ask(query, variables)
             assert counts["surprise"] == 0, query
             if "runs(" not in query:  # each takes a call
                 assert counts["partial plan"] == counts["no plan"] == 0, query

@@ -1004,12 +1004,12 @@ def every_field(kind: Any, depth: int) -> str:
 
 async def test_switched_off_it_answers_the_same_over_http(upstreams: Upstreams) -> None:
     connection = cast("Any", app.schema())._schema.type_map["Connection"]
-    queries = [example.query for example in EXAMPLES]
-    queries.append(f"{{ connections(first: 5) {{ nodes {every_field(connection, 1)} }} }}")
+    queries = [(example.query, json.loads(example.variables or "{}")) for example in EXAMPLES]
+    queries.append((f"{{ connections(first: 5) {{ nodes {every_field(connection, 1)} }} }}", {}))
     answers: list[list[str]] = []
     for is_compiled in (True, False):
         async with fleet_over(upstreams, inventory={"max_age": 600}, execution={"compiled": is_compiled}) as fleet:
-            answers.append([standing(await fleet.ask(query)) for _ in range(3) for query in queries])
+            answers.append([standing(await fleet.ask(*query)) for _ in range(3) for query in queries])
     assert answers[0] == answers[1]
     assert all('"errors"' not in answer for answer in answers[0]), answers[0]
 

@@ -22,8 +22,8 @@ export function Page({ endpoint, needsKey, examples }) {
     <GraphiQL
       {...props}
       {...firstVisit(props.plugins, examples)}
-      // Many examples have variables; closed, nobody would look for them. Where a key is needed, that comes first.
-      defaultEditorToolsVisibility={needsKey ? "headers" : "variables"}
+      // Else variables are open if the first tab has some, and the query has the room if not.
+      defaultEditorToolsVisibility={needsKey ? "headers" : undefined}
       defaultHeaders={needsKey ? KEY_TEMPLATE : undefined}
       storage={storage}
       shouldPersistHeaders={false} // nor is it offered in the settings: src/storage.js says why
