@@ -1,4 +1,8 @@
-"""The queries that GraphiQL offers to people who do not know the graph yet. The README shows the first."""
+"""The queries that GraphiQL offers to people who do not know the graph yet. The README shows the first.
+
+Lines of selections are short, since the editor shares a laptop's screen with the list of examples and the result. A
+comment is one line for each sentence, which the editor wraps as wide as it is: wrapped here, it would be wrapped twice.
+"""
 
 from gateway.graphiql.page import Example
 
@@ -41,7 +45,13 @@ query WhatIsBroken {
       statusReason { code message since field rawValue }
       webUrl
     }
-    sources { instance { name } state rowCount asOf error { code message } }
+    sources {
+      instance { name }
+      state
+      rowCount
+      asOf
+      error { code message }
+    }
   }
 }
 """,
@@ -51,12 +61,21 @@ query WhatIsBroken {
         """\
 # What should have run by its schedule and did not bring anything: the longest overdue first.
 query WhatIsStale {
-  connections(first: 25, filter: { overdue: true }, orderBy: { field: OVERDUE, direction: DESC }) {
+  connections(
+    first: 25
+    filter: { overdue: true }
+    orderBy: { field: OVERDUE, direction: DESC }
+  ) {
     totalCount
     nodes {
       name
       schedule { humanText }
-      freshness { state lastSuccessAt expectedEverySeconds overdueBySeconds }
+      freshness {
+        state
+        lastSuccessAt
+        expectedEverySeconds
+        overdueBySeconds
+      }
       statusReason { message }
     }
   }
@@ -69,7 +88,7 @@ query WhatIsStale {
 # The whole header and first page of a list screen in one request: counts for each filter, rows, the total.
 # Each list of counts leaves out its own condition, so that it offers the alternatives.
 query ListScreen($filter: ConnectionFilter) {
-  # The filter stands in Variables, below.
+  # The filter is in Variables, below.
   connectionFacets(filter: $filter) {
     status { value count }
     provider { value label count }
@@ -77,7 +96,11 @@ query ListScreen($filter: ConnectionFilter) {
     sourceType { value label icon count }
     category { value count }
   }
-  connections(first: 25, filter: $filter, orderBy: [{ field: LAST_RUN_AT, direction: DESC }]) {
+  connections(
+    first: 25
+    filter: $filter
+    orderBy: [{ field: LAST_RUN_AT, direction: DESC }]
+  ) {
     totalCount
     nodes {
       id
@@ -90,7 +113,13 @@ query ListScreen($filter: ConnectionFilter) {
       lastRun { status startedAt }
     }
     pageInfo { hasNextPage endCursor }
-    sources { instance { name } state asOf stale error { code retryAfter } }
+    sources {
+      instance { name }
+      state
+      asOf
+      stale
+      error { code retryAfter }
+    }
   }
 }
 """,
@@ -114,7 +143,12 @@ query Details {
         ... on AirbyteConnection {
           prefix
           namespaceDefinition
-          syncCatalog { streams { stream { name } config { syncMode destinationSyncMode } } }
+          syncCatalog {
+            streams {
+              stream { name }
+              config { syncMode destinationSyncMode }
+            }
+          }
         }
       }
     }
@@ -123,14 +157,24 @@ query Details {
     nodes {
       name
       details {
-        ... on WorkivaConnection { lastRun { sourceStatus destinationStatus error } lastRunSourceParameters }
+        ... on WorkivaConnection {
+          lastRun { sourceStatus destinationStatus error }
+          lastRunSourceParameters
+        }
       }
     }
   }
   unified: connections(first: 2, filter: { provider: [UNIFIED_TO] }) {
     nodes {
       name
-      details { ... on UnifiedToConnection { authName authState authExpiresAt isPaused } }
+      details {
+        ... on UnifiedToConnection {
+          authName
+          authState
+          authExpiresAt
+          isPaused
+        }
+      }
     }
   }
 }
@@ -147,7 +191,15 @@ query Runs {
       running
       runs(first: 3) {
         totalCount
-        nodes { id status startedAt endedAt recordsSynced bytesSynced error }
+        nodes {
+          id
+          status
+          startedAt
+          endedAt
+          recordsSynced
+          bytesSynced
+          error
+        }
       }
     }
   }
@@ -157,7 +209,8 @@ query Runs {
     Example(
         "What can be done",
         """\
-# What a button may do to each connection now, and why not. Mutations take `dryRun: true` to show what they would send.
+# What a button may do to each connection now, and why not.
+# Mutations take `dryRun: true` to show what they would send.
 query WhatCanBeDone {
   connections(first: 10) {
     nodes {
@@ -167,7 +220,10 @@ query WhatCanBeDone {
       can { capability allowed reason message }
     }
   }
-  instances { name can { capability allowed reason } }
+  instances {
+    name
+    can { capability allowed reason }
+  }
 }
 """,
     ),
@@ -176,7 +232,14 @@ query WhatCanBeDone {
         """\
 # What is configured, what it can do, and whether calls to it are being made.
 query Instances {
-  instances { name provider providerLabel capabilities breaker asOf }
+  instances {
+    name
+    provider
+    providerLabel
+    capabilities
+    breaker
+    asOf
+  }
 }
 """,
     ),

@@ -130,6 +130,18 @@ async def test_variables_of_an_example_are_filled_in_and_take_no_room_where_ther
     await page.get_by_role("region", name="Variables").get_by_text('"sales"').wait_for()
 
 
+async def test_no_line_of_a_query_is_cut_off(tab: Tab):
+    page = tab.page
+    await page.set_viewport_size({"width": 1000, "height": 1400})
+    for example in EXAMPLES:
+        await tab.run(example.title)
+        name = example.query.partition("query ")[2].partition(" {")[0].partition("(")[0]
+        editor = page.locator(".graphiql-query-editor")
+        await editor.get_by_text(name, exact=True).wait_for()
+        bar = editor.locator(".scrollbar.horizontal .slider")
+        assert await bar.evaluate("bar => bar.offsetWidth >= bar.parentElement.offsetWidth"), example.title
+
+
 async def test_the_documentation_and_the_explorer_open(tab: Tab):
     page = tab.page
     await page.get_by_role("button", name="Show Documentation Explorer").click()
