@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Page, Request, async_playwright
 
 from adapters import ids
-from gateway.examples import EXAMPLES
+from gateway.examples import EXAMPLES, Example
 from tests.conftest import AIRBYTE, Fleet, gateway_over
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -29,6 +29,12 @@ TELL_VIOLATIONS = (
 )
 STORED = """([name, text]) => new Promise(stored => {
     const look = () => localStorage.getItem(name)?.includes(text) ? stored() : requestAnimationFrame(look)
+    look()
+})"""
+IN_SIGHT = """tab => new Promise(seen => {
+    const bar = tab.parentElement.getBoundingClientRect()
+    const isIn = ({left, right}) => left >= bar.left - 1 && right <= bar.right + 1
+    const look = () => isIn(tab.getBoundingClientRect()) ? seen() : requestAnimationFrame(look)
     look()
 })"""
 EDITOR = ".graphiql-query-editor .monaco-editor .view-line"
@@ -58,6 +64,11 @@ class Tab(NamedTuple):
     async def shows(self, text: str) -> None:
         """Wait until the result holds this text."""
         await self.page.get_by_role("region", name="Result Window").get_by_text(text).first.wait_for()
+
+
+def operation(example: Example) -> str:
+    """The name of the example's operation, and so its tab's."""
+    return example.query.partition("query ")[2].replace("(", " ").split()[0]
 
 
 @pytest.fixture
@@ -135,11 +146,20 @@ async def test_no_line_of_a_query_is_cut_off(tab: Tab):
     await page.set_viewport_size({"width": 1000, "height": 1400})
     for example in EXAMPLES:
         await tab.run(example.title)
-        name = example.query.partition("query ")[2].partition(" {")[0].partition("(")[0]
         editor = page.locator(".graphiql-query-editor")
-        await editor.get_by_text(name, exact=True).wait_for()
+        await editor.get_by_text(operation(example), exact=True).wait_for()
         bar = editor.locator(".scrollbar.horizontal .slider")
         assert await bar.evaluate("bar => bar.offsetWidth >= bar.parentElement.offsetWidth"), example.title
+
+
+async def test_the_tab_that_was_opened_last_is_in_sight(tab: Tab):
+    page = tab.page
+    await page.set_viewport_size({"width": 1000, "height": 1400})
+    for example in (*EXAMPLES, EXAMPLES[0]):
+        await page.get_by_role("region", name="Examples").get_by_role("button", name=example.title).click()
+        active = page.get_by_role("tab", selected=True)
+        await active.get_by_text(operation(example)).wait_for()
+        await active.evaluate(IN_SIGHT)
 
 
 async def test_the_documentation_and_the_explorer_open(tab: Tab):

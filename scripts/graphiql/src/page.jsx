@@ -7,7 +7,7 @@ import { examplesPlugin } from "./examples.jsx";
 import { createFetcher } from "./fetcher.js";
 import { Mark } from "./icons.jsx";
 import { KEY_TEMPLATE, KeyForAllTabs } from "./key.js";
-import { WrappedLines } from "./layout.js";
+import { ActiveTabInSight, WrappedLines } from "./layout.js";
 import { storage } from "./storage.js";
 
 // More tabs than this run off the edge of a laptop's screen; the panel lists all examples anyway.
@@ -37,6 +37,7 @@ export function Page({ endpoint, needsKey, examples }) {
         </span>
       </GraphiQL.Logo>
       <WrappedLines />
+      <ActiveTabInSight />
       {needsKey && <KeyForAllTabs />}
     </GraphiQL>
   );
