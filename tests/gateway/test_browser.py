@@ -87,12 +87,12 @@ async def locked(upstreams: Mapping[str, Any]) -> AsyncGenerator[Tab]:
 
 
 @contextlib.asynccontextmanager
-async def opened(gateway: str) -> AsyncGenerator[Tab]:
+async def opened(gateway: str, width: int = 1600) -> AsyncGenerator[Tab]:
     """GraphiQL of the gateway at this address, in a browser of its own."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         # As large as a screen: the editor draws only the lines that are seen.
-        context = await browser.new_context(viewport={"width": 1600, "height": 1400})
+        context = await browser.new_context(viewport={"width": width, "height": 1400})
         await context.add_init_script(TELL_VIOLATIONS)
         tab = Tab(await context.new_page(), [], [])
         tab.page.on("request", lambda request: tab.requests.append(request))  # noqa: PLW0108  Playwright marks what it is given
@@ -160,6 +160,24 @@ async def test_the_tab_that_was_opened_last_is_in_sight(tab: Tab):
         active = page.get_by_role("tab", selected=True)
         await active.get_by_text(operation(example)).wait_for()
         await active.evaluate(IN_SIGHT)
+
+
+async def test_in_a_narrow_window_the_result_is_below_the_query_and_nothing_over_them(fleet: Fleet):
+    async with opened(fleet.url, width=480) as tab:
+        examples = tab.page.get_by_role("region", name="Examples")
+        assert not await examples.is_visible()
+        query = await tab.page.locator(".graphiql-editors").bounding_box()
+        result = await tab.page.locator(".graphiql-response").bounding_box()
+        assert query is not None
+        assert result is not None
+        assert query["y"] + query["height"] <= result["y"] + 1
+        assert min(query["width"], result["width"]) > 350
+        assert min(query["height"], result["height"]) > 500
+        for example in EXAMPLES[:2]:
+            await tab.run(example.title)
+            await tab.shows('"connections"')
+            await examples.wait_for(state="hidden")
+        assert tab.complaints == []
 
 
 async def test_the_documentation_and_the_explorer_open(tab: Tab):

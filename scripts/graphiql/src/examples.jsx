@@ -3,6 +3,7 @@ import { isMacOs, pick, useGraphiQL, useGraphiQLActions } from "@graphiql/react"
 import { Kind, parse } from "graphql";
 
 import { ExamplesIcon } from "./icons.jsx";
+import { isNarrow } from "./layout.js";
 
 export function examplesPlugin(examples, needsKey) {
   return { title: "Examples", icon: ExamplesIcon, content: () => <Examples examples={examples} needsKey={needsKey} /> };
@@ -34,7 +35,7 @@ function Examples({ examples, needsKey }) {
 
 // Goes to the tab that still holds the example untouched, or opens a new one.
 function useOpenExample() {
-  const { addTab, changeTab, setOperationFacts, updateActiveTabValues } = useGraphiQLActions();
+  const { addTab, changeTab, setOperationFacts, setVisiblePlugin, updateActiveTabValues } = useGraphiQLActions();
   const { tabs, queryEditor, variableEditor } = useGraphiQL(pick("tabs", "queryEditor", "variableEditor"));
   return (example) => {
     const index = tabs.findIndex((tab) => isIn(tab, example));
@@ -47,6 +48,7 @@ function useOpenExample() {
     // GraphiQL works these out itself, a tenth of a second later: too late for someone who runs it at once.
     setOperationFacts(facts(example.query));
     updateActiveTabValues({ query: example.query, variables: example.variables });
+    if (isNarrow()) setVisiblePlugin(null); // it covers what was opened
   };
 }
 

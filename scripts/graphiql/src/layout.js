@@ -18,3 +18,8 @@ export function ActiveTabInSight() {
   }, [id, title]);
   return null;
 }
+
+// As style.css has it, which then stacks what is side by side otherwise.
+export function isNarrow() {
+  return matchMedia("(max-width: 900px)").matches;
+}

@@ -7,7 +7,7 @@ import { examplesPlugin } from "./examples.jsx";
 import { createFetcher } from "./fetcher.js";
 import { Mark } from "./icons.jsx";
 import { KEY_TEMPLATE, KeyForAllTabs } from "./key.js";
-import { ActiveTabInSight, WrappedLines } from "./layout.js";
+import { ActiveTabInSight, isNarrow, WrappedLines } from "./layout.js";
 import { storage } from "./storage.js";
 
 // More tabs than this run off the edge of a laptop's screen; the panel lists all examples anyway.
@@ -43,9 +43,13 @@ export function Page({ endpoint, needsKey, examples }) {
   );
 }
 
-// With nothing stored yet the examples are the tabs, and their panel is open. Later the visitor's own tabs come back,
+// With nothing stored yet the examples are the tabs, and their panel is open where there is room for it. Later the visitor's own tabs come back,
 // and these props would get in the way: `initialVariables` wins over what is stored.
 function firstVisit([panel], examples) {
   if (examples.length === 0 || localStorage.getItem("graphiql:tabState")) return {};
-  return { defaultTabs: examples.slice(0, FIRST_TABS), initialVariables: examples[0].variables, visiblePlugin: panel };
+  return {
+    defaultTabs: examples.slice(0, FIRST_TABS),
+    initialVariables: examples[0].variables,
+    visiblePlugin: isNarrow() ? undefined : panel,
+  };
 }
