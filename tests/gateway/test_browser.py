@@ -180,6 +180,12 @@ async def test_in_a_narrow_window_the_result_is_below_the_query_and_nothing_over
         assert tab.complaints == []
 
 
+async def test_code_in_the_text_of_an_example_looks_like_code(tab: Tab):
+    panel = tab.page.get_by_role("region", name="Examples")
+    assert await panel.get_by_role("code").all_inner_texts() == ["details", "dryRun: true"]
+    assert "`" not in await panel.inner_text()
+
+
 async def test_the_documentation_and_the_explorer_open(tab: Tab):
     page = tab.page
     await page.get_by_role("button", name="Show Documentation Explorer").click()

@@ -24,7 +24,7 @@ function Examples({ examples, needsKey }) {
           <li key={example.title}>
             <button type="button" aria-pressed={isIn(tabs[activeTabIndex], example)} onClick={() => open(example)}>
               <strong>{example.title}</strong>
-              <span>{remark(example.query)}</span>
+              <span>{withCode(remark(example.query))}</span>
             </button>
           </li>
         ))}
@@ -66,4 +66,9 @@ function isIn(tab, { query, variables }) {
 function remark(query) {
   const [comment] = /^(\s*#.*\n?)*/.exec(query);
   return comment.replaceAll(/^\s*# ?/gm, "").replaceAll(/\s+/g, " ").trim();
+}
+
+// What stands between backticks is code, as in the documentation.
+function withCode(text) {
+  return text.split("`").map((part, index) => (index % 2 ? <code key={index}>{part}</code> : part));
 }
