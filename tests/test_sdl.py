@@ -56,6 +56,11 @@ def test_everything_is_described():
     assert len(list(elements())) > 300
 
 
+def test_the_graph_says_what_it_is():
+    assert GRAPH.description
+    assert build_schema(client_sdl(SCHEMA)).description == GRAPH.description
+
+
 def test_descriptions_are_sentences():
     unfinished = [place for place, description in elements() if (description or ".").rstrip()[-1] not in ".)"]
     assert unfinished == []

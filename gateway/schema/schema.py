@@ -5,6 +5,7 @@ from typing import Any
 
 import strawberry
 from graphql import GraphQLNamedType, GraphQLObjectType, is_specified_scalar_type, print_type
+from graphql.utilities.print_schema import print_schema_definition
 from strawberry.federation.schema import FederationAny
 from strawberry.types import Info
 
@@ -18,6 +19,8 @@ from gateway.schema.selection import connection_fields
 
 FEDERATION_VERSION = "2.7"
 """Old enough for every composer in use, and it has all that is used here."""
+
+DESCRIPTION = "Connections of all configured upstreams, as one graph."
 
 
 class Subgraph(strawberry.federation.Schema):
@@ -39,18 +42,22 @@ class Subgraph(strawberry.federation.Schema):
 
 def build() -> Subgraph:
     """The schema over all providers that are installed."""
-    return Subgraph(
+    schema = Subgraph(
         query=Query, mutation=Mutation, types=[Connection], config=CONFIG, federation_version=FEDERATION_VERSION
     )
+    # Strawberry has no argument for it.
+    schema._schema.description = DESCRIPTION  # pyright: ignore[reportPrivateUsage]
+    return schema
 
 
 def client_sdl(schema: Subgraph) -> str:
-    """The graph as clients see it, without what only a federation router asks for: its types by name, the fields of
-    each in the order they are declared, which is the one to read them in."""
+    """The graph as clients see it, without what only a federation router asks for: what it is, its types by name, the
+    fields of each in the order they are declared, which is the one to read them in."""
     graph = schema._schema  # pyright: ignore[reportPrivateUsage]  Strawberry prints the subgraph only
     shown = [kind for kind in graph.type_map.values() if "__" not in kind.name and not kind.name.startswith("_")]
     own = sorted((kind for kind in shown if not is_specified_scalar_type(kind)), key=lambda kind: kind.name)
-    return "\n\n".join(print_type(_for_clients(kind) if kind is graph.query_type else kind) for kind in own)
+    printed = [print_type(_for_clients(kind) if kind is graph.query_type else kind) for kind in own]
+    return "\n\n".join(filter(None, [print_schema_definition(graph), *printed]))
 
 
 def _for_clients(query: GraphQLNamedType) -> GraphQLObjectType:

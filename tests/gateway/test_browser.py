@@ -190,6 +190,7 @@ async def test_the_documentation_and_the_explorer_open(tab: Tab):
     page = tab.page
     await page.get_by_role("button", name="Show Documentation Explorer").click()
     panel = page.locator(".graphiql-plugin")
+    await panel.get_by_text("Connections of all configured upstreams, as one graph.").wait_for()
     await panel.get_by_text("Query", exact=True).click()
     await panel.get_by_text("Everything that can be asked.").wait_for()
     await page.get_by_role("button", name="Show GraphiQL Explorer").click()
