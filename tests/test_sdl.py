@@ -61,6 +61,10 @@ def test_the_graph_says_what_it_is():
     assert build_schema(client_sdl(SCHEMA)).description == GRAPH.description
 
 
+def test_what_routers_ask_for_comes_last():
+    assert list(GRAPH.type_map["Query"].fields)[-2:] == ["_entities", "_service"]
+
+
 def test_descriptions_are_sentences():
     unfinished = [place for place, description in elements() if (description or ".").rstrip()[-1] not in ".)"]
     assert unfinished == []

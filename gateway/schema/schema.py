@@ -21,6 +21,7 @@ FEDERATION_VERSION = "2.7"
 """Old enough for every composer in use, and it has all that is used here."""
 
 DESCRIPTION = "Connections of all configured upstreams, as one graph."
+ROUTERS_FIELDS = ("_entities", "_service")
 
 
 class Subgraph(strawberry.federation.Schema):
@@ -45,8 +46,12 @@ def build() -> Subgraph:
     schema = Subgraph(
         query=Query, mutation=Mutation, types=[Connection], config=CONFIG, federation_version=FEDERATION_VERSION
     )
-    # Strawberry has no argument for it.
-    schema._schema.description = DESCRIPTION  # pyright: ignore[reportPrivateUsage]
+    graph = schema._schema  # pyright: ignore[reportPrivateUsage]  Strawberry has no arguments for what follows
+    graph.description = DESCRIPTION
+    assert graph.query_type is not None  # noqa: S101  it was given
+    fields = graph.query_type.fields
+    for name in ROUTERS_FIELDS:  # Strawberry has them first, and so would whatever offers fields to people
+        fields[name] = fields.pop(name)
     return schema
 
 

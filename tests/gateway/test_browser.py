@@ -195,7 +195,18 @@ async def test_the_documentation_and_the_explorer_open(tab: Tab):
     await panel.get_by_text("Everything that can be asked.").wait_for()
     await page.get_by_role("button", name="Show GraphiQL Explorer").click()
     await panel.get_by_text("connections", exact=True).first.wait_for()
+    assert not await panel.get_by_text("_service", exact=True).is_visible()
     assert tab.complaints == []
+
+
+async def test_completion_begins_with_what_people_ask_for(tab: Tab):
+    page = tab.page
+    await page.locator(".graphiql-query-editor .monaco-editor").first.click()
+    await page.keyboard.press("Control+A")
+    await page.keyboard.insert_text("{ ")
+    await page.keyboard.press("Control+Space")
+    first = page.locator(".graphiql-query-editor .suggest-widget .monaco-list-row").first
+    await first.get_by_text("connections").wait_for()
 
 
 async def test_a_change_is_rehearsed_by_hand(tab: Tab, fleet: Fleet):
