@@ -240,11 +240,11 @@ async def measure(given: argparse.Namespace) -> None:
     os.sched_setaffinity(0, {at.others})  # the upstream inherits it
     async with talking("fast") as upstream:
         told = await upstream.heard()
-        began = ""
+        starting = ""
         if "gateway" in servers:
             start = await starts(at, told["instances"]["hundred"])
-            began = f"cold start {start.seconds:.2f} s, idle memory {start.memory_mb:.0f} MB"
-            print(began, flush=True)
+            starting = f"cold start {start.seconds:.2f} s, idle memory {start.memory_mb:.0f} MB"
+            print(starting, flush=True)
         async with bench(at, upstream, told, servers) as running:
             await running.check(cases, servers)
             for name, per_second in (await ceiling(told)).items():
@@ -261,7 +261,7 @@ async def measure(given: argparse.Namespace) -> None:
         ratios += AGAINST + against(running.cells, peers)
     print(f"\n{ratios}\n\n{absolute(running.cells)}")
     if not (given.only or given.regimes) and len(servers) == len(SERVERS):
-        figures = f"{ABSOLUTE}{absolute(running.cells)}\n\nThe gateway: {began}.\n"
+        figures = f"{ABSOLUTE}{absolute(running.cells)}\n\nThe gateway: {starting}.\n"
         RESULTS.write_text(f"{HEAD}{ratios}\n{figures}", encoding="utf-8")
 
 

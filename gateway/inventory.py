@@ -504,8 +504,9 @@ class Inventory:
         """Forget what was not asked for the longest where all of it together is more than may be kept."""
         rows = size_bytes = narrowed = 0
         for number, key in enumerate(reversed(list(self._shelves))):
-            narrowed += bool(key[1].narrowed)
-            is_one_of_many = bool(key[1].narrowed) and narrowed > SHELVES_KEPT
+            is_narrowed = bool(key[1].narrowed)
+            narrowed += is_narrowed
+            is_one_of_many = is_narrowed and narrowed > SHELVES_KEPT
             walked = kept.walked if (kept := self._shelves[key].snapshot) else NOTHING_READ
             rows, size_bytes = rows + len(walked.rows), size_bytes + walked.size_bytes
             if number and (is_one_of_many or rows > self._bounds.rows or size_bytes > self._bounds.size_bytes):

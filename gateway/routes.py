@@ -315,9 +315,10 @@ def _response(outcome: Outcome, media_type: str) -> _Answer:
 def _refusal(refused: Refused, media_type: str) -> _Answer:
     """A response to a request that is not one of GraphQL over HTTP, or not let in."""
     codes = {HTTPStatus.UNAUTHORIZED: Code.UNAUTHENTICATED, HTTPStatus.FORBIDDEN: Code.FORBIDDEN}
-    code = codes.get(HTTPStatus(refused.status), Code.BAD_REQUEST)
+    status = HTTPStatus(refused.status)
+    code = codes.get(status, Code.BAD_REQUEST)
     body = Outcome(None, [error(code, f"{refused}.")], began=False).body()
-    return _Answer(orjson.dumps(body), media_type, refused.status, _TOLD.get(HTTPStatus(refused.status)))
+    return _Answer(orjson.dumps(body), media_type, status, _TOLD.get(status))
 
 
 def _sent_at_once(answer: _Answer, asked: _Asked) -> bool:

@@ -1,6 +1,8 @@
 """An upstream gets no more calls at once than configured, and for a while none after failures in a row."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
 
 import pytest
 from starlette.applications import Starlette
@@ -11,7 +13,7 @@ from starlette.routing import Route
 from adapters import deadline, errors, guards
 from adapters.guards import Bulkhead
 from adapters.imitation import serve
-from adapters.transport import Request
+from adapters.transport import Request, Transport
 from tests.adapters.upstream import (
     READ,
     Upstream,
@@ -149,15 +151,22 @@ async def test_timeouts_and_broken_sockets_open_the_breaker_too():
         assert await failing(sender, 2) == [errors.Unreachable, errors.CircuitOpen]
 
 
+@contextlib.asynccontextmanager
+async def trying(upstream: Upstream) -> AsyncGenerator[tuple[Transport, asyncio.Task[bytes]]]:
+    """The breaker of a sender half open, with the call that tries waiting at the upstream's gate."""
+    async with half_open(upstream) as sender:
+        upstream.gate.clear()
+        probe = asyncio.create_task(sender.send(read("probe")))
+        await until(lambda: len(upstream.seen) == 2)
+        yield sender, probe
+
+
 async def test_after_a_while_a_single_call_tries_and_the_others_do_not_wait_for_it_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(guards, "PATIENCE_S", 0.1)
     upstream = Upstream(Response(status_code=500), Response(b"[]"))
-    async with half_open(upstream) as sender:
-        upstream.gate.clear()
-        probe = asyncio.create_task(sender.send(read("probe")))
-        await until(lambda: len(upstream.seen) == 2)
+    async with trying(upstream) as (sender, probe):
         others = await outcomes(*(sender.send(read(number)) for number in range(5)))
         assert {type(outcome) for outcome in others} == {errors.CircuitOpen}
         upstream.gate.set()
@@ -191,10 +200,7 @@ async def test_nobody_waits_for_a_try_where_another_call_has_shown_that_it_is_ba
 
 async def test_a_try_that_is_given_up_is_followed_by_another_of_those_who_wait():
     upstream = Upstream(Response(status_code=500), Response(b"[]"))
-    async with half_open(upstream) as sender:
-        upstream.gate.clear()
-        probe = asyncio.create_task(sender.send(read("probe")))
-        await until(lambda: len(upstream.seen) == 2)
+    async with trying(upstream) as (sender, probe):
         others = asyncio.gather(*(sender.send(read(number)) for number in range(3)))
         await asyncio.sleep(0.02)
         probe.cancel()
@@ -215,10 +221,7 @@ async def test_a_try_that_fails_opens_the_breaker_again():
 
 async def test_a_try_whose_caller_left_lets_the_next_one_try():
     upstream = Upstream(Response(status_code=500), Response(b"[]"))
-    async with half_open(upstream) as sender:
-        upstream.gate.clear()
-        probe = asyncio.create_task(sender.send(read("probe")))
-        await until(lambda: len(upstream.seen) == 2)
+    async with trying(upstream) as (sender, probe):
         probe.cancel()
         await asyncio.wait([probe])
         upstream.gate.set()

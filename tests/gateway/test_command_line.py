@@ -174,10 +174,10 @@ class Log:
 
 
 @contextlib.asynccontextmanager
-async def two_workers(
+async def by_workers(
     upstreams: Mapping[str, Any], path: Path, *arguments: str, folder: Path | None = None, **server: Any
 ) -> AsyncGenerator[tuple[asyncio.subprocess.Process, Log, str]]:
-    """`gateway serve` by several workers, its log, and its URL; ``folder`` is for what it leaves where it is killed."""
+    """`gateway serve` by workers, its log, and its URL; ``folder`` is for what it leaves where it is killed."""
     port = free_port()
     config = configuration(upstreams, path / "gateway.yaml", server={"port": port, **server})
     told = {**environment(upstreams), **({} if folder is None else {"TMPDIR": str(folder)})}
@@ -210,7 +210,7 @@ async def until_gone(pid: int) -> None:
 async def test_workers_answer_and_end_with_the_command(
     number: signal.Signals, upstreams: Mapping[str, Any], tmp_path: Path
 ):
-    async with two_workers(upstreams, tmp_path, "--workers", "2") as (process, log, url):
+    async with by_workers(upstreams, tmp_path, "--workers", "2") as (process, log, url):
         worker = await answered_by(url, log)
         assert worker != process.pid
         assert (await answers(url)).status_code == 200
@@ -229,7 +229,7 @@ async def test_workers_answer_and_end_with_the_command(
 async def test_who_comes_while_the_last_requests_are_answered_is_refused_at_once(
     workers: int, fleet: Fleet, upstreams: Mapping[str, Any], tmp_path: Path
 ):
-    async with two_workers(upstreams, tmp_path, workers=workers) as (process, _, url):
+    async with by_workers(upstreams, tmp_path, workers=workers) as (process, _, url):
         await answers(url)
         fleet.servers[AIRBYTE].knobs = Knobs(delay_s=1.5)
         query = {"query": "{ connections(first: 9, maxAge: 0) { nodes { id } } }"}
@@ -250,7 +250,7 @@ async def test_who_comes_while_the_last_requests_are_answered_is_refused_at_once
 
 
 async def test_a_worker_that_dies_is_replaced(upstreams: Mapping[str, Any], tmp_path: Path):
-    async with two_workers(upstreams, tmp_path, workers=2) as (process, log, url):
+    async with by_workers(upstreams, tmp_path, workers=2) as (process, log, url):
         died = await answered_by(url, log)
         os.kill(died, signal.SIGKILL)
         assert str(died) in (await log.until("died"))["message"]
@@ -259,7 +259,7 @@ async def test_a_worker_that_dies_is_replaced(upstreams: Mapping[str, Any], tmp_
 
 
 async def test_workers_end_where_the_command_could_not_tell_them_to(upstreams: Mapping[str, Any], tmp_path: Path):
-    async with two_workers(upstreams, tmp_path, "--workers", "2", folder=tmp_path) as (process, log, url):
+    async with by_workers(upstreams, tmp_path, "--workers", "2", folder=tmp_path) as (process, log, url):
         worker = await answered_by(url, log)
         process.kill()
         await until_gone(worker)
