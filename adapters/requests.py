@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias, TypedDict, Unpack
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -16,7 +16,18 @@ from adapters.http1 import field_lines, written
 Query: TypeAlias = Sequence[tuple[str, str]]
 
 
-class Request(NamedTuple):
+class _Of(TypedDict, total=False):
+    """What differs from one call of an endpoint to the next."""
+
+    ids: Mapping[str, str]
+    query: Query
+    json: Any
+    form: Mapping[str, str]
+    batch: int
+    timeout_s: float | None
+
+
+class Request(msgspec.Struct, frozen=True):
     """A call to make. ``route`` is a template below the base URL; ``ids`` fill it, quoted.
 
     ``safe`` says that repeating the call changes nothing: true of every read, whatever its HTTP method. ``batch`` is
@@ -34,6 +45,10 @@ class Request(NamedTuple):
     safe: bool = True
     batch: int = 1
     timeout_s: float | None = None
+
+    def of(self, **what: Unpack[_Of]) -> Self:
+        """This call, of what it is to be made of."""
+        return msgspec.structs.replace(self, **what)
 
     def __repr__(self) -> str:
         # The rest may hold what people sent, credentials too.

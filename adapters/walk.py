@@ -322,7 +322,9 @@ async def get_each(
     ids: Sequence[str], get: Callable[[str], Awaitable[Connection]]
 ) -> dict[str, Connection | AdapterError]:
     """A call for each id, all at once; ids unknown upstream are absent, and one that fails costs only itself."""
-    answers = await together([_or_error(id, get) for id in ids])
+    # One has no need of the step between.
+    one = len(ids) == 1
+    answers = [await _or_error(ids[0], get)] if one else await together([_or_error(id, get) for id in ids])
     return {id: answer for id, answer in zip(ids, answers, strict=True) if answer is not None}
 
 
@@ -360,8 +362,11 @@ async def attempt(asked: Awaitable[T], otherwise: T, failures: list[AdapterError
 
 async def get_one(id: str, get: Callable[[str], Awaitable[Connection]]) -> Connection:
     """The connection of this id. Raises ContractBroken where the upstream answers with another one."""
-    record = await get(id)
-    if record.native_id.lower() != id.lower():  # UUIDs are the same in either case
+    return _proven(await get(id), id)
+
+
+def _proven(record: Connection, id: str) -> Connection:
+    if record.native_id != id and record.native_id.lower() != id.lower():  # UUIDs are the same in either case
         raise ContractBroken(
             "the answer is about another connection", instance=record.instance, provider=record.provider, path="$"
         )
@@ -371,7 +376,7 @@ async def get_one(id: str, get: Callable[[str], Awaitable[Connection]]) -> Conne
 async def _or_error(id: str, get: Callable[[str], Awaitable[Connection]]) -> Connection | AdapterError | None:
     """The connection, None where the upstream does not know it, or the error itself: one id never costs another."""
     try:
-        return await get_one(id, get)
+        return _proven(await get(id), id)
     except NotFound:
         return None
     except AdapterError as error:

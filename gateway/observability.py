@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, BinaryIO, Final, NamedTuple
 
+import msgspec
 import orjson
 
 from adapters.secret import masked_text
@@ -28,16 +29,24 @@ _HELD_S: Final = 0.05
 """Lines of requests are written together with those that follow this soon: a write costs more than making a line."""
 _HELD: Final = 50
 """As many are written at once in any case."""
+_REQUEST: Final = "request"
+"""What the line of a request says."""
 
 
-class _Told(NamedTuple):
-    """A line that is yet to be made."""
+class _Answered(NamedTuple):
+    """A request whose line is yet to be made."""
 
     at: float
-    level: str
-    logger: str
-    message: str
-    fields: dict[str, Any]
+    operation: str | None
+    viewer: str | None
+    duration_s: float
+    codes: Sequence[str]
+
+    def fields(self) -> dict[str, Any]:
+        """What its line says of it."""
+        told = self._asdict() | {"duration_s": round(self.duration_s, 6)}
+        del told["at"]
+        return told
 
 
 class _Lines(logging.Handler):
@@ -49,7 +58,7 @@ class _Lines(logging.Handler):
         self._out = out
         self._second = -1
         self._begins = ""
-        self._held: list[_Told] = []
+        self._held: list[_Answered] = []
         self._due_in: asyncio.AbstractEventLoop | None = None
         """The loop in which what is held will be written soon."""
 
@@ -60,19 +69,18 @@ class _Lines(logging.Handler):
         except Exception:  # noqa: BLE001  a log that cannot be written is no reason to answer nobody
             self.handleError(record)
 
-    def tell(self, level: str, logger: str, message: str, fields: dict[str, Any]) -> None:
-        """What `emit` does of such a record, without one; in a running loop, a moment later."""
-        self._held.append(_Told(time.time(), level, logger, message, fields))
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.flush()
-            return
+    def tell(self, answered: _Answered) -> None:
+        """What `emit` does of a record of it, without one; in a running loop, a moment later."""
+        self._held.append(answered)
         if len(self._held) >= _HELD:
             self.flush()
-        elif self._due_in is not loop:
-            self._due_in = loop
-            loop.call_later(_HELD_S, self._come)
+        elif self._due_in is None or not self._due_in.is_running():
+            try:
+                self._due_in = asyncio.get_running_loop()
+            except RuntimeError:
+                self.flush()
+            else:
+                self._due_in.call_later(_HELD_S, self._come)
 
     def flush(self) -> None:
         """Write what is held."""
@@ -81,7 +89,7 @@ class _Lines(logging.Handler):
         self.acquire()  # others log from threads of their own
         try:
             held, self._held = self._held, []
-            self._write(*(self._begun(*told[:4]) | told.fields for told in held))
+            self._write(*(self._begun(of.at, "INFO", requests.name, _REQUEST) | of.fields() for of in held))
         except Exception:  # noqa: BLE001  as above
             self.handleError(logging.makeLogRecord({"msg": "lines of requests"}))
         finally:
@@ -144,7 +152,7 @@ def log_call(call: Call) -> None:
     """A hook for transports: each upstream call at DEBUG, a failed one at WARNING."""
     level = logging.WARNING if call.error else logging.DEBUG
     if calls.isEnabledFor(level):
-        fields = call._asdict() | {"duration_s": round(call.duration_s, 6)}
+        fields = msgspec.structs.asdict(call) | {"duration_s": round(call.duration_s, 6)}
         calls.log(level, "upstream call", extra={"fields": fields})
 
 
@@ -156,13 +164,12 @@ def log_write(**fields: str | None) -> None:
 def log_request(*, operation: str | None, viewer: str | None, began: float, codes: Sequence[str]) -> None:
     """One line for each request answered. ``began`` is by `time.perf_counter`."""
     if requests.isEnabledFor(logging.INFO):
-        duration_s = round(time.perf_counter() - began, 6)
-        fields = {"operation": operation, "viewer": viewer, "duration_s": duration_s, "codes": codes}
+        answered = _Answered(time.time(), operation, viewer, time.perf_counter() - began, codes)
         lines = _only_handler()
         if lines is None:
-            requests.info("request", extra={"fields": fields})
+            requests.info(_REQUEST, extra={"fields": answered.fields()})
         else:
-            lines.tell("INFO", requests.name, "request", fields)
+            lines.tell(answered)
 
 
 def _only_handler() -> _Lines | None:

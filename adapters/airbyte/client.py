@@ -135,7 +135,7 @@ class Client:
 
     async def _token(self, body: dict[str, str]) -> Grant:
         try:
-            granted = decode.whole(await self._tokens.send(TOKEN._replace(json=body)), wire.Token)
+            granted = decode.whole(await self._tokens.send(TOKEN.of(json=body)), wire.Token)
         except (Rejected, NotFound):  # a release without this endpoint, or a client id it cannot even read
             raise Unauthorized("the token endpoint gave no token", operation=TOKEN.operation) from None
         if not granted.access_token:
@@ -171,7 +171,7 @@ class Client:
         return page
 
     async def _list(self, body: dict[str, Any], before: Before) -> ConnectionPage | Page:
-        sent = await self.transport.send(LIST._replace(json=body))
+        sent = await self.transport.send(LIST.of(json=body))
         page = before.renewed(sent, wire.ListItem)
         if page is not None:
             return page
@@ -185,7 +185,7 @@ class Client:
     async def get_connection(self, connection_id: str, kind: type[B]) -> B:
         """The full record, or as much of it as ``kind`` has: its catalog alone can be longer than a list. Never asks
         for a refreshed catalog: that starts a discovery which takes minutes."""
-        return decode.whole(await self.transport.send(GET._replace(json={"connectionId": connection_id})), kind)
+        return decode.whole(await self.transport.send(GET.of(json={"connectionId": connection_id})), kind)
 
     async def list_workspaces(self) -> Rows[wire.Workspace]:
         body = await self.transport.send(WORKSPACES)
@@ -213,36 +213,36 @@ class Client:
             "configId": connection_id,
             "pagination": {"pageSize": limit, "rowOffset": offset},
         }
-        reply = decode.whole(await self.transport.send(JOBS._replace(json=body)), wire.JobList)
+        reply = decode.whole(await self.transport.send(JOBS.of(json=body)), wire.JobList)
         return JobPage(decode.rows(reply.jobs, wire.JobWithAttempts), reply.total_job_count)
 
     async def get_document(self, connection_id: str) -> dict[str, Any]:
         """The full record as it was sent, by its names on the wire. It holds credentials."""
-        body = await self.transport.send(GET._replace(json={"connectionId": connection_id}))
+        body = await self.transport.send(GET.of(json={"connectionId": connection_id}))
         return decode.whole(body, dict[str, Any])
 
     async def get_source(self, id: str) -> wire.Source:
-        return decode.whole(await self.transport.send(SOURCE._replace(json={"sourceId": id})), wire.Source)
+        return decode.whole(await self.transport.send(SOURCE.of(json={"sourceId": id})), wire.Source)
 
     async def get_destination(self, id: str) -> wire.Destination:
-        request = DESTINATION._replace(json={"destinationId": id})
+        request = DESTINATION.of(json={"destinationId": id})
         return decode.whole(await self.transport.send(request), wire.Destination)
 
     async def get_catalog(self, source_id: str) -> wire.DeclaredCatalog | None:
         """What was discovered last of a source; None where nothing was, or the upstream does not keep it."""
         try:
-            body = await self.transport.send(CATALOG._replace(json={"sourceId": source_id}))
+            body = await self.transport.send(CATALOG.of(json={"sourceId": source_id}))
         except (NotFound, Rejected):
             return None
         return decode.whole(body, wire.ActorCatalog).catalog
 
     async def get_job(self, id: int) -> wire.JobInfo:
-        return decode.whole(await self.transport.send(JOB._replace(json={"id": id})), wire.JobInfo)
+        return decode.whole(await self.transport.send(JOB.of(json={"id": id})), wire.JobInfo)
 
     async def _of_workspace(self, request: Request, workspace_id: str, kind: type[R]) -> R:
         # The later generation pages sources and destinations by 20 too, and the older one ignores or refuses the word.
         body = {"workspaceId": workspace_id} | _with("pageSize", WORKSPACE_PAGE if self._pages else None)
-        return decode.whole(await self.transport.send(request._replace(json=body)), kind)
+        return decode.whole(await self.transport.send(request.of(json=body)), kind)
 
 
 WORKSPACE_PAGE = 1000

@@ -127,7 +127,7 @@ class Drafts:
             new = [id for id, name in now.items() if id not in before and given.name in (None, name)]
             return Done(native_id=new[0], was_read_back=True) if len(new) == 1 else None
 
-        request = client.CREATE._replace(json=inputs.written(given))
+        request = client.CREATE.of(json=inputs.written(given))
         changes = tuple(change(name, None, value) for name, value in request.json.items())
         return Draft(request, _made, read_back, changes)
 
@@ -181,7 +181,7 @@ class Drafts:
             for name, value in wanted.items()
             if not _holds(record, name, value)
         )
-        request = client.UPDATE._replace(json={"connectionId": id, **patch})
+        request = client.UPDATE.of(json={"connectionId": id, **patch})
         return Draft(request, _changed, read_back, changes)
 
     def _delete(self, id: str) -> Draft:
@@ -192,7 +192,7 @@ class Drafts:
                 return Done(was_read_back=True)
             return Done(was_read_back=True) if record.get("status") == "deprecated" else None
 
-        request = client.DELETE._replace(json={"connectionId": id})
+        request = client.DELETE.of(json={"connectionId": id})
         return Draft(request, _nothing, read_back, (Change(field="status", after="deprecated"),))
 
     # --- jobs ---
@@ -216,7 +216,7 @@ class Drafts:
                 return None
             return Done(run=convert.run(now), is_attached=lost.is_conflict, was_read_back=True)
 
-        return Draft(request._replace(json={"connectionId": id}), _started, read_back, done=done)
+        return Draft(request.of(json={"connectionId": id}), _started, read_back, done=done)
 
     async def _newest(self, id: str) -> wire.JobWithAttempts | None:
         page = await self._client.list_jobs(id, limit=1, offset=0)
@@ -230,7 +230,7 @@ class Drafts:
             return Done(run=_run(now), was_read_back=True) if now.job.status == "cancelled" else None
 
         change = Change(field="status", before=job.status, after="cancelled")
-        return Draft(client.CANCEL._replace(json={"id": job.id}), _started, read_back, (change,))
+        return Draft(client.CANCEL.of(json={"id": job.id}), _started, read_back, (change,))
 
     async def _to_cancel(self, id: str, run_id: str | None) -> wire.Job:
         """The job of this id, or the one that goes on. Raises Unfit where there is none, or it has ended."""
@@ -252,12 +252,12 @@ class Drafts:
     async def _check(self, side: Side, id: str) -> Draft:
         await self._known_end(side, id, ("endpoint_id",))
         name, request = SIDES[side]
-        return Draft(request._replace(json={name: id}, timeout_s=self._client.task_timeout_s), _checked)
+        return Draft(request.of(json={name: id}, timeout_s=self._client.task_timeout_s), _checked)
 
     async def _discover(self, source_id: str, *, anew: bool) -> Draft:
         await self._known_end(Side.SOURCE, source_id, ("source_id",))
         body = {"sourceId": source_id, "disable_cache": anew}
-        return Draft(client.DISCOVER._replace(json=body, timeout_s=self._client.task_timeout_s), _discovered)
+        return Draft(client.DISCOVER.of(json=body, timeout_s=self._client.task_timeout_s), _discovered)
 
     async def _known_end(self, side: Side, id: str, place: Place) -> None:
         """Raises Unfit for an id that no source or destination has."""

@@ -80,7 +80,7 @@ class Client:
         Without ``env`` it would be Production.
         """
         query = [("env", env), ("limit", str(PAGE_LIMIT)), ("offset", str(offset)), *asked]
-        body = await self.transport.send(LIST._replace(query=query))
+        body = await self.transport.send(LIST.of(query=query))
         page = before.renewed(body, wire.Connection)
         if page is not None:
             return page
@@ -90,7 +90,7 @@ class Client:
 
     async def get_connection(self, connection_id: str) -> wire.Connection:
         """One connection, of whichever environment."""
-        return decode.whole(await self.transport.send(GET._replace(ids={"id": connection_id})), wire.Connection)
+        return decode.whole(await self.transport.send(GET.of(ids={"id": connection_id})), wire.Connection)
 
     async def list_integrations(self) -> list[wire.Integration]:
         """All integrations on offer, active or not: connections outlive the activation of theirs.
@@ -101,7 +101,7 @@ class Client:
         offset = 0
         while True:
             query = [("limit", str(PAGE_LIMIT)), ("offset", str(offset))]
-            body = await self.transport.send(INTEGRATIONS._replace(query=query))
+            body = await self.transport.send(INTEGRATIONS.of(query=query))
             got = decode.rows(body, wire.Integration)
             known = len(found)
             found |= {row.type: row for row in got.rows}

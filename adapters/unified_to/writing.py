@@ -106,7 +106,7 @@ class Drafts:
     ) -> Draft:
         """An address, which nothing comes of until somebody follows it: asking for it again does no harm."""
         ids = {"workspace_id": await self._workspace(), "integration_type": given.integration_type}
-        return Draft(client.AUTHORIZE._replace(ids=ids, query=inputs.query(environment, given, how)), _address)
+        return Draft(client.AUTHORIZE.of(ids=ids, query=inputs.query(environment, given, how)), _address)
 
     async def _workspace(self) -> str:
         """The id of the workspace, which rows have. Raises Unfit where none tells it."""
@@ -136,7 +136,7 @@ class Drafts:
             made = [row.id for row in now.since(before) if _is_of(row, given)]
             return Done(made[0], was_read_back=True) if len(made) == 1 else None
 
-        request = client.CREATE._replace(json=inputs.body(environment, given, credentials))
+        request = client.CREATE.of(json=inputs.body(environment, given, credentials))
         changes = tuple(change(name, None, value) for name, value in request.json.items())
         return Draft(request, _made, read_back, changes)
 
@@ -158,7 +158,7 @@ class Drafts:
             now = await self._client.get_connection(id)
             return Done(was_read_back=True) if all(_holds(now, *item) for item in patch.items()) else None
 
-        request = client.UPDATE._replace(ids={"id": id}, json=patch)
+        request = client.UPDATE.of(ids={"id": id}, json=patch)
         changes = tuple(change(name, getattr(row, name), value) for name, value in patch.items())
         return Draft(request, _changed, read_back, changes, done=None if patch else Done())
 
@@ -170,7 +170,7 @@ class Drafts:
                 return Done(was_read_back=True)
             return None
 
-        return Draft(client.DELETE._replace(ids={"id": id}), _nothing, read_back, (Change(field="id", before=id),))
+        return Draft(client.DELETE.of(ids={"id": id}), _nothing, read_back, (Change(field="id", before=id),))
 
 
 def _made_at(row: wire.Connection) -> dt.datetime | None:

@@ -91,7 +91,7 @@ class Client:
 
     async def _token(self, form: dict[str, str]) -> Grant:
         try:
-            granted = decode.whole(await self._tokens.send(TOKEN._replace(form=form)), wire.Token)
+            granted = decode.whole(await self._tokens.send(TOKEN.of(form=form)), wire.Token)
         except (Rejected, NotFound):  # RFC 6749 has 400 for unknown clients too
             raise Unauthorized("the token service gave no token", operation=TOKEN.operation) from None
         if not granted.access_token:
@@ -104,7 +104,7 @@ class Client:
         """One page, with the rows that were read there ``before`` as they are; or the whole page, where it is next to
         what it was. A cursor goes alone: with it, the upstream ignores the rest."""
         query = [("cursor", cursor)] if cursor else [("limit", str(PAGE_LIMIT)), *asked]
-        body = await self.transport.send(LIST._replace(query=query))
+        body = await self.transport.send(LIST.of(query=query))
         page = before.renewed(body, wire.Connection)
         if page is not None:
             return page
@@ -113,13 +113,13 @@ class Client:
         return ConnectionPage(rows, paged.cursor or None, Sent.of(body))
 
     async def get_connection(self, connection_id: str) -> wire.Connection:
-        request = GET._replace(ids={"connectionId": connection_id}, query=self._narrowed())
+        request = GET.of(ids={"connectionId": connection_id}, query=self._narrowed())
         return decode.whole(await self.transport.send(request), wire.Single).body
 
     async def get_status(self, connection_id: str, job_id: str | None = None) -> wire.ConnectionRun:
         """A run by its job id; without one, the last run."""
         asked = [("jobId", job_id)] if job_id else []
-        request = STATUS._replace(ids={"connectionId": connection_id}, query=[*asked, *self._narrowed()])
+        request = STATUS.of(ids={"connectionId": connection_id}, query=[*asked, *self._narrowed()])
         return decode.whole(await self.transport.send(request), wire.SingleRun).body
 
     async def list_queries(self, ids: Sequence[str]) -> list[wire.Named]:
@@ -129,7 +129,7 @@ class Client:
 
     async def _some_queries(self, ids: Sequence[str]) -> Sequence[wire.Named]:
         query = [*(("ids", id) for id in ids), ("limit", str(PAGE_LIMIT))]
-        paged = decode.whole(await self.transport.send(QUERIES._replace(query=query, batch=len(ids))), wire.Paged)
+        paged = decode.whole(await self.transport.send(QUERIES.of(query=query, batch=len(ids))), wire.Paged)
         return decode.rows(paged.body, wire.Named).rows
 
     async def list_tables(self) -> list[wire.Named]:
@@ -138,7 +138,7 @@ class Client:
         cursor: str | None = None
         while True:
             start = [("cursor", cursor)] if cursor else [("includeShared", "true"), ("limit", str(PAGE_LIMIT))]
-            paged = decode.whole(await self.transport.send(TABLES._replace(query=start)), wire.Paged)
+            paged = decode.whole(await self.transport.send(TABLES.of(query=start)), wire.Paged)
             known = len(found)
             found |= {row.id: row for row in decode.rows(paged.body, wire.Named).rows}
             cursor = paged.cursor or None

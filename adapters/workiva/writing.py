@@ -58,7 +58,7 @@ class Drafts:
             now = await self._came_of(wish, lost)
             return Done(run=now, is_attached=lost.is_conflict, was_read_back=True) if now is not None else None
 
-        request = client.START._replace(ids={"connectionId": connection.native_id}, json=self._written(given))
+        request = client.START.of(ids={"connectionId": connection.native_id}, json=self._written(given))
         return Draft(request, _started, read_back, done=done)
 
     def _start_many(self, starts: Sequence[Start]) -> Draft:
@@ -85,7 +85,7 @@ class Drafts:
         body = [{"connectionId": start.connection.native_id, **self._written(_given(start))} for start in starts]
         cancel = _given(starts[0]).cancel_unwritables  # the same in a group
         asked = [] if cancel is None else [("cancelUnwritables", "true" if cancel else "false")]
-        return client.START_MANY._replace(query=asked, json=body, batch=len(starts))
+        return client.START_MANY.of(query=asked, json=body, batch=len(starts))
 
     def _written(self, given: WorkivaRunInput) -> dict[str, Any]:
         workspace_id = self._client.workspace_id

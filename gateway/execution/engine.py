@@ -1,9 +1,8 @@
 """One operation executed: by the engine, under a deadline, with every error in the result coded."""
 
-import asyncio
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, cast
 
 import graphql
@@ -86,7 +85,16 @@ class Engine:
         try:
             # What changes something has times of its own: cut short, nobody could tell how it ended.
             with contextlib.nullcontext() if changes_something else deadline.within(self._limits.request_timeout):
-                result = await self._execute(document.node, operation, context)
+                given = self._run(
+                    self._graphql,
+                    document.node,
+                    context_value=context,
+                    variable_values=operation.variables,
+                    operation_name=operation.operation_name,
+                )
+                result = (
+                    given if isinstance(given, ExecutionResult) else await cast("Awaitable[ExecutionResult]", given)
+                )
         finally:
             context.close()
             if watched is not None:
@@ -94,16 +102,6 @@ class Engine:
         errors = [presented(reason) for reason in result.errors or ()] + context.errors
         data = None if context.is_planning else result.data
         return Outcome(data, errors, _began(result), explanation)
-
-    async def _execute(self, node: Any, operation: Operation, context: Context) -> ExecutionResult:
-        result = self._run(
-            self._graphql,
-            node,
-            context_value=context,
-            variable_values=operation.variables,
-            operation_name=operation.operation_name,
-        )
-        return cast("ExecutionResult", await result if asyncio.iscoroutine(result) else result)
 
 
 def _began(result: ExecutionResult) -> bool:

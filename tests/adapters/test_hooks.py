@@ -49,7 +49,7 @@ async def test_hooks_are_told_how_many_things_a_call_asked_for():
     told: list[Call] = []
     async with over(Upstream(), hooks=[told.append]) as sender:
         await sender.send(READ)
-        await sender.send(READ._replace(batch=40))
+        await sender.send(READ.of(batch=40))
     assert [call.batch for call in told] == [1, 40]
 
 

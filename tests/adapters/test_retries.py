@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.requests import Request as Asked
 from starlette.responses import Response
@@ -26,7 +27,7 @@ async def test_a_safe_call_that_keeps_failing_is_sent_once_and_then_as_often_as_
 async def test_a_safe_post_is_repeated_as_well():
     upstream = Upstream(Response(status_code=503), Response(b"[]"))
     async with over(upstream, retries=2) as sender:
-        await sender.send(WRITE._replace(safe=True))
+        await sender.send(replace(WRITE, safe=True))
     assert [seen.body for seen in upstream.seen] == [b'{"name":"a"}'] * 2
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from adapters import errors
@@ -37,12 +38,12 @@ async def test_twenty_equal_reads_share_one_failure():
 @pytest.mark.parametrize(
     "other",
     [
-        SAFE_POST._replace(json={"page": 2}),
-        SAFE_POST._replace(json={"page": "1"}),
-        SAFE_POST._replace(json={"page": True}),
-        SAFE_POST._replace(query=[("a", "b")]),
-        SAFE_POST._replace(method="GET"),
-        SAFE_POST._replace(route="/find"),
+        replace(SAFE_POST, json={"page": 2}),
+        replace(SAFE_POST, json={"page": "1"}),
+        replace(SAFE_POST, json={"page": True}),
+        replace(SAFE_POST, query=[("a", "b")]),
+        replace(SAFE_POST, method="GET"),
+        replace(SAFE_POST, route="/find"),
     ],
     ids=["value", "text", "bool", "query", "method", "route"],
 )

@@ -105,9 +105,9 @@ async def test_an_id_reaches_the_upstream_as_it_is():
 @pytest.mark.parametrize(
     "request_",
     [
-        READ._replace(query=[("q", "\ud800")]),
-        SAFE_POST._replace(json={"q": "\ud800"}),
-        SAFE_POST._replace(json=None, form={"q": "\ud800"}),
+        READ.of(query=[("q", "\ud800")]),
+        SAFE_POST.of(json={"q": "\ud800"}),
+        SAFE_POST.of(json=None, form={"q": "\ud800"}),
     ],
     ids=["query", "json", "form"],
 )

@@ -185,4 +185,4 @@ async def failing(sender: Transport, times: int) -> list[type]:
 
 
 def read(number: object) -> Request:
-    return READ._replace(query=[("number", str(number))])
+    return READ.of(query=[("number", str(number))])

@@ -92,7 +92,7 @@ class ToyAdapter(ReadsOnly):
     async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
         start = walk.token(after)
         query = [("offset", str(start.position)), ("limit", str(PAGE_LIMIT))]
-        body = await self._transport.send(LIST._replace(query=query))
+        body = await self._transport.send(LIST.of(query=query))
         # Rows that are as they were in the last page are the connections that they were there.
         before = walk.Before(last, self._unified)
         page = before.renewed(body, Pipe)
@@ -128,7 +128,7 @@ class ToyAdapter(ReadsOnly):
         return [*one, Planned(LIST, 1, "more for more than a hundred pipes")] if many else one
 
     async def _get(self, id: str) -> Connection:
-        return self._unified(decode.whole(await self._transport.send(GET._replace(ids={"id": id})), Pipe))
+        return self._unified(decode.whole(await self._transport.send(GET.of(ids={"id": id})), Pipe))
 
     def _unified(self, pipe: Pipe) -> Connection:
         flows = {"open": ConnectionStatus.HEALTHY, "shut": ConnectionStatus.PAUSED}
