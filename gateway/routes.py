@@ -26,6 +26,7 @@ from gateway import observability
 from gateway.attendance import Attendance, Rounds
 from gateway.errors import Code, error, masked
 from gateway.examples import EXAMPLES
+from gateway.execution.encoding import to_json
 from gateway.execution.engine import Engine, Outcome
 from gateway.explain import Mode
 from gateway.graphiql import page as graphiql
@@ -309,7 +310,7 @@ _usual_type = functools.lru_cache(maxsize=64)(_judged_type)
 def _response(outcome: Outcome, media_type: str) -> _Answer:
     # In plain JSON a refused document is answered 200, for clients from before the type of its own.
     refused = not outcome.began and media_type == RESPONSE_TYPE
-    return _Answer(orjson.dumps(outcome.body()), media_type, 400 if refused else 200)
+    return _Answer(to_json(outcome.body()), media_type, 400 if refused else 200)
 
 
 def _refusal(refused: Refused, media_type: str) -> _Answer:

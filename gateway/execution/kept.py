@@ -8,6 +8,8 @@ from weakref import WeakSet
 
 import orjson
 
+from gateway.execution.encoding import to_json
+
 Read: TypeAlias = Callable[[Any, Any], Any]
 """Reads an object for a reader."""
 Entry: TypeAlias = tuple[Any, bytes]
@@ -153,7 +155,7 @@ class Memo:
 
     def _encoded(self, value: Any, reader: Any) -> bytes:
         found = self.old.get(id(value))
-        return orjson.dumps(self._read(value, reader)) if found is None else found[1]
+        return to_json(self._read(value, reader)) if found is None else found[1]
 
     def age(self) -> None:
         """Forget what was not asked for since this was said the last time."""
