@@ -48,14 +48,22 @@ def masked(value: object) -> object:
     there is none.
 
     The upstreams let people put anything into parameters and metadata; nobody but us stands between that and a page.
+    What is nested so deep that it cannot be looked through (some 300 levels) is the mask as a whole.
     """
+    try:
+        return _masked(value)
+    except RecursionError:
+        return MASK
+
+
+def _masked(value: object) -> object:
     if isinstance(value, str):
         return masked_text(value)
     if isinstance(value, dict):
         return _masked_items(cast("dict[str, object]", value))
     if isinstance(value, list):
         given = cast("list[object]", value)
-        shown = list(map(masked, given))
+        shown = list(map(_masked, given))
         return shown if any(map(operator.is_not, shown, given)) else given
     return value
 
@@ -67,7 +75,7 @@ def _masked_items(given: dict[str, object]) -> dict[str, object]:
             continue
         if _sounds_secret[key]:
             changed[key] = MASK
-        elif (shown := masked_text(item) if isinstance(item, str) else masked(item)) is not item:
+        elif (shown := masked_text(item) if isinstance(item, str) else _masked(item)) is not item:
             changed[key] = shown
     return given | changed if changed else given
 
@@ -92,8 +100,11 @@ _sounds_secret = _Judged()
 
 
 def masked_map(value: dict[str, Any] | None) -> dict[str, Any] | None:
-    """`masked` for a map at the top, or for its absence."""
-    return _masked_items(value) if value else value
+    """`masked` for a map at the top, or for its absence; None for one that cannot be looked through."""
+    try:
+        return _masked_items(value) if value else value
+    except RecursionError:
+        return None
 
 
 def masked_text(text: str) -> str:

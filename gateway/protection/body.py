@@ -177,11 +177,12 @@ def _object(given: Mapping[str, Any], name: str) -> Json | None:
 
 
 def _json(text: bytes | str, what: str) -> object:
-    """The value of ``text``; orjson judges it (UTF-8, numbers, depth), the standard library sees names given twice."""
+    """The value of ``text``; orjson judges it (UTF-8, numbers, depth), the standard library sees names given twice, and
+    loses no digit of a whole number beyond 64 bits."""
     try:
         value: object = orjson.loads(text)
         if not _is_compact(text, value):
-            _STRICT.decode(text if isinstance(text, str) else text.decode())
+            value = _STRICT.decode(text if isinstance(text, str) else text.decode())
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"{what} cannot be read as JSON: see line {error.lineno}, column {error.colno}") from None
     except RecursionError:
@@ -190,17 +191,20 @@ def _json(text: bytes | str, what: str) -> object:
 
 
 def _is_compact(text: bytes | str, value: object) -> bool:
-    """Whether a value when written is this text again, which then has no name twice. Most clients write as orjson does,
-    so this is asked first: reading the text a second time takes four times as long."""
+    """Whether a value when written is this text again, which then has no name twice, and no number that was rounded.
+    Most clients write as orjson does, so this is asked first: reading the text a second time takes four times as long.
+    """
     try:
         return isinstance(text, bytes) and orjson.dumps(value) == text
     except TypeError:  # nested more deeply than orjson writes
         return False
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> None:
-    if len({name for name, _ in pairs}) < len(pairs):
+def _unique(pairs: list[tuple[str, Any]]) -> Json:
+    given = dict(pairs)
+    if len(given) < len(pairs):
         raise BadRequest("A name is given twice in the same JSON object")
+    return given
 
 
 _STRICT: Final = json.JSONDecoder(object_pairs_hook=_unique)

@@ -1,9 +1,10 @@
 """Scalars beyond GraphQL's own."""
 
 import datetime as dt
+import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NewType
+from typing import Any, NewType, cast
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
@@ -43,6 +44,20 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _sent(value: Any) -> Any:
+    """A number that no float holds would be sent as null."""
+    todo = [value]
+    while todo:
+        each = todo.pop()
+        if isinstance(each, float) and not math.isfinite(each):
+            raise bad_input("JSON takes no number beyond 1.8e308.")
+        if isinstance(each, dict):
+            todo += cast("dict[str, Any]", each).values()
+        elif isinstance(each, list):
+            todo += cast("list[Any]", each)
+    return value
+
+
 SCALARS: dict[object, ScalarDefinition] = {
     BigInt: strawberry.scalar(
         name="BigInt",
@@ -55,7 +70,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         description="Any JSON value, in a form that the upstream decides.",
         specified_by_url="https://datatracker.ietf.org/doc/html/rfc8259",
         serialize=_same,
-        parse_value=_same,
+        parse_value=_sent,
     ),
     dt.datetime: strawberry.scalar(
         name="DateTime",

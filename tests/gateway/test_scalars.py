@@ -1,15 +1,17 @@
 """Scalars of our own, as variables bring them."""
 
 import datetime as dt
+import math
 from typing import Any
 
 import pytest
 from graphql import GraphQLError
 
-from gateway.schema.scalars import SCALARS, BigInt
+from gateway.schema.scalars import SCALARS, BigInt, Json
 
 BIG_INT: Any = SCALARS[BigInt]
 MOMENT: Any = SCALARS[dt.datetime]
+JSON: Any = SCALARS[Json]
 
 
 @pytest.mark.parametrize(
@@ -43,3 +45,15 @@ def test_what_is_no_moment_or_one_of_many_is_refused(sent: object):
     with pytest.raises(GraphQLError, match="DateTime") as refused:
         MOMENT.parse_value(sent)
     assert refused.value.extensions == {"code": "BAD_USER_INPUT"}
+
+
+@pytest.mark.parametrize("sent", [math.inf, -math.inf, [1, {"a": math.inf}], {"a": [[math.nan]]}])
+def test_a_number_that_no_float_holds_is_refused_and_not_sent_as_null(sent: object):
+    with pytest.raises(GraphQLError, match="JSON takes no number") as refused:
+        JSON.parse_value(sent)
+    assert refused.value.extensions == {"code": "BAD_USER_INPUT"}
+
+
+@pytest.mark.parametrize("sent", [{"a": [1.5, None, True]}, 10**38, [], {}, None, "text"])
+def test_any_other_json_is_taken_as_it_is(sent: object):
+    assert JSON.parse_value(sent) is sent
