@@ -7,6 +7,7 @@ memory. What failed is kept as long as what succeeded: asking a sick upstream ag
 
 import contextlib
 import datetime as dt
+import functools
 import math
 import operator
 import time
@@ -22,12 +23,14 @@ from adapters.port import LIST_FIELDS, Completed, Fields, List, Narrowing, Order
 from adapters.walk import NOTHING_READ, Bounds, Walked
 from gateway.completions import Completions
 from gateway.instances import Instance
+from gateway.orders import TEXTS
 from gateway.tables import Table
 from gateway.versions import Versions
 
 T = TypeVar("T")
 
-DISTRUSTED_S = 600.0
+DISTRUSTED_S, DISTRUSTED_TEXTS_S = 600.0, 86_400.0
+"""How long an order is not asked of an upstream that has shown another idea of it."""
 PAGES_KEPT = 32
 """Pages that are kept of a list that is not read whole."""
 SHELVES_KEPT = 256
@@ -252,8 +255,9 @@ class Shelf:
         return time.monotonic() >= self._distrusted.get(order, 0.0)
 
     def distrust(self, order: Order) -> None:
-        """Do not take the upstream's pages for being in this order, for a while: rows that move do look like that."""
-        self._distrusted[order] = time.monotonic() + DISTRUSTED_S
+        """Do not take the upstream's pages for being in this order, for a while: rows that move do look like that. Of
+        texts it is rather that they are compared in another way, and that stays so."""
+        self._distrusted[order] = time.monotonic() + (DISTRUSTED_S if order.field not in TEXTS else DISTRUSTED_TEXTS_S)
 
     @property
     def _version(self) -> int:
@@ -274,23 +278,27 @@ class Shelf:
         opened = await self.open(ask, None)
         if opened is not None:
             return opened
-        return await self._walking(
-            lambda: self._timed(self._walk(ask)), lambda: self._set_out(ask)[0], lambda span: self._suits(span, ask)
-        )
+        out = self._set_out(ask)
+
+        def begin() -> Span:
+            nonlocal out
+            out = self._set_out(ask)
+            return out[0]
+
+        return await self._walking(lambda: self._timed(self._walk(*out)), begin, lambda span: self._suits(span, ask))
 
     async def page(self, ask: Ask, order: Order | None, token: str | None) -> KeptPage:
         """One page of the list in an order."""
         kept = self._pages.get((order, token))
         if kept is not None and self._is_fresh(kept.span, ask):
             return kept
+        # Who began one may have left before its end.
+        self._reading = {key: reading for key, reading in self._reading.items() if reading.is_running}
         reading = self._reading.setdefault((order, token), _Reading())
-        try:
-            return await reading(
-                lambda: self._timed(self._read(order, token)), self._begin, lambda span: self._suits(span, ask)
-            )
-        finally:
-            if not reading.is_running:
-                self._reading.pop((order, token), None)
+        work = functools.partial(self._read, order, token)
+        # Tokens are in the hands of clients: what becomes of one is no failure of the list.
+        timed = self._timed if token is None else self._bounded
+        return await reading(lambda: timed(work()), self._begin, lambda span: self._suits(span, ask))
 
     def read_through(self, ask: Ask, order: Order, pages: Sequence[Page]) -> None:
         """Keep the whole list, where these are all of its pages, and were all read for who asks: they need not be read
@@ -332,19 +340,27 @@ class Shelf:
         return ask.max_age > 0 and time.monotonic() < failed.until and failed.span.version == self._version
 
     async def _timed(self, work: Awaitable[T]) -> T:
-        """The outcome of reading, which is everybody's and so under no one's deadline. Raises AdapterError."""
+        """As `_bounded`; a failure is kept as one of the list."""
         began, version = time.monotonic(), self._version
-        with deadline.afresh(self._ages.walk_timeout):
-            outcome = await self._instance.ask(work)
-        if isinstance(outcome, Rejected):  # of a token that some client made up: nobody else's business
-            raise outcome
-        if isinstance(outcome, AdapterError):
-            waits_s = min(outcome.retry_after_s or 0.0, self._ages.max_stale)
+        try:
+            outcome = await self._bounded(work)
+        except Rejected:  # of an order or a narrowing that some client asked for: nobody else's business
+            raise
+        except AdapterError as error:
+            waits_s = min(error.retry_after_s or 0.0, self._ages.max_stale)
             ended = time.monotonic()
             span = Span(began, ended, dt.datetime.now(dt.UTC), version)
-            self._failure = _Failure(outcome, span, ended + max(self._ages.max_age, waits_s))
-            raise outcome
+            self._failure = _Failure(error, span, ended + max(self._ages.max_age, waits_s))
+            raise
         self._failure = None
+        return outcome
+
+    async def _bounded(self, work: Awaitable[T]) -> T:
+        """The outcome of reading, which is everybody's and so under no one's deadline. Raises AdapterError."""
+        with deadline.afresh(self._ages.walk_timeout):
+            outcome = await self._instance.ask(work)
+        if isinstance(outcome, AdapterError):
+            raise outcome
         return outcome
 
     async def _read(self, order: Order | None, token: str | None) -> KeptPage:
@@ -380,8 +396,7 @@ class Shelf:
                 self.distrust(last)
         return order, (await self._read(order, None)).page
 
-    async def _walk(self, ask: Ask) -> Snapshot:
-        begun, first = self._set_out(ask)
+    async def _walk(self, begun: Span, first: Page | None) -> Snapshot:
         age_s = time.monotonic() - begun.ended  # of the first page, and so of the list when it is whole
         last = self.snapshot.walked if self.snapshot is not None and self.snapshot.order is None else NOTHING_READ
         walked = await walk.whole(self._instance.adapter, self.of, first=first, last=last, bounds=self._bounds)

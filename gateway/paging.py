@@ -19,7 +19,7 @@ from adapters.model import Connection
 from adapters.port import Fields
 from adapters.walk import together
 from gateway import cursors, orders, sources, tables
-from gateway.cursors import Cursor, Places
+from gateway.cursors import Cursor, Place, Places
 from gateway.instances import Instances
 from gateway.inventory import Inventory
 from gateway.orders import Key, OrderBy
@@ -276,6 +276,8 @@ async def _rows(found: Sequence[Source], need: Need, window: Window) -> AsyncGen
         if following is None:
             return
         key, row = following
+        if ahead is not None and is_ahead:
+            ahead[3].show()
         if key != last:
             last = key
             yield row, _places(paged)
@@ -298,9 +300,9 @@ async def _advance(source: Source, pages: Pages) -> None:
 
 
 def _places(paged: Sequence[tuple[Source, Pages]]) -> Places:
-    places: defaultdict[str, dict[str, str | None]] = defaultdict(dict)
+    places: defaultdict[str, dict[str, Place]] = defaultdict(dict)
     for source, pages in paged:
-        places[source.instance.name][pages.part] = pages.token
+        places[source.instance.name][pages.part] = pages.place
     return places
 
 

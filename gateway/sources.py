@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from adapters import deadline, walk
-from adapters.errors import AdapterError, Rejected
+from adapters.errors import AdapterError, ContractBroken, Rejected
 from adapters.model import Connection, Word
 from adapters.port import LIST_FIELDS, Completed, Fields, Filter, List, Narrowing, Order, Page
 from adapters.walk import together
 from gateway import filters, orders, tables
 from gateway.completions import Completions
-from gateway.cursors import Cursor
+from gateway.cursors import Cursor, Place
 from gateway.explain import How, ListRead, Note
 from gateway.instances import Instance, Instances
 from gateway.inventory import Ask, Inventory, Shelf, Snapshot
@@ -74,20 +74,30 @@ class Need(NamedTuple):
     """How many rows are shown at the most."""
     note: Note | None = None
 
-    def resumes(self, instance: str) -> Mapping[str, str | None]:
+    def resumes(self, instance: str) -> Mapping[str, Place]:
         """By part, where the lists of an instance go on that were read page by page."""
         return _NOWHERE if self.after is None else self.after.places.get(instance, _NOWHERE)
 
 
-_NOWHERE: Mapping[str, str | None] = {}
+_NOWHERE: Mapping[str, Place] = {}
+_START = Place(None)
 
 
 class Disordered(Exception):
     """An upstream's pages are not in the order they were asked for in."""
 
 
+class Moved(Exception):
+    """What a cursor stands after is not on the page where it was: rows before it are gone, and others came up."""
+
+
 class Pages:
-    """A list read page by page, in an order that the upstream keeps and that is checked here."""
+    """A list read page by page, in an order that the upstream keeps and that is checked here.
+
+    A walk goes on after the very row of this list that was shown last. Rows that are there by now and would have been
+    shown before are passed over. Where the upstream turns out to compare in another way than we do, none are: they are
+    yet to be shown, and come where the upstream has them.
+    """
 
     def __init__(self, source: "Source", shelf: Shelf, need: Need, order: Order) -> None:
         self.part = shelf.of.part
@@ -95,19 +105,35 @@ class Pages:
         self._shelf = shelf
         self._need = need
         self._order = order
-        self.token: str | None = need.resumes(source.instance.name).get(self.part)
+        self.place: Place = need.resumes(source.instance.name).get(self.part, _START)
+        """After the last row that was shown, or passed over on the way there."""
+        self._here: str | None = None
         self._rows: list[tuple[Key, Connection]] = []
         self._at = 0
         self._next: str | None = None
         self._last: Key | None = None
+        self._is_disordered = self.place.is_disordered or not shelf.trusts(order)
         self._read: list[Page] = []
-        self._idle = 0
-        """Pages one after the other that brought nothing new."""
+        self._met: set[str] = set()
+        self._empty = 0
+        """Pages one after the other without a row."""
 
     async def begin(self) -> None:
-        """Read the page on which the list goes on. Raises AdapterError, Disordered."""
-        await self._turn(self.token)
+        """Read the page on which the list goes on. Raises AdapterError, Disordered, and Moved."""
+        token, shown, _ = self.place
+        await self._turn(token)
+        if self._need.after is not None:
+            after = self._need.after.key
+            # What has a greater key now has moved, and others stand where it was.
+            of_shown = (at for at, (key, row) in enumerate(self._rows) if row.native_id == shown and key <= after)
+            self._at = next(of_shown, -1) + 1
+            if self._at == 0 and token is not None and not (self._rows and self._rows[0][0] <= after):
+                raise Moved
         await self._settle()
+
+    def show(self) -> None:
+        """The next row is shown, or passed over."""
+        self.place = Place(self._here, self._rows[self._at][1].native_id, self._is_disordered)
 
     def head(self) -> tuple[Key, Connection] | None:
         """The next row and its key; None at the end."""
@@ -123,20 +149,31 @@ class Pages:
         self._rows, self._at, self._next = [], 0, None
 
     async def _settle(self) -> None:
-        after = None if self._need.after is None else self._need.after.key
+        """Turn pages until there is a row to be shown."""
         while True:
-            while self._at < len(self._rows) and after is not None and self._rows[self._at][0] <= after:
+            if self._at < len(self._rows):
+                if not self._is_passed(self._rows[self._at][0]):
+                    return
+                self.show()
                 self._at += 1
-            if self._at < len(self._rows) or self._next is None:
+            elif self._next is None:
                 return
-            await self._turn(self._next)
+            else:
+                await self._turn(self._next)
+
+    def _is_passed(self, key: Key) -> bool:
+        """Whether a row stands before the cursor, or is its own, which another list of the instance may have too."""
+        if self._need.after is None:
+            return False
+        after = self._need.after.key
+        return key == after or (key < after and not self._is_disordered)
 
     async def _turn(self, token: str | None) -> None:
         page, span = await self._shelf.page(self._need.ask, self._order, token)
         completed = await self._completed(page)
         key = orders.keyer(self._need.order_by)
         self._rows = [(key(row), row) for row in completed]
-        self._at, self._next, self.token = 0, page.next, token
+        self._at, self._next, self._here = 0, page.next, token
         self._source.dropped += page.dropped
         self._source.as_of = _older(self._source.as_of, span.began_at)
         self._source.note(self._shelf.of, self._order, How.PAGE, len(page.connections), span.began_at)
@@ -155,18 +192,29 @@ class Pages:
         return completed.connections
 
     def _check(self) -> None:
+        """See whether the page is in order, and brings anything: one with nothing but rows that were met before is the
+        sign of a list that goes round in a circle."""
+        ids = {row.native_id for _, row in self._rows}
+        if ids and ids <= self._met:
+            self.end()
+            return
         keys = [key for key, _ in self._rows]
         if self._last is not None:
             keys.insert(0, self._last)
-        is_idle = not keys or keys[-1] == self._last
-        self._idle = self._idle + 1 if is_idle else 0
+        self._empty = 0 if ids else self._empty + 1
         is_disordered = any(before > after for before, after in itertools.pairwise(keys))
-        if self.token is None and self._next is not None:  # rows without a key come first nowhere but upstream
+        if self._here is None and self._next is not None:  # rows without a key come first nowhere but upstream
             is_disordered |= any(map(orders.begins_last, keys[:1]))
-        if is_disordered or self._idle > walk.EMPTY_PAGES:
+        if is_disordered:
             self._shelf.distrust(self._order)
-            raise Disordered
+            self._is_disordered = True
+            if self._need.after is None:
+                raise Disordered
+        if self._empty > walk.EMPTY_PAGES:
+            raise ContractBroken("page after page of the list holds nothing that can be read")
         self._last = keys[-1] if keys else self._last
+        self._rows = [each for each in self._rows if each[1].native_id not in self._met]
+        self._met |= ids
 
 
 class Source:
@@ -232,7 +280,7 @@ class Source:
             self.is_skipped = True
             return True
         parts = inventory.known_parts(self.instance, need.ask)
-        if parts is None:
+        if parts is None or (need.order is not None and need.resumes(self.instance.name)):
             return False
         read = self._read_of(parts, self.instance.adapter.narrow(need.where))
         shelves = [inventory.shelf(self.instance, List(part)) for part in read]
@@ -285,13 +333,15 @@ class Source:
 
     async def _in_order(self, shelf: Shelf, order: Order) -> Snapshot | Pages | None:
         """The list in an order that its upstream keeps: whole, where one page tells that this is all of it, else page
-        by page; None where the upstream will not hear of that order."""
+        by page; None where the upstream will not hear of that order, or where it does not go on where it did."""
         try:
-            opened = await shelf.open(self._need.ask, order)
+            opened = await shelf.open(self._need.ask, order) if self._need.after is None else None
             if opened is not None:
                 return opened
             pages = Pages(self, shelf, self._need, order)
             await pages.begin()
+        except Moved:
+            return None
         except Rejected:
             if self._need.after is not None:  # it may be a token that the client made up
                 raise
@@ -316,12 +366,15 @@ class Source:
         the cursor says where this list goes on."""
         need = self._need
         order = need.order
-        if order is None or not self.instance.adapter.sorts(order) or not shelf.trusts(order):
+        if order is None or not self.instance.adapter.sorts(order):
+            return None
+        if shelf.of.part in need.resumes(self.instance.name):
+            return None if filters.left(need.where, narrowing) else order
+        if need.after is not None or not shelf.trusts(order):
             return None
         if shelf.length is not None and MOST_OF_IT * shelf.length <= need.size:
             return None  # nearly all of it is to be shown: it is quicker read whole, several pages at a time
-        knows_where = need.after is None or shelf.of.part in need.resumes(self.instance.name)
-        return order if knows_where and not filters.left(need.where, narrowing) else None
+        return None if filters.left(need.where, narrowing) else order
 
     def _take(self, shelf: Shelf, snapshot: Snapshot, how: How | None = None) -> None:
         self._snapshots.append(snapshot)

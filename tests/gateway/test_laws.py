@@ -436,7 +436,7 @@ def test_every_walk_meets_every_row_once_in_the_one_order(order_by: OrderBy, fle
     run(everywhere(built(fleet, seed), order_by, drawn(seed)))
 
 
-async def to_the_end(walker: Walker, *, after: str | None = None) -> list[Edge]:
+async def to_the_end(walker: Walker, *, after: str | None = None, is_in_order: bool = True) -> list[Edge]:
     """A walk forward with nothing said of what it meets but that it goes on in order, repeats nothing, and ends."""
     met: list[Edge] = []
     for step in count():
@@ -447,7 +447,7 @@ async def to_the_end(walker: Walker, *, after: str | None = None) -> list[Edge]:
             break
         assert page.edges, "a page that promises more must lead there"
         after = page.end_cursor
-    assert all(one.key < other.key for one, other in pairwise(met))
+    assert not is_in_order or all(one.key < other.key for one, other in pairwise(met))
     return met
 
 
@@ -456,7 +456,9 @@ async def misled(adapters: Sequence[Listed], order_by: OrderBy, rng: random.Rand
     whole = expected(adapters, order_by, meets)
     max_age = rng.choice((0.0, 1000.0))
     walker = Walker(instances_of(*adapters), order_by, rng, where=where, counts=False, max_age=max_age)
-    assert set(ids_of(await to_the_end(walker))) <= set(whole)
+    met = ids_of(await to_the_end(walker, is_in_order=False))
+    assert len(met) == len(whole)
+    assert set(met) == set(whole)
     await forward(walker, whole)  # whatever there was to notice has been noticed
     walker.counts = True
     await forward(walker, whole)
@@ -466,7 +468,7 @@ async def misled(adapters: Sequence[Listed], order_by: OrderBy, rng: random.Rand
 @EVERY_ORDER
 @few(8)
 @given(shapes(*DISHONEST, honest), SEEDS)
-def test_an_upstream_with_an_order_of_its_own_is_noticed_by_the_first_walk_and_costs_the_others_nothing(
+def test_an_upstream_with_an_order_of_its_own_costs_the_first_walk_its_order_and_no_row(
     order_by: OrderBy, fleet: list[Shape], seed: int
 ):
     run(misled(built(fleet, seed), order_by, drawn(seed)))
@@ -510,7 +512,7 @@ def test_an_upstream_that_repeats_its_second_page_for_ever_comes_to_an_end(
     async def walks() -> None:
         rng = drawn(seed)
         walker = Walker(instances_of(*adapters), order_by, rng, counts=False)
-        assert set(ids_of(await to_the_end(walker))) <= whole
+        assert set(ids_of(await to_the_end(walker, is_in_order=False))) <= whole
         # What there is of such lists is their first two pages.
         for adapter in adapters:
             adapter.lists = {part: rows[: 2 * adapter.page] for part, rows in adapter.lists.items()}

@@ -491,9 +491,9 @@ async def test_a_made_up_place_in_an_upstreams_list_costs_nobody_else_anything(c
     async with over({"unified": UnifiedToImitation(size=330, clock=clock)}) as fleet:
         cursor = (await page(fleet, first=5))["pageInfo"]["endCursor"]
         body = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        assert b'"Production":null' in body
+        assert b'"Production":[null,' in body
         for token in (b'"nonsense"', b'"[-1]"', b'"[1e99]"', b'"[1,2,3]"', b'"\\u0000"'):
-            made_up = base64.urlsafe_b64encode(body.replace(b'"Production":null', b'"Production":' + token)).decode()
+            made_up = base64.urlsafe_b64encode(body.replace(b'"Production":[null', b'"Production":[' + token)).decode()
             answered = await fleet.ask(PAGE, {"first": 5, "after": made_up.rstrip("=")})
             assert [error["extensions"]["code"] for error in answered["errors"]] == ["BAD_USER_INPUT"], token
             assert len((await page(fleet, first=5))["nodes"]) == 5
