@@ -541,13 +541,10 @@ async def moving(adapters: Sequence[Listed], order_by: OrderBy, rng: random.Rand
         if gone is not None and len(met) > 3:
             walker.instances = instances_of(*(each for each in adapters if each is not gone))
     assert all(one.key < other.key for one, other in pairwise(met)), "in order, and each once"
-    if counts:  # read whole for each page, so that nothing that stayed can have been passed over
-        left = {id for id in stay if gone is None or not connection_of(id, [gone])}
-        assert (
-            left
-            <= set(ids_of(met))
-            <= {row.id for each in adapters for row in each.rows} | {row.id for row in come_and_go}
-        )
+    left = {id for id in stay if gone is None or not connection_of(id, [gone])}
+    assert (
+        left <= set(ids_of(met)) <= {row.id for each in adapters for row in each.rows} | {row.id for row in come_and_go}
+    )
 
 
 def toggle(adapter: Listed, row: Connection, rng: random.Random) -> None:
