@@ -3,7 +3,9 @@
 import datetime as dt
 import sys
 import unicodedata
-from itertools import permutations
+from itertools import groupby, permutations
+from types import SimpleNamespace
+from typing import Literal
 
 import msgspec
 import pytest
@@ -185,6 +187,45 @@ def test_no_accent_is_overlooked():
     accents = [letter for letter in map(chr, range(sys.maxunicode + 1)) if unicodedata.combining(letter)]
     assert len(accents) > 900
     assert [accent for accent in accents if folded(f"→a{accent}") != "→a"] == []
+
+
+RUNS = st.lists(
+    st.text(st.characters(categories=["Mn", "Mc", "Lm"]), max_size=100) | st.text(max_size=10), max_size=5
+).map("".join)
+
+
+@given(RUNS)
+@example("a" + "\u0315\u0300" * 100)
+@example("\u0f73\u0f75\u0f81" * 40)
+@example("\uff9e" * 99 + "é\u0344" * 40)
+def test_what_is_long_is_folded_as_what_is_short(text: str):
+    parts = unicodedata.normalize("NFKD", text)
+    assert folded(text) == "".join(part for part in parts if not unicodedata.combining(part)).casefold()
+    assert folded(folded(text)) == folded(text)
+
+
+@pytest.mark.parametrize("run", ["\u0315\u0300", "\u0f73", "\u0344", "\uff9e\uff9f", "\U0001e8d0\u0300"])
+def test_no_long_run_of_accents_is_ever_sorted(run: str, monkeypatch: pytest.MonkeyPatch):
+    """Decomposing takes the square of its length: a name of a few kilobytes would hold everybody up."""
+    sorted_at_once: list[int] = []
+
+    def normalize(form: Literal["NFKD"], text: str) -> str:
+        parts = unicodedata.normalize(form, text)
+        kinds = groupby(parts, key=lambda part: unicodedata.combining(part) > 0)
+        sorted_at_once.extend(len(list(accents)) for is_accent, accents in kinds if is_accent)
+        return parts
+
+    monkeypatch.setattr(orders, "unicodedata", SimpleNamespace(normalize=normalize, combining=unicodedata.combining))
+    for text in (run * 1000, "a" + run * 1000, f"é{run * 40}" * 20):
+        assert set(folded(text)) <= {"a", "e"}
+    assert max(sorted_at_once, default=0) <= 128
+
+
+def test_no_more_letters_are_remembered_than_one_script_has():
+    for start in range(0x10000, 0x20000, 64):
+        text = "".join(map(chr, range(start, start + 64)))
+        assert len(folded(text)) >= sum(not unicodedata.combining(letter) for letter in text)
+        assert len(orders._BARE) <= 4096  # pyright: ignore[reportPrivateUsage]
 
 
 def test_different_letters_stay_different():
