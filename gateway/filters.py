@@ -6,7 +6,8 @@ Each condition is a mask of the table's rows; that of a filter is all of them jo
 import datetime as dt
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from itertools import chain
+from typing import Any, TypeAlias, cast
 
 from adapters.model import Connection
 from adapters.port import Fields, Filter, Narrowing, Period
@@ -19,6 +20,8 @@ from gateway.tables import Mask, Table
 
 EVERYTHING = Filter()
 LONGEST_TEXT = 256
+LONGEST_VALUE = 1024
+"""Of a value in a list. Names are whole there, and upstreams have long ones."""
 DEEPEST = 4
 """How deep `not` may stand in `not`."""
 
@@ -39,7 +42,7 @@ def without(where: Filter, *names: str) -> Filter:
 
 def checked(where: Filter, instances: Instances, depth: int = 0) -> Filter:
     """The filter. Raises BAD_USER_INPUT where it cannot be meant: an unknown instance, a span that ends before it
-    begins, a text longer than anything it could be found in."""
+    begins, a text or a value longer than anything it could be found in."""
     if depth > DEEPEST:
         raise bad_input(f"filter: not may stand in not {DEEPEST} deep at the most.")
     for name in where.instance or ():
@@ -47,11 +50,21 @@ def checked(where: Filter, instances: Instances, depth: int = 0) -> Filter:
             raise bad_input("filter.instance: there is no instance of this name.")
     if where.text is not None and len(where.text) > LONGEST_TEXT:
         raise bad_input(f"filter.text: {LONGEST_TEXT} characters at the most.")
+    _check_values(where)
     for name in ("created_at", "updated_at", "last_run_at", "last_healthy_at"):
         _check_period(name, getattr(where, name))
     if where.not_ is not None:
         checked(where.not_, instances, depth + 1)
     return where
+
+
+def _check_values(where: Filter) -> None:
+    for name in Filter.__struct_fields__:
+        values = getattr(where, name)
+        if isinstance(values, tuple):
+            texts = chain.from_iterable(where.ids or ()) if name == "ids" else cast("tuple[str, ...]", values)
+            if max(map(len, texts), default=0) > LONGEST_VALUE:
+                raise bad_input(f"filter.{spelled(name)}: values of {LONGEST_VALUE} characters at the most.")
 
 
 def _check_period(name: str, period: Period | None) -> None:

@@ -26,7 +26,9 @@ _Conditions: Any = input_type(Conditions)
 @strawberry.input(
     description=(
         "What connections are to be like. Conditions are joined by AND, the values of one by OR. A list without values "
-        "is met by nothing. What an upstream does not tell meets no condition but `not`."
+        "is met by nothing. What an upstream does not tell meets no condition but `not`. "
+        f"A list has {MOST_VALUES} values at the most, a value {filters.LONGEST_VALUE} characters, and `text` "
+        f"{filters.LONGEST_TEXT}."
     )
 )
 class ConnectionFilter(_Conditions):
@@ -88,7 +90,7 @@ def _value(name: str, sent: Any) -> Any:
     if isinstance(sent, list):
         values = cast("list[Any]", sent)
         if len(values) > MOST_VALUES:
-            raise bad_input(f"filter.{name}: {MOST_VALUES} values at the most.")
+            raise bad_input(f"filter.{filters.spelled(name)}: {MOST_VALUES} values at the most.")
         return tuple(values)
     record = getattr(sent, "__record__", None)
     if record is None:

@@ -66,6 +66,9 @@ FILTERS: Mapping[str, Any] = {
     "a moment beyond all calendars": {"createdAt": {"since": "99999-01-01T00:00:00Z"}},
     "a text of ten kilobytes": {"text": "x" * 10_240},
     "a text of one letter too many": {"text": "x" * 257},
+    "a value of ten kilobytes": {"category": ["x" * 10_240]},
+    "a value of one letter too many": {"sourceName": ["x", "x" * 1025]},
+    "an id of ten kilobytes": {"ids": [ids.encode(WORKIVA, "x" * 10_240)]},
     "101 ids": {"ids": [ids.encode(WORKIVA, native_id("workiva", number)) for number in range(101)]},
     "an id that is none": {"ids": ["nonsense"]},
     "an empty id": {"ids": [""]},
@@ -92,6 +95,12 @@ async def test_a_filter_that_cannot_be_meant_is_told_and_costs_nothing(fleet: Fl
     assert answered.get("data") is None
     assert len(answered["errors"][0]["message"]) < 300, "it does not repeat what came"
     assert calls(fleet) == 0
+
+
+async def test_a_filter_that_is_too_long_is_told_as_clients_spell_it(fleet: Fleet):
+    for where in ({"sourceName": ["x"] * 1001}, {"sourceName": ["x" * 1025]}):
+        (error,) = (await fleet.ask(PAGE, {"filter": where}))["errors"]
+        assert error["message"].startswith("filter.sourceName: ")
 
 
 @pytest.mark.parametrize("depth", [4, 5, 50, 150, 300, 450, 600, 900, 5_000, 30_000])
