@@ -13,8 +13,9 @@ fields are read before the others. The specification asks that of all resolvers 
 which are called once, one after the other.
 
 A plan depends on the document, on the type, and on which selections `@skip` and `@include` leave. It is made the second
-time that a document is executed, and kept as long as the document is among those lately used. Documents with any other
-directive, such as `@defer`, or with variables of fragments are left to the engine.
+time that a document is executed, and kept as long as the document is among those lately used. Long documents are not
+kept, and so have none. Documents with any other directive, such as `@defer`, or with variables of fragments are left to
+the engine.
 """
 
 import functools
@@ -40,6 +41,7 @@ from graphql import (
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.execution.called import Call, Reader, call
+from gateway.execution.documents import is_kept
 from gateway.execution.kept import Memo, Room
 from gateway.execution.values import nullable
 from gateway.execution.variables import Variables
@@ -135,10 +137,12 @@ class Plans:
         return id(field) in self._left
 
     def of(self, executor: "CompiledExecutor") -> dict[Any, Any] | None:
-        """The plans and the calls of an execution's operation, by what they are for."""
+        """The plans and the calls of an execution's operation, by what they are for; None where there are none."""
         key = id(executor.operation)
         document = self._documents.get(key)
         if document is None:
+            if not is_kept(executor.operation):
+                return None
             document = self._documents[key] = _Document(executor.operation, executor.fragment_definitions)
             if len(self._documents) > KEPT:
                 self._documents.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Documents, each parsed, measured and validated once, however often it is sent."""
+"""Documents, each parsed, measured and validated once, however often it is sent; long ones each time."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
+    Node,
     OperationType,
     get_operation_ast,
     validate,
@@ -22,6 +23,14 @@ PAGE_FIELDS: Mapping[str, int] = {"connections": 25, "connectionFacets": 25, "ru
 """Rows of a page where a query does not say how many; of facets, about as many as each list of them has values."""
 KEPT = 300
 """Documents that are kept; the one longest unused makes room. A hostile one can take half a megabyte."""
+LONGEST = 16_384
+"""Letters of a document that is kept, with the name of its operation. The text itself is held as well, and where there
+were no bound, it could be as long as a request."""
+
+
+def is_kept(node: Node) -> bool:
+    """Whether a node is of a document that is kept. No other is to be held: with each node goes all of its text."""
+    return node.loc is None or len(node.loc.source.body) <= LONGEST
 
 
 class Document(NamedTuple):
@@ -63,6 +72,8 @@ class Documents:
         return found
 
     def _keep(self, key: tuple[str, str | None], read: Document | Unfit) -> Document | Unfit:
+        if sum(map(len, filter(None, key))) > LONGEST:
+            return read
         self._kept[key] = read
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)

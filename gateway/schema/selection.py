@@ -23,6 +23,7 @@ from graphql.type.directives import GraphQLIncludeDirective
 from strawberry.types import Info
 
 from adapters.port import Fields
+from gateway.execution.documents import is_kept
 from gateway.info import raw
 
 CONNECTION = "Connection"
@@ -66,7 +67,7 @@ def _walked(engine: GraphQLResolveInfo[Any], path: str | None) -> Fields:
     for node in nodes:
         walk.into(node.selection_set, named, path)
     fields = frozenset(walk.paths)
-    if not walk.is_conditional:
+    if not walk.is_conditional and is_kept(nodes[0]):
         _walks[key] = nodes, fields
         if len(_walks) > _KEPT:
             _walks.popitem(last=False)
