@@ -2,6 +2,7 @@
 
 A list is cut into its rows, and each row that was not met before is decoded at once. Only where that fails is the row
 read again, field by field: an optional field of the wrong type becomes its default, a row without its id is dropped.
+What is nested deeper than Python follows, and so would cost all that stands beside it, is read as null.
 """
 
 import functools
@@ -13,7 +14,7 @@ from typing import Annotated, Any, Generic, NamedTuple, TypeVar, Union, get_args
 
 import msgspec
 
-from adapters import digests
+from adapters import digests, nesting
 from adapters.digests import Part
 from adapters.errors import ContractBroken
 from adapters.layout import Layout
@@ -58,11 +59,12 @@ class Rows(NamedTuple, Generic[T]):
 
 
 def whole(body: bytes, kind: type[T]) -> T:
-    """One record. Raises ContractBroken where the body is not JSON, or what the record requires is missing."""
+    """One record. Raises ContractBroken where the body is not JSON, or what the record requires is missing; and where
+    what is no record is nested too deep, for it may be sent back, and is not to be cut."""
     try:
         return _decoder(kind).decode(body)
     except _UNREADABLE:
-        return _salvage(_raw(body), kind)
+        return _salvage(_raw(body, kind), kind)
 
 
 def rows(
@@ -98,6 +100,14 @@ def _decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
     return msgspec.json.Decoder(kind)
 
 
+def _shallow(decode: Callable[[bytes], T], body: bytes) -> T:
+    """What is decoded of a body; without what is nested too deep, where that is why it cannot be."""
+    try:
+        return decode(body)
+    except RecursionError:
+        return decode(nesting.cut(bytes(body)))
+
+
 _cut = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -107,7 +117,7 @@ def _items(body: bytes) -> list[msgspec.Raw]:
     except _UNREADABLE:
         pass
     try:
-        return _cut(_mended(body))
+        return _shallow(_cut, _mended(body))
     except _UNREADABLE:
         raise ContractBroken("the answer is not a list", path="$") from None
 
@@ -119,24 +129,25 @@ def _mended_row(item: msgspec.Raw, row: type[T]) -> T | None:
         return None
 
 
-def _raw(body: bytes) -> msgspec.Raw:
+def _raw(body: bytes, kind: Any) -> msgspec.Raw:
+    read, mended = _decoder(msgspec.Raw).decode, _mended(body)
     try:
-        return msgspec.json.decode(_mended(body), type=msgspec.Raw)
+        return read(mended) if _struct_of(kind) is None else _shallow(read, mended)
     except _UNREADABLE:
         raise ContractBroken("the answer is not JSON", path="$") from None
 
 
 def _salvage(raw: msgspec.Raw, kind: Any, path: str = "$") -> Any:
     """The record in ``raw``, with each optional field that cannot be read left at its default."""
+    # Not strict: "true", "12" and 12.0 are taken for what they plainly mean.
+    read, struct = msgspec.json.Decoder(kind, strict=False).decode, _struct_of(kind)
     try:
-        # Not strict: "true", "12" and 12.0 are taken for what they plainly mean.
-        return msgspec.json.decode(raw, type=kind, strict=False)
+        return read(raw) if struct is None else _shallow(read, raw)
     except _UNREADABLE:
-        struct = _struct_of(kind)
         if struct is None:
             raise ContractBroken("a value has the wrong type", path=path) from None
     try:
-        present = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        present = _shallow(_decoder(dict[str, msgspec.Raw]).decode, raw)
     except _UNREADABLE:
         raise ContractBroken("a record is not an object", path=path) from None
     return struct(**_fields(present, struct, path))

@@ -10,6 +10,7 @@ import msgspec
 
 from adapters import decode
 from adapters.errors import ContractBroken
+from adapters.nesting import DEEPEST, is_deep
 from adapters.secret import masked_map
 
 _NULL: Final = b"null"
@@ -19,12 +20,16 @@ _LONG: Final = 256
 _KEPT: Final = 1024
 """Maps that are kept, none of them longer than that: others are rather texts of one row."""
 
+_SHALLOW: Final = 2 * DEEPEST
+"""A text no longer than this cannot be nested too deep: each level takes two letters."""
+
 _plain: dict[bytes, dict[str, Any]] = {}
 """Maps in which nothing is to be masked, by what was sent."""
 
 
 def shown(sent: msgspec.Raw) -> dict[str, Any] | None:
-    """The map, masked; None for null, and for what is no map. It is shared, and so must not be changed."""
+    """The map, masked; None for null, for what is no map and what is nested too deep. It is shared, and so must not be
+    changed."""
     text = bytes(sent)
     if text == _NULL:
         return None
@@ -34,6 +39,8 @@ def shown(sent: msgspec.Raw) -> dict[str, Any] | None:
     try:
         given = decode.whole(text, dict[str, Any])
     except ContractBroken:
+        return None
+    if len(text) > _SHALLOW and is_deep(given):
         return None
     masked = masked_map(given)
     # What holds a credential is in memory no longer than it takes to read it.

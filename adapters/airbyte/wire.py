@@ -1,5 +1,6 @@
 """Records as Airbyte sends them, only what we read. Counters and epochs are int64; epochs are in seconds, those of
-failures in milliseconds. ``connectionConfiguration`` is left out on purpose: it holds credentials.
+failures in milliseconds. ``connectionConfiguration`` is left out on purpose: it holds credentials. A schema that is
+nested too deep to be shown is None.
 """
 
 from typing import Any
@@ -7,6 +8,11 @@ from typing import Any
 import msgspec
 
 from adapters.decode import Id
+from adapters.nesting import is_deep
+
+
+def _shown(schema: Any) -> Any:
+    return None if is_deep(schema) else schema
 
 
 class Interval(msgspec.Struct, rename="camel", gc=False):
@@ -76,6 +82,9 @@ class Stream(msgspec.Struct, rename="camel", gc=False):
     default_cursor_field: list[str] | None = None
     source_defined_primary_key: list[list[str]] | None = None
 
+    def __post_init__(self) -> None:
+        self.json_schema = _shown(self.json_schema)
+
 
 class SelectedField(msgspec.Struct, rename="camel", gc=False):
     field_path: list[str] | None = None
@@ -105,10 +114,16 @@ class Catalog(msgspec.Struct, gc=False):
 class FieldAddOrRemove(msgspec.Struct, gc=False):
     schema: Any = None
 
+    def __post_init__(self) -> None:
+        self.schema = _shown(self.schema)
+
 
 class FieldSchemaUpdate(msgspec.Struct, rename="camel", gc=False):
     old_schema: Any = None
     new_schema: Any = None
+
+    def __post_init__(self) -> None:
+        self.old_schema, self.new_schema = _shown(self.old_schema), _shown(self.new_schema)
 
 
 class FieldTransform(msgspec.Struct, rename="camel", gc=False):

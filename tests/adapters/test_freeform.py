@@ -1,5 +1,6 @@
 """Free-form maps: read once, masked, and whatever is no map costs only itself."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -51,6 +52,20 @@ def test_no_more_is_kept_than_a_few_maps(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize("sent", ["null", '"a text"', "[1, 2]", "7", '{"a": "\\ud800', "{" * 100_000])
 def test_what_is_no_map_is_none(sent: str):
     assert freeform.shown(raw(sent)) is None
+
+
+def deep(levels: int) -> str:
+    return '{"a":[' * (levels // 2) + "]}" * (levels // 2)
+
+
+def test_what_is_nested_as_deep_as_is_shown_is_shown():
+    assert freeform.shown(raw(deep(200))) == json.loads(deep(200))
+
+
+@pytest.mark.parametrize("levels", [202, 300, 890, 940, 990, 1100, 200_000])
+def test_what_is_nested_deeper_is_none(levels: int):
+    assert freeform.shown(raw(deep(levels))) is None
+    assert freeform.shown(raw(f'{{"b": 1, "token": "{PLANT}", "a": {deep(levels)}}}')) is None
 
 
 def test_half_a_letter_costs_that_letter_alone():

@@ -29,7 +29,10 @@ VALUES = st.recursive(
     SIMPLE | st.text(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
 )
 AS_JSON = {"Content-Type": "application/json"}
-METADATA = "{ connections { nodes { nativeId details { ... on WorkivaConnection { metadata } } } sources { state } } }"
+TOO_DEEP = [200, 240, 252, 260, 320, *range(880, 1000, 5), 2_000, 50_000]
+METADATA = (
+    "{ connections(first: 100) { nodes { details { ... on WorkivaConnection { metadata } } } sources { state } } }"
+)
 
 
 @given(VALUES)
@@ -51,6 +54,18 @@ def test_what_is_no_json_is_refused():
         to_json(object())
 
 
+@pytest.mark.parametrize("levels", [255, 290, 330, 700, 900, 1100, 50_000])
+@pytest.mark.parametrize("beside", [1, BEYOND])
+def test_what_is_nested_too_deep_costs_itself_and_nothing_beside(levels: int, beside: int):
+    kept = orjson.Fragment(to_json(deep(levels)))
+    written = json.loads(to_json({"a": deep(levels), "n": beside, "kept": kept, "at": MOMENT}))
+    assert (written["n"], written["at"]) == (beside, MOMENT.isoformat())
+    if levels < 299:
+        assert written["a"] == written["kept"] == deep(levels)
+    else:
+        assert b"null" in to_json(deep(levels))
+
+
 def deep(levels: int) -> dict[str, Any]:
     inner: dict[str, Any] = {}
     for _ in range(levels):
@@ -59,16 +74,15 @@ def deep(levels: int) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def over(*metadata: Mapping[str, Any]) -> AsyncGenerator[httpx.AsyncClient]:
-    """A client of a gateway over a Wdata whose connections have these metadata."""
-    rows = [
-        {"connectionId": str(number), "name": f"n{number}", "metadata": each} for number, each in enumerate(metadata)
-    ]
+async def over(*metadata: Mapping[str, Any] | str) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of a gateway over a Wdata whose connections have these metadata, which may be written already."""
+    written = [each if isinstance(each, str) else json.dumps(each) for each in metadata]
+    rows = [f'{{"connectionId":"{at}","name":"n{at:03}","metadata":{each}}}' for at, each in enumerate(written)]
 
     async def read(request: Request) -> Response:
         number = request.path_params.get("number")
-        body = rows if number is None else rows[number]
-        return Response(json.dumps({"body": body}), media_type="application/json")
+        body = f"[{','.join(rows)}]" if number is None else rows[number]
+        return Response(f'{{"body":{body}}}', media_type="application/json")
 
     routes = [Route("/api/v1/connections", read), Route("/api/v1/connections/{number:int}", read)]
     async with serve(Starlette(routes=routes)) as url:
@@ -85,15 +99,13 @@ async def asked(client: httpx.AsyncClient, query: str) -> dict[str, Any]:
 
 
 async def test_numbers_of_any_size_and_depths_of_any_kind_cost_nothing_else():
-    sent = [{"n": BEYOND}, {"n": 2**64}, {"n": -(2**63) - 1}, {"plain": 1.5}, deep(250), deep(320)]
-    async with over(*sent, deep(900)) as client:
+    sent = [{"n": BEYOND}, {"n": 2**64}, {"n": -(2**63) - 1}, {"plain": 1.5}, deep(199), {"n": BEYOND, "d": deep(198)}]
+    async with over(*sent, *['{"a":' * levels + "{}" + "}" * levels for levels in TOO_DEEP]) as client:
         for _ in range(3):  # by the engine, and by plans
             answered = await asked(client, METADATA)
             assert "errors" not in answered
             shown = [node["details"]["metadata"] for node in answered["data"]["connections"]["nodes"]]
-            assert shown[:5] == sent[:5]
-            assert len(shown) == 7
-            assert shown[6] is None, "nobody could look whether there is a credential in it"
+            assert shown == sent + [None] * len(TOO_DEEP), "nobody could look whether there is a credential in it"
             assert answered["data"]["connections"]["sources"] == [{"state": "OK"}]
 
 
