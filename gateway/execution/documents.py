@@ -99,7 +99,9 @@ class Documents:
 
 
 def _coded(reason: GraphQLError, code: Code) -> GraphQLError:
-    reason.extensions = {"code": code.value}
+    """The reason with this code, unless it has its own: a scalar refuses a value in the document as it does one of a
+    variable."""
+    reason.extensions = {"code": code.value, **(reason.extensions or {})}
     return reason
 
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NewType, cast
 
@@ -45,17 +46,26 @@ def _same(value: Any) -> Any:
 
 
 def _sent(value: Any) -> Any:
-    """A number that no float holds would be sent as null."""
+    """A number that no float holds would be sent as null, or in digits that few upstreams read. What has more digits
+    than Python reads in a document comes as one that is none."""
     todo = [value]
     while todo:
         each = todo.pop()
-        if isinstance(each, float) and not math.isfinite(each):
+        if (isinstance(each, float) and not math.isfinite(each)) or (isinstance(each, int) and not _holds(each)):
             raise bad_input("JSON takes no number beyond 1.8e308.")
         if isinstance(each, dict):
             todo += cast("dict[str, Any]", each).values()
         elif isinstance(each, list):
             todo += cast("list[Any]", each)
     return value
+
+
+def _holds(number: int) -> bool:
+    """Whether there are floats as large as that."""
+    return -_LARGEST <= number <= _LARGEST
+
+
+_LARGEST = int(sys.float_info.max)
 
 
 SCALARS: dict[object, ScalarDefinition] = {

@@ -47,13 +47,15 @@ def test_what_is_no_moment_or_one_of_many_is_refused(sent: object):
     assert refused.value.extensions == {"code": "BAD_USER_INPUT"}
 
 
-@pytest.mark.parametrize("sent", [math.inf, -math.inf, [1, {"a": math.inf}], {"a": [[math.nan]]}])
+@pytest.mark.parametrize(
+    "sent", [math.inf, -math.inf, [1, {"a": math.inf}], {"a": [[math.nan]]}, 10**309, {"a": [-(10**4000)]}]
+)
 def test_a_number_that_no_float_holds_is_refused_and_not_sent_as_null(sent: object):
     with pytest.raises(GraphQLError, match="JSON takes no number") as refused:
         JSON.parse_value(sent)
     assert refused.value.extensions == {"code": "BAD_USER_INPUT"}
 
 
-@pytest.mark.parametrize("sent", [{"a": [1.5, None, True]}, 10**38, [], {}, None, "text"])
+@pytest.mark.parametrize("sent", [{"a": [1.5, None, True]}, 10**38, -(10**308), [], {}, None, "text"])
 def test_any_other_json_is_taken_as_it_is(sent: object):
     assert JSON.parse_value(sent) is sent
