@@ -16,13 +16,16 @@ import datetime as dt
 import functools
 import re
 import zoneinfo
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from cronsim import CronSim, CronSimError
 
-MAX_STEPS = 10_000
-"""Wall-clock times that one search looks at; a change of the clock costs at most two hours of seconds."""
+MAX_MISSES = 200
+"""Wall-clock times that match and do not fit, in a search. Each year that is none of the pattern's takes one, of which
+there are up to 130, and so do a day and a change of the clock. What takes more is what the clock always skips: it would
+be looked for through thousands of years."""
 MAX_HOPS = 8
 """Remembered fires that a search passes, from the hour's first, before it searches for itself."""
 TERM = re.compile(r"(?:\*|(?P<low>[A-Z]{3}|\d{1,4})(?:-(?P<high>[A-Z]{3}|\d{1,4}))?)?(?:/(?P<step>\d{1,4}))?", re.ASCII)
@@ -78,13 +81,13 @@ class Pattern(NamedTuple):
     years: frozenset[int]
 
     def edge(self, wall: dt.datetime, zone: dt.tzinfo, *, back: bool) -> dt.datetime | None:
-        """None for a time that fits; else the end of the year, day or minute that does not, to search on from there."""
+        """None for a time that fits; else the end of the year, day or leap that does not, to search on from there."""
         if self.years and wall.year not in self.years:
             return _edge(wall, 1, back=back)
         if self.near and wall.day != self.near.of(wall.year, wall.month):
             return _edge(wall, 3, back=back)
         if _skipped(wall, zone):
-            return _edge(wall, 5, back=back)
+            return _leapt(wall, zone, back=back)
         return None
 
 
@@ -153,7 +156,8 @@ def _walls(pattern: Pattern, zone: dt.tzinfo, start: dt.datetime, *, back: bool)
     """Wall-clock times that match and exist, away from ``start``."""
     first_year, last_year = min(pattern.years, default=dt.MINYEAR), max(pattern.years, default=dt.MAXYEAR)
     found = CronSim(pattern.fields, start, reverse=back)
-    for _ in range(MAX_STEPS):
+    misses = 0
+    while misses < MAX_MISSES:
         wall = next(found, None)
         if wall is None or (wall.year < first_year if back else wall.year > last_year):
             return
@@ -161,11 +165,12 @@ def _walls(pattern: Pattern, zone: dt.tzinfo, start: dt.datetime, *, back: bool)
         if edge is None:
             yield wall
         else:
+            misses += 1
             found = CronSim(pattern.fields, edge, reverse=back)
 
 
 def _edge(wall: dt.datetime, parts: int, *, back: bool) -> dt.datetime:
-    """The first or last second of the wall clock's year, day or minute: whatever its first ``parts`` parts name."""
+    """The first or last second of the wall clock's year or day: whatever its first ``parts`` parts name."""
     ends = (1, 1, 0, 0, 0) if back else (12, 31, 23, 59, 59)
     year, month, day, hour, minute, second = (*wall.timetuple()[:parts], *ends[parts - 1 :])
     return dt.datetime(year, month, day, hour, minute, second)  # noqa: DTZ001  a wall clock's
@@ -173,8 +178,20 @@ def _edge(wall: dt.datetime, parts: int, *, back: bool) -> dt.datetime:
 
 def _skipped(wall: dt.datetime, zone: dt.tzinfo) -> bool:
     """Whether the clock leaps over a time."""
-    aware = wall.replace(tzinfo=zone)
-    return aware.astimezone(dt.UTC).astimezone(zone).replace(tzinfo=None) != wall
+    return _shown_as(wall, zone) != wall
+
+
+def _shown_as(wall: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
+    """A time as the clock shows it: one that it leaps over is later by all that it leaps over."""
+    return wall.replace(tzinfo=zone).astimezone(dt.UTC).astimezone(zone).replace(tzinfo=None)
+
+
+def _leapt(wall: dt.datetime, zone: dt.tzinfo, *, back: bool) -> dt.datetime:
+    """The last second, or the first, of those that the clock leaps over together with this one."""
+    second = dt.timedelta(seconds=-1 if back else 1)
+    all_of_them = range((_shown_as(wall, zone) - wall) // dt.timedelta(seconds=1))
+    others = bisect_left(all_of_them, True, key=lambda count: not _skipped(wall + count * second, zone))
+    return wall + (others - 1) * second
 
 
 @functools.lru_cache(maxsize=1024)

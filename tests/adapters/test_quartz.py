@@ -194,6 +194,47 @@ def test_what_never_fires_is_told_soon(expression: str):
     assert time.perf_counter() - begin < 1
 
 
+NEW_YORK = "America/New_York"
+
+
+@pytest.mark.parametrize(
+    "expression", ["0 30 2 ? 3 1#2 *", "* * 2 ? 3 1#2 *", "0 0/1 2 ? 3 SUN#2", "0 30 2 8-14 3 ? 2027-2099"]
+)
+def test_what_the_clock_always_skips_is_not_looked_for_without_end(expression: str, monkeypatch: pytest.MonkeyPatch):
+    looks = 0
+
+    class Counted(quartz.CronSim):
+        def __next__(self) -> dt.datetime:
+            nonlocal looks
+            looks += 1
+            return super().__next__()
+
+    monkeypatch.setattr(quartz, "CronSim", Counted)
+    quartz.next_fire(expression, NEW_YORK, at("2026-11-26T17:00"))
+    assert 0 < looks <= 200
+
+
+@pytest.mark.parametrize(
+    ("expression", "zone", "after", "fire"),
+    [
+        ("59 59 23 31 12 ? 2099", "UTC", "1970-01-01", "2099-12-31T23:59:59"),
+        ("* * * L-2W 2 ? 2096", "UTC", "1970-01-01", "2096-02-27T00:00"),
+        ("0 0 0 15W * ? 2098", "UTC", "2026-11-26", "2098-01-15T00:00"),
+        ("* * 2-3 ? 3 1#2 2099", NEW_YORK, "1970-01-01", "2099-03-08T07:00"),
+        ("* * 1-3 ? 3 1L *", "Antarctica/Troll", "2026-11-26", "2027-03-28T01:00"),
+        ("* * * 30 12 ? 2011-2012", "Pacific/Apia", "2011-12-01", "2012-12-29T10:00"),
+        ("* * * * * ?", NEW_YORK, "2026-11-01T05:58:59", "2026-11-01T06:00"),
+        ("* * * * * ?", NEW_YORK, "2026-11-01T05:00:01", "2026-11-01T06:00"),
+        ("0 30 2 14 3 ? *", NEW_YORK, "2026-11-26", "2028-03-14T06:30"),
+        ("0 0 0 29 2 ? *", "UTC", "2096-03-01", "2104-02-29T00:00"),
+    ],
+)
+def test_what_fires_in_the_far_future_or_after_a_change_of_the_clock_is_found(
+    expression: str, zone: str, after: str, fire: str
+):
+    assert quartz.next_fire(expression, zone, at(after)) == at(fire)
+
+
 @pytest.mark.parametrize("moment", [dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)])
 @pytest.mark.parametrize("zone", [None, "Pacific/Kiritimati", "America/Adak"])
 @pytest.mark.parametrize(
