@@ -29,6 +29,8 @@ _HELD_S: Final = 0.05
 """Lines of requests are written together with those that follow this soon: a write costs more than making a line."""
 _HELD: Final = 50
 """As many are written at once in any case."""
+LONGEST: Final = 200
+"""Letters that a line has of what a client calls something: it may be as long as a request."""
 _REQUEST: Final = "request"
 """What the line of a request says."""
 
@@ -158,13 +160,14 @@ def log_call(call: Call) -> None:
 
 def log_write(**fields: str | None) -> None:
     """One line for each thing that was to be changed: what, where, by whom, and what came of it."""
-    writes.info("change", extra={"fields": fields})
+    writes.info("change", extra={"fields": {name: value and value[:LONGEST] for name, value in fields.items()}})
 
 
 def log_request(*, operation: str | None, viewer: str | None, began: float, codes: Sequence[str]) -> None:
     """One line for each request answered. ``began`` is by `time.perf_counter`."""
     if requests.isEnabledFor(logging.INFO):
-        answered = _Answered(time.time(), operation, viewer, time.perf_counter() - began, codes)
+        name = operation and operation[:LONGEST]
+        answered = _Answered(time.time(), name, viewer, time.perf_counter() - began, codes)
         lines = _only_handler()
         if lines is None:
             requests.info(_REQUEST, extra={"fields": answered.fields()})

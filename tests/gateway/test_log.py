@@ -1,6 +1,7 @@
 """The log: a JSON object a line, written whole, whatever is said and whoever said it."""
 
 import asyncio
+import gc
 import io
 import json
 import logging
@@ -52,6 +53,25 @@ def test_a_request_is_a_line_with_what_is_known_of_it(lines: Lines, is_alone: bo
         assert (line["viewer"], line["codes"]) == ("ops", ["A", "B"])
         assert 0 <= line["duration_s"] < 60
     assert [line["time"] for line in said] == sorted(line["time"] for line in said)
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_what_a_client_calls_something_is_cut(lines: Lines, out: io.BytesIO, is_alone: bool):
+    if is_alone:
+        leave_ours_alone()
+    for length in (200, 201, 200_000):
+        ask("é" * length)
+        observability.log_write(action="RUN", native_id="é" * length, run_id=None)
+    assert [line.get("operation") or line.get("native_id") for line in lines()] == ["é" * 200] * 6
+    assert max(map(len, out.getvalue().splitlines())) < 1_000
+
+
+async def test_nothing_long_is_held_until_it_is_written(out: io.BytesIO):
+    leave_ours_alone()
+    ask("x" * 200_000)
+    assert out.getvalue() == b""
+    gc.collect()
+    assert not [each for each in gc.get_objects() if isinstance(each, tuple) and "x" * 200_000 in each]
 
 
 def test_a_request_is_a_record_for_any_handler(out: io.BytesIO, caplog: pytest.LogCaptureFixture):
