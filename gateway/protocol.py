@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, cast
 
+from starlette.responses import PlainTextResponse
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -44,7 +45,7 @@ _HEADS_KEPT: Final = 256
 _HEAD_WITHIN_S: Final = 10
 """How long the head of a request may take to come, and the first one of a socket to begin."""
 _HEAD_BYTES: Final = 65_536
-"""What is read of a head, but for what comes with its last byte."""
+"""What is read of a head, but for what comes with its last byte, or with an earlier request."""
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n[^ \t])", re.IGNORECASE)
 
 
@@ -92,8 +93,8 @@ class Spoken(HttpToolsProtocol):
         """Whether the next byte begins a message."""
         self._begun = 0
         """Messages that the parser has met."""
-        self._head_bytes: int | None = None
-        """How much has come of a head that is not whole yet."""
+        self._came_bytes = 0
+        """How much has come of the message under way, but for what came with the end of an earlier one."""
         self._fields: Mapping[bytes, bytes] | None = None
 
     # What uvicorn does otherwise
@@ -112,8 +113,7 @@ class Spoken(HttpToolsProtocol):
         is_first = self._is_between and (cycle is None or cycle.response_complete) and not self.pipeline
         end = data.find(_END) + len(_END) if is_first else 0
         if end < len(_END):
-            super().data_received(data)
-            self._bound_head(len(data))
+            self._parse(data)
             return
         head, rest = data[:end], len(data) - end
         known = _heads.get(head)
@@ -123,24 +123,60 @@ class Spoken(HttpToolsProtocol):
         begun = self._begun
         # The server may ignore an upgrade, but the parser takes the body for what is spoken after one.
         plain = _UPGRADE.sub(b"", head)
-        super().data_received(data if len(plain) == len(head) else plain + data[end:])
-        self._bound_head(len(data))
+        self._parse(data if len(plain) == len(head) else plain + data[end:])
         if self._begun == begun + 1:  # and no line breaks after the last one, which are a message of nobody
             self._keep(head, rest)
 
-    def _bound_head(self, came: int) -> None:
+    def _parse(self, data: bytes) -> None:
+        """Have it parsed, and bound the message under way where all of this is a part of it."""
+        first = self._begun + self._is_between
+        super().data_received(data)
+        if not self._is_between and self._begun <= first:
+            self._bound(len(data))
+
+    def _bound(self, came: int) -> None:
         """Refuse a head of which too much has come; there is no end to it otherwise."""
-        if self._head_bytes is not None:
-            self._head_bytes += came
-            if self._head_bytes > _HEAD_BYTES and not self.transport.is_closing():
-                self.send_400_response("The head of the request is too long.")
+        self._came_bytes += came
+        if self._came_bytes > _HEAD_BYTES and not (self._is_headed or self.transport.is_closing()):
+            self.send_400_response("The head of the request is too long.")
+
+    @property
+    def _is_headed(self) -> bool:
+        """Whether the head of the message under way is whole, and its request was begun or waits for its turn."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return cycle is not None and cycle.scope is self.scope and not self._is_between
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is being read, in its turn: answers that are due before it are given, and nothing is read any
+        more."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        is_own = self._is_headed
+        if cycle is None or cycle.response_complete:
+            if is_own:
+                self.transport.close()  # who was answered before the body was whole is not answered twice
+            else:
+                super().send_400_response(msg)
+        elif is_own and self.pipeline:
+            self.pipeline[0] = cycle, cast("Any", PlainTextResponse(msg, 400, {"connection": "close"}))
+            self._stop_reading()
+        elif is_own and not cycle.response_started:
+            cycle.disconnected = True  # so that the app waits for no more, and says nothing after this
+            cycle.message_event.set()
+            super().send_400_response(msg)
+        else:
+            cycle.keep_alive = False
+            self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        self.transport.pause_reading()
+        self.flow.read_paused = False  # so that there is nothing to resume for who asks for more of a body
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._begun += 1
         self._is_between, self._fields = False, None
         cast("Any", self.scope)["extensions"] = self._extensions
-        self._head_bytes = 0
+        self._came_bytes = 0
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is None or cycle.response_complete:  # or an answer under way would be cut off
             self._alarm.set(_HEAD_WITHIN_S)
@@ -150,7 +186,6 @@ class Spoken(HttpToolsProtocol):
         if is_upgrade and _has_body(self.headers):
             raise ValueError("the parser would take the body for another request")  # which uvicorn refuses
         self._alarm.clear()
-        self._head_bytes = None
         super().on_headers_complete()
         if is_upgrade:
             self.cycle.keep_alive = False  # the parser has lost what else came with it

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import socket
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
@@ -42,6 +43,17 @@ class Client:
     def is_closed(self) -> bool:
         """Whether the server has closed the socket; with a reset where it had not read all that was sent."""
         return self.reader.at_eof() or isinstance(self.reader.exception(), ConnectionError)
+
+    @property
+    def socket(self) -> socket.socket:
+        return self.writer.get_extra_info("socket")
+
+    async def is_left(self) -> bytes:
+        """What still comes before the server closes the socket."""
+        try:
+            return await self.reader.read()
+        except ConnectionError:
+            return b""
 
     async def answer(self, *, has_body: bool = True) -> Answer:
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
@@ -247,6 +259,132 @@ async def test_a_head_without_an_end_is_refused():
             assert b"too long" in answer
         assert client.is_closed
     assert not echo.ways
+
+
+class Gated(Echo):
+    """As `Echo`; answers a PUT once ``gate`` is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.asked = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "PUT":
+            self.asked.set()
+            await self.gate.wait()
+        await super().__call__(scope, receive, send)
+
+
+async def test_a_head_that_begins_with_the_end_of_a_long_request_is_not_too_long():
+    gated, body = Gated(), b"x" * 100_000
+    async with over(gated) as client:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)  # so that it comes in one piece
+        head = b"PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+        after = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nnext"
+        client.writer.write(head + body + after[:40])
+        await gated.asked.wait()
+        await asyncio.sleep(0.05)
+        gated.gate.set()
+        answer = await client.answer()
+        assert (answer.status, answer.body) == (200, body)
+        client.writer.write(after[40:])
+        assert (await client.answer()).body == b"next"
+
+
+_ENDLESS = b"x-more: " + b"y" * 1_000 + b"\r\n"
+
+
+async def test_a_head_without_an_end_is_refused_after_another_request_too():
+    echo = Echo()
+    async with over(echo) as client:
+        client.writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\nPOST / HTTP/1.1\r\nhost: x\r\n")
+        assert (await client.answer()).status == 200
+        for _ in range(66):
+            client.writer.write(_ENDLESS)
+            await asyncio.sleep(0)
+        with contextlib.suppress(ConnectionError):  # as above
+            assert (await client.answer()).status == 400
+        await client.is_left()
+    assert len(echo.ways) == 1
+
+
+@pytest.mark.parametrize(
+    "after", [b"\0\0\0", b"POST / HTTP/1.1\r\nhost: x\r\n" + _ENDLESS * 70], ids=["nonsense", "long"]
+)
+@pytest.mark.parametrize("requests", [1, 3])
+async def test_what_is_refused_takes_the_place_of_no_answer_that_is_due(after: bytes, requests: int):
+    gated = Gated()
+    async with over(gated) as client:
+        client.send(b"first", method="PUT")
+        await gated.asked.wait()
+        for _ in range(requests - 1):
+            client.send(b"more")
+        for start in range(0, len(after), 1_000):
+            client.writer.write(after[start : start + 1_000])
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
+        gated.gate.set()
+        answers = [await client.answer() for _ in range(requests)]
+        assert [(answer.status, answer.body) for answer in answers] == [
+            (200, b"first"),
+            *[(200, b"more")] * (requests - 1),
+        ]
+        assert ["connection" in answer.headers for answer in answers] == [False] * (requests - 1) + [True]
+        await client.is_left()
+    assert len(gated.ways) == requests
+
+
+_WRONG = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\nnonsense"
+
+
+async def test_a_body_that_cannot_be_read_is_refused_in_its_turn():
+    gated = Gated()
+    async with over(gated) as client:
+        client.send(b"first", method="PUT")
+        await gated.asked.wait()
+        client.writer.write(_WRONG)
+        await asyncio.sleep(0.05)
+        gated.gate.set()
+        assert (await client.answer()).body == b"first"
+        refusal = await client.answer()
+        assert (refusal.status, refusal.headers["connection"]) == (400, "close")
+        await client.is_left()
+    assert len(gated.ways) == 1
+
+
+async def test_who_has_its_answer_is_not_refused_as_well():
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        at_once = direct(scope)
+        if at_once is not None:
+            at_once.answer(scope, 401, LINES, b"who?")
+
+    async with over(app) as client:
+        head, chunk, rest = _WRONG.partition(b"1\r\na")
+        client.writer.write(head)
+        assert (await client.answer()).status == 401
+        client.writer.write(chunk + rest)
+        assert await client.is_left() == b""
+
+
+async def test_a_request_that_is_refused_is_over_for_the_app():
+    told: asyncio.Queue[str] = asyncio.Queue()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        at_once = direct(scope)
+        if at_once is not None:
+            while (message := await receive())["type"] == "http.request":
+                await told.put(message["type"])
+            await told.put(message["type"])
+            assert not at_once.answer(scope, 200, LINES, b"nobody")
+
+    async with over(app) as client:
+        head, chunk, rest = _WRONG.partition(b"1\r\na\r\n")
+        client.writer.write(head + chunk)
+        assert await told.get() == "http.request"
+        client.writer.write(rest)
+        assert await told.get() == "http.disconnect"
+        assert (await client.answer()).status == 400
+        assert await client.is_left() == b""
 
 
 async def test_a_head_that_has_begun_cuts_off_no_answer_under_way(monkeypatch: pytest.MonkeyPatch):
