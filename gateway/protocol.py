@@ -46,6 +46,12 @@ _HEAD_WITHIN_S: Final = 10
 """How long the head of a request may take to come, and the first one of a socket to begin."""
 _HEAD_BYTES: Final = 65_536
 """What is read of a head, but for what comes with its last byte, or with an earlier request."""
+_FRAMING: Final = 8
+"""Bytes that may come beside that for a byte of a body; where each is a chunk of its own, it takes six."""
+_IGNORED_BYTES: Final = 1_048_576
+"""What is read of a request after its answer. It may take as long as a socket is kept that nobody uses."""
+_LONG_HEAD: Final = "The head of the request is too long."
+_ALL_FRAMING: Final = "The request is nearly all framing."
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n[^ \t])", re.IGNORECASE)
 
 
@@ -59,6 +65,16 @@ class _Head(NamedTuple):
     query_string: bytes
     headers: Sequence[tuple[bytes, bytes]]
     fields: Mapping[bytes, bytes]
+
+
+class _Trailer(list[tuple[bytes, bytes]]):
+    """Where the parser puts fields that come after a body: they are none of the head, and nothing of them is kept."""
+
+    def append(self, object: tuple[bytes, bytes], /) -> None:  # noqa: A002  as the parent has it
+        pass
+
+
+_TRAILER: Final = _Trailer()
 
 
 def _has_body(headers: Sequence[tuple[bytes, bytes]]) -> bool:
@@ -95,6 +111,10 @@ class Spoken(HttpToolsProtocol):
         """Messages that the parser has met."""
         self._came_bytes = 0
         """How much has come of the message under way, but for what came with the end of an earlier one."""
+        self._body_bytes = 0
+        """How much of it is body."""
+        self._ignored_bytes = 0
+        """How much of it has come since it was answered."""
         self._fields: Mapping[bytes, bytes] | None = None
 
     # What uvicorn does otherwise
@@ -135,10 +155,17 @@ class Spoken(HttpToolsProtocol):
             self._bound(len(data))
 
     def _bound(self, came: int) -> None:
-        """Refuse a head of which too much has come; there is no end to it otherwise."""
+        """Refuse a head without an end, and a body that is nearly all trailer and extensions of chunks; and read no
+        further where too much comes after the answer."""
         self._came_bytes += came
-        if self._came_bytes > _HEAD_BYTES and not (self._is_headed or self.transport.is_closing()):
-            self.send_400_response("The head of the request is too long.")
+        if self.transport.is_closing():
+            return
+        if self._came_bytes > _HEAD_BYTES + _FRAMING * self._body_bytes:
+            self.send_400_response(_ALL_FRAMING if self._is_headed else _LONG_HEAD)
+        elif self._is_headed and self.cycle.response_complete:
+            self._ignored_bytes += came
+            if self._ignored_bytes > _IGNORED_BYTES:
+                self.transport.close()
 
     @property
     def _is_headed(self) -> bool:
@@ -176,7 +203,7 @@ class Spoken(HttpToolsProtocol):
         self._begun += 1
         self._is_between, self._fields = False, None
         cast("Any", self.scope)["extensions"] = self._extensions
-        self._came_bytes = 0
+        self._came_bytes = self._body_bytes = self._ignored_bytes = 0
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is None or cycle.response_complete:  # or an answer under way would be cut off
             self._alarm.set(_HEAD_WITHIN_S)
@@ -189,7 +216,11 @@ class Spoken(HttpToolsProtocol):
         super().on_headers_complete()
         if is_upgrade:
             self.cycle.keep_alive = False  # the parser has lost what else came with it
-        self.headers = []  # of the trailer: what stands there is no field of the head
+        self.headers = _TRAILER
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

@@ -101,6 +101,24 @@ class Echo:
         return body
 
 
+async def unasked(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers before the body has come, whatever it is."""
+    at_once = direct(scope)
+    if at_once is not None:
+        assert at_once.answer(scope, 401, LINES, b"who?")
+
+
+def keep_for(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Keep a socket that nobody uses for so long; uvicorn counts whole seconds."""
+    made = Spoken.__init__
+
+    def impatient(self: Spoken, *args: Any, **kwargs: Any) -> None:
+        made(self, *args, **kwargs)
+        self.timeout_keep_alive = seconds  # pyright: ignore[reportAttributeAccessIssue]
+
+    monkeypatch.setattr(Spoken, "__init__", impatient)
+
+
 async def test_a_request_that_came_whole_is_answered_as_by_messages():
     echo = Echo(201)
     async with over(echo) as client:
@@ -209,13 +227,7 @@ async def test_nothing_is_said_to_who_has_left_and_nobody_is_told_twice():
 
 
 async def test_a_socket_that_nobody_uses_is_closed_and_one_in_use_is_not(monkeypatch: pytest.MonkeyPatch):
-    made = Spoken.__init__
-
-    def impatient(self: Spoken, *args: Any, **kwargs: Any) -> None:
-        made(self, *args, **kwargs)
-        self.timeout_keep_alive = 0.2  # pyright: ignore[reportAttributeAccessIssue]  uvicorn's own is of seconds
-
-    monkeypatch.setattr(Spoken, "__init__", impatient)
+    keep_for(monkeypatch, 0.2)
     slow = Echo()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -334,7 +346,8 @@ async def test_what_is_refused_takes_the_place_of_no_answer_that_is_due(after: b
     assert len(gated.ways) == requests
 
 
-_WRONG = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\nnonsense"
+_CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+_WRONG = _CHUNKED + b"1\r\na\r\nnonsense"
 
 
 async def test_a_body_that_cannot_be_read_is_refused_in_its_turn():
@@ -353,12 +366,7 @@ async def test_a_body_that_cannot_be_read_is_refused_in_its_turn():
 
 
 async def test_who_has_its_answer_is_not_refused_as_well():
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        at_once = direct(scope)
-        if at_once is not None:
-            at_once.answer(scope, 401, LINES, b"who?")
-
-    async with over(app) as client:
+    async with over(unasked) as client:
         head, chunk, rest = _WRONG.partition(b"1\r\na")
         client.writer.write(head)
         assert (await client.answer()).status == 401
@@ -417,6 +425,99 @@ async def test_what_stands_in_a_trailer_is_no_header(heads: dict[bytes, Any]):
             assert (await client.answer()).body == b"a"
     assert [fields.get(b"authorization") for fields in seen.fields] == [None] * 3
     assert all(b"authorization" not in dict(scope["headers"]) for scope in seen.scopes)
+
+
+_FRAMES = pytest.mark.parametrize(
+    ("begun", "more"),
+    [(b"1\r\na\r\n0\r\n", b"a:b\r\n"), (b"1\r\na\r\n0\r\na: ", b"b"), (b"1\r\na\r\n1;", b"c")],
+    ids=["trailers", "a trailer", "an extension"],
+)
+
+
+@_FRAMES
+async def test_a_body_that_is_nearly_all_framing_is_refused(begun: bytes, more: bytes):
+    echo = Echo()
+    async with over(echo) as client:
+        client.writer.write(_CHUNKED + begun)
+        for _ in range(66):
+            client.writer.write(more * (1_000 // len(more)))
+            await asyncio.sleep(0)
+        with contextlib.suppress(ConnectionError):  # where the server had not read all that was sent
+            assert (await client.answer()).status == 400
+        await client.is_left()
+    assert not echo.ways
+
+
+@_FRAMES
+async def test_framing_without_an_end_is_not_read_after_the_answer_either(
+    monkeypatch: pytest.MonkeyPatch, begun: bytes, more: bytes
+):
+    keep_for(monkeypatch, 60)
+    async with over(unasked) as client:
+        client.writer.write(_CHUNKED + begun)
+        assert (await client.answer()).status == 401
+        with contextlib.suppress(ConnectionError):
+            for _ in range(66):
+                client.writer.write(more * (1_000 // len(more)))
+                await client.writer.drain()
+        assert await client.is_left() == b""
+
+
+async def test_nothing_of_a_trailer_is_kept():
+    protocols: list[Spoken] = []
+
+    class Told(Spoken):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            protocols.append(self)
+
+    async with over(unasked, http=Told) as client:
+        client.writer.write(_CHUNKED + b"1\r\na\r\n0\r\n" + b"a:b\r\n" * 5_000)
+        assert (await client.answer()).status == 401
+        assert protocols[0].headers == []
+        client.writer.write(b"\r\n")
+        client.send(b"next")
+        assert (await client.answer()).status == 401
+
+
+async def test_a_body_of_chunks_of_a_byte_is_read():
+    body = b"x" * 50_000
+    async with over(Echo()) as client:
+        client.writer.write(_CHUNKED + b"1\r\nx\r\n" * len(body) + b"0\r\n\r\n")
+        assert (await client.answer()).body == body
+
+
+@pytest.mark.parametrize(("length", "is_kept"), [(90_000, True), (500_000, False)])
+async def test_of_a_body_that_comes_after_the_answer_a_bounded_part_is_read(
+    monkeypatch: pytest.MonkeyPatch, length: int, is_kept: bool
+):
+    monkeypatch.setattr(protocol, "_IGNORED_BYTES", 100_000)
+    keep_for(monkeypatch, 60)
+    async with over(unasked) as client:
+        client.writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % length)
+        assert (await client.answer()).status == 401
+        with contextlib.suppress(ConnectionError):
+            for _ in range(length // 1_000):
+                client.writer.write(b"x" * 1_000)
+                await client.writer.drain()
+        if is_kept:
+            client.send(b"next")
+            assert (await client.answer()).status == 401
+        else:
+            assert await client.is_left() == b""
+
+
+async def test_a_body_that_comes_after_the_answer_keeps_no_socket_open(monkeypatch: pytest.MonkeyPatch):
+    keep_for(monkeypatch, 0.2)
+    async with over(unasked) as client:
+        client.writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n")
+        assert (await client.answer()).status == 401
+        for _ in range(200):
+            await asyncio.sleep(0.03)
+            if client.is_closed:
+                break
+            client.writer.write(b"x")
+        assert client.is_closed
 
 
 async def test_a_body_may_take_longer_than_a_head(monkeypatch: pytest.MonkeyPatch):
