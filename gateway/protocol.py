@@ -8,7 +8,10 @@ Clients send the same head again and again. One that was parsed before, to the l
 """
 
 import asyncio
+import fcntl
 import re
+import sys
+import termios
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, cast
 
@@ -50,6 +53,8 @@ _FRAMING: Final = 8
 """Bytes that may come beside that for a byte of a body; where each is a chunk of its own, it takes six."""
 _IGNORED_BYTES: Final = 1_048_576
 """What is read of a request after its answer. It may take as long as a socket is kept that nobody uses."""
+_UNREAD_S: Final = 20
+"""How long a client may read nothing of what waits for it. Looked at as often, so that it may take twice as long."""
 _LONG_HEAD: Final = "The head of the request is too long."
 _ALL_FRAMING: Final = "The request is nearly all framing."
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n[^ \t])", re.IGNORECASE)
@@ -86,6 +91,17 @@ def by_name(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
     return dict(reversed(headers))
 
 
+def _unread_bytes(transport: asyncio.Transport) -> int:
+    """What the client's end has not acknowledged of what was written."""
+    waiting = transport.get_write_buffer_size()
+    try:
+        # The kernel takes more only when a third of its own part is free, which a slow reader may need minutes for.
+        sent = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:  # as Linux does it, and not every system
+        return waiting
+    return waiting + int.from_bytes(sent, sys.byteorder)
+
+
 _heads: Final[dict[bytes, _Head]] = {}
 """Of the process, since clients share them too."""
 
@@ -103,6 +119,9 @@ class Spoken(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._extensions: dict[str, Direct] = {_EXTENSION: self}
         self._alarm = Alarm(self.loop, self.timeout_keep_alive_handler)
+        self._watch = Alarm(self.loop, self._look)
+        self._unread_bytes = 0
+        """What waited for the client when that was looked at last."""
         self._given: list[tuple[bytes, bytes]] = []
         self._given_lines = b""
         self._is_between = True
@@ -126,6 +145,7 @@ class Spoken(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._alarm.close()
+        self._watch.close()
         self._extensions.clear()  # or scopes and this would hold each other until garbage is collected
 
     def data_received(self, data: bytes) -> None:
@@ -165,7 +185,7 @@ class Spoken(HttpToolsProtocol):
         elif self._is_headed and self.cycle.response_complete:
             self._ignored_bytes += came
             if self._ignored_bytes > _IGNORED_BYTES:
-                self.transport.close()
+                self._close()
 
     @property
     def _is_headed(self) -> bool:
@@ -180,19 +200,23 @@ class Spoken(HttpToolsProtocol):
         is_own = self._is_headed
         if cycle is None or cycle.response_complete:
             if is_own:
-                self.transport.close()  # who was answered before the body was whole is not answered twice
+                self._close()  # who was answered before the body was whole is not answered twice
             else:
-                super().send_400_response(msg)
+                self._say_400(msg)
         elif is_own and self.pipeline:
             self.pipeline[0] = cycle, cast("Any", PlainTextResponse(msg, 400, {"connection": "close"}))
             self._stop_reading()
         elif is_own and not cycle.response_started:
             cycle.disconnected = True  # so that the app waits for no more, and says nothing after this
             cycle.message_event.set()
-            super().send_400_response(msg)
+            self._say_400(msg)
         else:
             cycle.keep_alive = False
             self._stop_reading()
+
+    def _say_400(self, msg: str) -> None:
+        super().send_400_response(msg)
+        self._close()
 
     def _stop_reading(self) -> None:
         self.transport.pause_reading()
@@ -235,6 +259,8 @@ class Spoken(HttpToolsProtocol):
             await cycle.run_asgi(app)
         finally:
             self.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task(self.loop)))
+            if self.transport.is_closing():
+                self._close()
 
     def _unset_keepalive_if_required(self) -> None:
         pass  # any byte would do for uvicorn; here it takes the head of a request
@@ -249,7 +275,41 @@ class Spoken(HttpToolsProtocol):
         else:
             self._alarm.set(self.timeout_keep_alive)
 
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.transport.is_closing():
+            self._close()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._wait()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._watch.clear()
+
     # What it does not do
+
+    def _close(self) -> None:
+        """Close the socket when the client has read what waits for it, or reads no more of that."""
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._wait()
+
+    def _wait(self) -> None:
+        """Look later whether the client has read anything."""
+        self._unread_bytes = _unread_bytes(self.transport)
+        self._watch.set(_UNREAD_S)
+
+    def _look(self) -> None:
+        if _unread_bytes(self.transport) < self._unread_bytes:
+            self._wait()
+        else:
+            self.transport.abort()
 
     def _begin(self, known: _Head, body: bytes) -> None:
         """Begin with a request whose head is known, as uvicorn does when it has come to the end of one."""

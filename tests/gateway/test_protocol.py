@@ -64,10 +64,16 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def over(app: App, http: type[Spoken] = Spoken) -> AsyncGenerator[Client]:
+async def over(app: App, http: type[Spoken] = Spoken, *, is_small: bool = False) -> AsyncGenerator[Client]:
+    """A client of this app; a small one has room for little that it has not read."""
     async with serve(app, http=http) as url, asyncio.timeout(20):
         host, _, port = url.removeprefix("http://").partition(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
+        end = socket.socket()
+        end.setblocking(False)
+        if is_small:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
+        await asyncio.get_running_loop().sock_connect(end, (host, int(port)))
+        reader, writer = await asyncio.open_connection(sock=end, limit=4_096 if is_small else 65_536)
         yield Client(reader, writer)
         writer.close()
 
@@ -527,6 +533,96 @@ async def test_a_body_may_take_longer_than_a_head(monkeypatch: pytest.MonkeyPatc
         await asyncio.sleep(0.4)
         client.writer.write(b"b")
         assert (await client.answer()).body == b"ab"
+
+
+class Watched(Spoken):
+    """Tells when its socket is gone."""
+
+    gone: asyncio.Event
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.gone.set()
+
+
+class Patient(Watched):
+    """Writes as much as it likes before it is told that nobody reads."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=1_000_000_000)
+
+
+LONG = b"x" * 10_000_000
+"""An answer that no buffer holds."""
+
+
+async def long_answer(scope: Scope, receive: Receive, send: Send) -> None:
+    """At once by POST, in messages by GET, and with a mistake in its middle by PUT."""
+    at_once = direct(scope)
+    if at_once is None or (scope["method"] == "POST" and at_once.answer(scope, 200, LINES, LONG)):
+        return
+    length = (b"content-length", b"%d" % (2 * len(LONG)))
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": LONG, "more_body": True})
+    if scope["method"] == "PUT":
+        raise RuntimeError("a mistake")
+    await send({"type": "http.response.body", "body": LONG})
+
+
+@pytest.mark.parametrize(
+    ("method", "http"),
+    [("POST", Watched), ("GET", Watched), ("POST", Patient), ("PUT", Patient)],
+    ids=["whole", "in messages", "kept", "broken off"],
+)
+@pytest.mark.parametrize("head", ["", "connection: close\r\n"], ids=["", "to be closed"])
+async def test_who_does_not_read_its_answer_keeps_no_socket(
+    monkeypatch: pytest.MonkeyPatch, method: str, http: type[Watched], head: str
+):
+    """Also where it is kept to be closed, and where more was asked for."""
+    monkeypatch.setattr(protocol, "_UNREAD_S", 0.2)
+    keep_for(monkeypatch, 0.2 if http is Patient else 60)
+    monkeypatch.setattr(http, "gone", asyncio.Event(), raising=False)
+    async with over(long_answer, http=http) as client:
+        for _ in range(2):
+            client.send(method=method, head=head)
+        await http.gone.wait()
+
+
+async def test_who_reads_slowly_gets_all_of_its_answer(monkeypatch: pytest.MonkeyPatch):
+    """Also where the kernel holds much, and for longer than is waited takes no more of the answer."""
+    monkeypatch.setattr(protocol, "_UNREAD_S", 0.4)
+
+    class Held(Spoken):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 200_000)
+
+    async with over(Echo(), http=Held, is_small=True) as client:
+        body, came = b"x" * 600_000, 0
+        client.send(body, head="connection: close\r\n")
+        await client.reader.readuntil(b"\r\n\r\n")
+        while part := await client.reader.read(4_000):
+            came += len(part)
+            await asyncio.sleep(0.02)
+        assert came == len(body)
+
+
+async def test_a_server_that_ends_waits_for_no_client_that_does_not_read(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(protocol, "_UNREAD_S", 0.2)
+    monkeypatch.setattr(Patient, "gone", asyncio.Event(), raising=False)
+    ends: list[Spoken] = []
+
+    class Told(Patient):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            ends.append(self)
+
+    async with over(long_answer, http=Told) as client:
+        client.send(method="POST")
+        await client.reader.readuntil(b"\r\n\r\n")
+        ends[0].shutdown()
+        await Told.gone.wait()
 
 
 async def test_a_socket_that_was_closed_leaves_no_garbage():
