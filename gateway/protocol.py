@@ -12,11 +12,12 @@ import fcntl
 import re
 import sys
 import termios
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any, Final, NamedTuple, Protocol, cast
 
 from starlette.responses import PlainTextResponse
 from starlette.types import Scope
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from adapters.alarm import Alarm
@@ -49,6 +50,8 @@ _HEAD_WITHIN_S: Final = 10
 """How long the head of a request may take to come, and the first one of a socket to begin."""
 _HEAD_BYTES: Final = 65_536
 """What is read of a head, but for what comes with its last byte, or with an earlier request."""
+_WAITING: Final = 128
+"""Requests that may wait on a socket for the answers before them."""
 _FRAMING: Final = 8
 """Bytes that may come beside that for a byte of a body; where each is a chunk of its own, it takes six."""
 _IGNORED_BYTES: Final = 1_048_576
@@ -102,6 +105,25 @@ def _unread_bytes(transport: asyncio.Transport) -> int:
     return waiting + int.from_bytes(sent, sys.byteorder)
 
 
+class _Flow(FlowControl):
+    """uvicorn's. Nothing is read while requests are ``waiting``, whoever asks for the rest of a body: those before them
+    have all of theirs."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+        self._is_over = False
+
+    def resume_reading(self) -> None:
+        if self.read_paused and not self._waiting and not self._is_over:
+            super().resume_reading()
+
+    def end_reading(self) -> None:
+        """Read nothing any more."""
+        self._is_over = True
+        self.pause_reading()
+
+
 _heads: Final[dict[bytes, _Head]] = {}
 """Of the process, since clients share them too."""
 
@@ -140,6 +162,7 @@ class Spoken(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
+        self.flow = self._flow = _Flow(transport, self.pipeline)
         self._alarm.set(_HEAD_WITHIN_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -205,22 +228,18 @@ class Spoken(HttpToolsProtocol):
                 self._say_400(msg)
         elif is_own and self.pipeline:
             self.pipeline[0] = cycle, cast("Any", PlainTextResponse(msg, 400, {"connection": "close"}))
-            self._stop_reading()
+            self._flow.end_reading()
         elif is_own and not cycle.response_started:
             cycle.disconnected = True  # so that the app waits for no more, and says nothing after this
             cycle.message_event.set()
             self._say_400(msg)
         else:
             cycle.keep_alive = False
-            self._stop_reading()
+            self._flow.end_reading()
 
     def _say_400(self, msg: str) -> None:
         super().send_400_response(msg)
         self._close()
-
-    def _stop_reading(self) -> None:
-        self.transport.pause_reading()
-        self.flow.read_paused = False  # so that there is nothing to resume for who asks for more of a body
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -236,6 +255,8 @@ class Spoken(HttpToolsProtocol):
         is_upgrade = cast("Any", self.parser).should_upgrade()
         if is_upgrade and _has_body(self.headers):
             raise ValueError("the parser would take the body for another request")  # which uvicorn refuses
+        if len(self.pipeline) >= _WAITING:
+            raise ValueError("too many requests wait")  # likewise: they are answered, and the socket is closed
         self._alarm.clear()
         super().on_headers_complete()
         if is_upgrade:
@@ -269,10 +290,10 @@ class Spoken(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
+            self.flow.resume_reading()
             self._alarm.set(self.timeout_keep_alive)
 
     def shutdown(self) -> None:
