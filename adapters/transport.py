@@ -154,7 +154,7 @@ class Transport:
             return False
         begun.over(channel)
         flight.by(begun.give_up)
-        channel.ask(sent, begun, self._wanted, self._timeout_s(request, left_s))
+        channel.ask(sent, begun, self._wanted, begun.within_s(self._timeout_s(request), left_s))
         return True
 
     @property
@@ -220,7 +220,7 @@ class Transport:
             verdict = self.breaker.succeeded
         except Exception as raised:  # noqa: BLE001  `told` raises again what it does not know
             error = trace.told(raised)
-            if trace.sent and isinstance(error, _BREAKING):
+            if trace.sent and isinstance(error, _BREAKING) and not trace.is_cut_short(error):
                 verdict = self.breaker.failed
             elif trace.status is not None:
                 verdict = self.breaker.succeeded
@@ -257,7 +257,8 @@ class Transport:
             return begun.body()
         sent = self._writer.written(self._writer.message(request), header, trace.correlation_id)
         trace.sent, trace.status = True, None
-        timeout_s = self._timeout_s(request, deadline.remaining(), trace.spent_s if is_stale else 0.0)
+        spent_s = trace.spent_s if is_stale else 0.0
+        timeout_s = trace.within_s(max(0.0, self._timeout_s(request) - spent_s), deadline.remaining())
         # What may be sent only once is sent over a new socket: of a kept one that the server closes at that very moment
         # nobody could tell whether it was read.
         trace.has_reached = not request.safe
@@ -276,11 +277,9 @@ class Transport:
         trace.has_reached = not request.safe and leaves_open(answer.status)
         return trace.body_of(answer)
 
-    def _timeout_s(self, request: Request, left_s: float | None, spent_s: float = 0.0) -> float:
-        """It bounds the whole exchange, slow bodies included, and what was ``spent_s`` on it before."""
-        usual_s = self._settings.timeout if request.safe else self._settings.write_timeout
-        timeout_s = max(0.0, (request.timeout_s or usual_s) - spent_s)
-        return timeout_s if left_s is None else min(timeout_s, left_s)
+    def _timeout_s(self, request: Request) -> float:
+        """What the whole exchange may take, slow bodies included."""
+        return request.timeout_s or (self._settings.timeout if request.safe else self._settings.write_timeout)
 
 
 def _checked(base_url: str) -> httpx.URL:
@@ -313,11 +312,21 @@ class _Trace:
         self.has_reached = False
         """Whether a call that changes something may have been carried out."""
         self._size_bytes = 0
+        self._is_hurried = False
 
     @property
     def spent_s(self) -> float:
         """Seconds since it began."""
         return time.perf_counter() - self._began
+
+    def within_s(self, timeout_s: float, left_s: float | None) -> float:
+        """What the exchange is given of its usual time, where its caller has so much left."""
+        self._is_hurried = left_s is not None and left_s < timeout_s
+        return timeout_s if left_s is None else min(timeout_s, left_s)
+
+    def is_cut_short(self, error: errors.AdapterError) -> bool:
+        """Whether the attempt ended by its caller's deadline, which says nothing about the upstream."""
+        return self._is_hurried and isinstance(error, errors.TimedOut)
 
     def body_of(self, answer: Answer) -> bytes:
         """The body of a successful answer. Raises what another one means."""

@@ -329,10 +329,16 @@ async def get_each(
 
 
 async def together(asked: Sequence[Awaitable[T]]) -> Sequence[T]:
-    """The answers to all, asked at the same time. There is one as a rule, which takes no task of its own."""
+    """The answers to all, asked at the same time; where one fails, the others are given up. There is one as a rule,
+    which takes no task of its own."""
     if len(asked) == 1:
         return [await asked[0]]
-    return await asyncio.gather(*asked) if asked else []
+    tasks = [asyncio.ensure_future(each) for each in asked]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def completed(

@@ -165,7 +165,7 @@ class Writes:
             for place, result in zip(unit.places, made, strict=True):
                 results[place] = result
 
-        await together([one(unit) for unit in _units(order.deeds, wishes)])
+        await asyncio.gather(*(one(unit) for unit in _units(order.deeds, wishes)))  # none ends another
         made = tuple(result or Result() for result in results)
         if not order.is_dry:
             _log(order, made)

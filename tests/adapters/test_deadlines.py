@@ -128,3 +128,27 @@ async def test_tasks_begun_inside_have_the_deadline_of_what_began_them():
     with deadline.afresh(0):
         task = asyncio.create_task(left_s())
     assert await task == 0
+
+
+async def test_calls_that_end_by_their_callers_deadline_say_nothing_about_the_upstream():
+    upstream = Upstream()
+    async with over(upstream, timeout=60, break_after=2, max_in_flight=20) as sender:
+        await sender.send(READ)  # so that one of them is sent over an open socket
+        upstream.gate.clear()
+        with deadline.within(0.1):
+            cut = await outcomes(*(sender.send(READ.of(query=[("number", str(number))])) for number in range(10)))
+        assert {type(each) for each in cut} == {errors.TimedOut}
+        upstream.gate.set()
+        assert await sender.send(READ) == b"[]"
+
+
+async def test_calls_that_end_by_their_own_time_do():
+    upstream = Upstream()
+    async with over(upstream, timeout=0.1, retries=0, break_after=2) as sender:
+        upstream.gate.clear()
+        with deadline.within(30):
+            slow = await outcomes(*(sender.send(READ.of(query=[("number", str(number))])) for number in range(3)))
+        assert {type(each) for each in slow} == {errors.TimedOut}
+        upstream.gate.set()
+        with pytest.raises(errors.CircuitOpen):
+            await sender.send(READ)
