@@ -10,7 +10,7 @@ from adapters import errors, ids
 from adapters.capabilities import OF_A_CONNECTION, Capability, Refusal, refusal
 from adapters.model import Connection, Record, Run
 from adapters.writing import Change, Done, Place, Problem, ProblemCode, Wish
-from gateway.errors import CODES, Code, details, from_adapter
+from gateway.errors import Code, code_of, details, from_adapter
 from gateway.instances import Instance
 
 
@@ -181,7 +181,7 @@ def rejected(deed: Deed, error: errors.AdapterError) -> Result:
 
 def failure(deed: Deed, error: errors.AdapterError) -> Result:
     """Something that was certainly not carried out."""
-    told = Failure(code=CODES[type(error)].value, message=from_adapter(error).message, extensions=details(error))
+    told = Failure(code=code_of(error).value, message=from_adapter(error).message, extensions=details(error))
     return Result(instance=deed.instance.name, native_id=deed.native_id, failure=told)
 
 
@@ -190,7 +190,7 @@ def unknown(deed: Deed, cause: errors.AdapterError) -> Result:
     extensions = {
         **details(cause),
         "retryable": False,
-        "cause": CODES[type(cause)].value,
+        "cause": code_of(cause).value,
         "readBack": _how_to_read_back(deed),
     }
     message = (

@@ -57,7 +57,7 @@ CODES: Mapping[type[upstream.AdapterError], Code] = {
     upstream.Rejected: Code.BAD_USER_INPUT,
     upstream.Unsupported: Code.UNSUPPORTED,
 }
-"""Every error of an adapter and the code it becomes."""
+"""Every error of `adapters.errors` and the code it becomes."""
 
 
 def error(code: Code, message: str, **extensions: Any) -> GraphQLError:
@@ -70,12 +70,18 @@ def bad_input(message: str) -> GraphQLError:
     return error(Code.BAD_USER_INPUT, message)
 
 
+def code_of(raised: upstream.AdapterError) -> Code:
+    """The code of an upstream's failure. An adapter may derive errors of its own: such a one has the code of what it
+    derives from, and one that derives from `AdapterError` itself says no more than that the answer was of no use."""
+    known = (CODES[kind] for kind in type(raised).__mro__ if kind in CODES)
+    return next(known, Code.UPSTREAM_BAD_RESPONSE)
+
+
 def from_adapter(raised: upstream.AdapterError) -> GraphQLError:
     """An upstream's failure as clients see it."""
-    code = CODES[type(raised)]
     where = f"{raised.instance}: " if raised.instance else ""
     return GraphQLError(
-        where + raised.message, extensions={"code": code.value, **details(raised)}, original_error=raised
+        where + raised.message, extensions={"code": code_of(raised).value, **details(raised)}, original_error=raised
     )
 
 

@@ -17,7 +17,7 @@ from adapters.capabilities import Capability
 from adapters.flight import look_at
 from adapters.model import Record, RunStatus
 from adapters.writing import Checked, Done, Draft, Wish
-from gateway.errors import CODES, Code
+from gateway.errors import Code, code_of
 from gateway.instances import Instance
 from gateway.ledger import Ledger
 
@@ -133,7 +133,7 @@ async def _outcome(instance: Instance, action: Capability, draft: Draft) -> dict
 
 def _failed(error: errors.AdapterError) -> dict[str, Any]:
     """What is to be said where it was certainly not carried out."""
-    return {"status": RunStatus.FAILED, "error": TaskError(code=CODES[type(error)].value, message=error.message)}
+    return {"status": RunStatus.FAILED, "error": TaskError(code=code_of(error).value, message=error.message)}
 
 
 def _unknown(why: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import strawberry
 
 from adapters.errors import AdapterError
 from gateway import paging, sources
-from gateway.errors import CODES
+from gateway.errors import code_of
 from gateway.schema.connection import Connection
 from gateway.schema.fields import described
 from gateway.schema.instance import Instance
@@ -81,7 +81,7 @@ def report(source: sources.Source) -> SourceReport:
 
 def _error(error: AdapterError) -> SourceError:
     return SourceError(
-        code=CODES[type(error)].value,
+        code=code_of(error).value,
         message=error.message,
         retryable=error.retryable,
         retry_after=error.retry_after_s,

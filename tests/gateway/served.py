@@ -1,0 +1,38 @@
+"""A gateway over hand-written adapters, served as it is over real ones: for what no imitation of an upstream does."""
+
+import contextlib
+import functools
+from collections.abc import AsyncGenerator
+
+import httpx
+
+from adapters.imitation import serve
+from adapters.walk import Bounds
+from gateway import app
+from gateway.context import Context
+from gateway.execution.engine import Engine
+from gateway.inventory import Ages, Inventory
+from gateway.ledger import Ledger
+from gateway.protection.identity import Keys
+from gateway.protection.limits import Limits
+from gateway.protocol import Spoken
+from gateway.routes import Endpoint, Gateway
+from gateway.writes import Writes
+from tests.conftest import Fleet
+from tests.gateway.listed import Listed, instances_of
+
+
+@contextlib.asynccontextmanager
+async def serving(*adapters: Listed, max_age: float = 0) -> AsyncGenerator[Fleet]:
+    """The gateway over these, which keeps nothing unless told to; over HTTP."""
+    limits = Limits()
+    inventory = Inventory(Ages(max_age, max_age, 60), Bounds(100_000, 2**30))
+    ledger = Ledger(None, 600)
+    writes = Writes(inventory, ledger)
+    context = functools.partial(Context, instances_of(*adapters), inventory, writes, max_first=limits.first)
+    endpoint = Endpoint(Engine(app.schema(), limits, context), limits, Keys({}), explains="off", show_graphiql=False)
+    async with serve(Gateway(endpoint), http=Spoken) as url, httpx.AsyncClient(timeout=30) as client:
+        yield Fleet(url, {}, client)
+    await writes.close()
+    ledger.close()
+    inventory.close()
