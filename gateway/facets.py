@@ -13,6 +13,7 @@ from gateway.explain import Note
 from gateway.filters import COLUMNS, conditions
 from gateway.instances import Instance, Instances
 from gateway.inventory import Ask, Inventory
+from gateway.orders import folded
 from gateway.sources import Need, Source
 from gateway.tables import Mask, Table
 
@@ -103,6 +104,8 @@ class Facets:
             counts.update(_counted(name, kind, instance, table, mask))
             found = _looks(name, kind, instance, table)
             looks |= {value: look for value, look in found.items() if looks.get(value, NO_LOOK) == NO_LOOK}
+        if kind.condition in filters.ALIKE:
+            counts, looks = _alike(counts, looks)
         facets = (
             Facet(value=str(value), label=str(look.label or value), icon=look.icon, count=count)
             for value, count in counts.items()
@@ -147,6 +150,20 @@ def _counts_of_each(counted: Mapping[Any, int]) -> Mapping[str, int]:
 def _each(values: Any) -> Sequence[str]:
     """The values of a row, where it has several; its one value where it has not."""
     return cast("tuple[str, ...]", values) if isinstance(values, tuple) else (values,)
+
+
+def _alike(counts: Mapping[str, int], looks: Mapping[str, Look]) -> tuple["Counter[str]", dict[str, Look]]:
+    """The counts and looks of texts that the filter takes for one, under the spelling that most rows have; of several
+    as frequent, the first by its code points."""
+    together: Counter[str] = Counter()
+    look_of: dict[str, Look] = {}
+    shown: dict[str, str] = {}
+    for text, count in sorted(counts.items(), key=lambda of: (-of[1], of[0])):
+        spelling = shown.setdefault(folded(text), text)
+        together[spelling] += count
+        if look_of.get(spelling, NO_LOOK) == NO_LOOK:
+            look_of[spelling] = looks.get(text, NO_LOOK)
+    return together, look_of
 
 
 def _looks(name: str, kind: Kind, instance: Instance, table: Table) -> Mapping[str, Look]:

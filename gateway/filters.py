@@ -206,6 +206,10 @@ COLUMNS: Mapping[str, Callable[[Connection], Any]] = {
 }
 """What each condition looks at."""
 
+ALIKE = frozenset({"source_name", "source_type", "destination_name", "destination_type"})
+"""Conditions for which texts are one where only their case and accents differ: upstreams spell the same kind of system
+each in its own way."""
+
 CONDITIONS: Mapping[str, Callable[[Table, str, Any], Mask]] = {
     "text": _text,
     "ids": _ids,
@@ -213,7 +217,7 @@ CONDITIONS: Mapping[str, Callable[[Table, str, Any], Mask]] = {
     "running": _is,
     **dict.fromkeys(("category", "permission"), _any_of),
     **dict.fromkeys(("created_at", "updated_at", "last_run_at", "last_healthy_at"), _within),
-    **dict.fromkeys(("source_name", "source_type", "destination_name", "destination_type"), _alike),
+    **dict.fromkeys(ALIKE, _alike),
     **dict.fromkeys(
         ("status", "workspace_id", "environment", "source_id", "destination_id", "schedule_type", "schema_change"),
         _one_of,

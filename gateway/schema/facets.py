@@ -13,7 +13,10 @@ from gateway.schema.page import SourceReport, report
 
 @strawberry.type(description="One kind, and how many connections are of it.")
 class Facet:
-    value: str = described("The value, as a filter takes it.")
+    value: str = described(
+        "The value, as a filter takes it. Kinds of systems that a filter takes for one are one here, in the spelling "
+        "that most connections have."
+    )
     label: str = described("What people call it.")
     icon: str | None = described("Its icon, where one is known: an inline SVG, or the address of an image.")
     count: int = described("How many connections are of it.")

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 
 import pytest
 
@@ -26,6 +26,14 @@ def logged(level: str) -> Generator[io.BytesIO]:
         root.setLevel(was_at)
         for name, was in quiet.items():
             logging.getLogger(name).setLevel(was)
+
+
+def spellings(counts: Mapping[str | None, int]) -> list[list[str]]:
+    """Texts that differ only in case, together: the most frequent first, of several the first by code points."""
+    alike: dict[str, list[str]] = {}
+    for text in sorted(filter(None, counts), key=lambda text: (-counts[text], text)):
+        alike.setdefault(text.casefold(), []).append(text)
+    return list(alike.values())
 
 
 @pytest.fixture

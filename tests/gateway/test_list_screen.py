@@ -20,6 +20,7 @@ from adapters.airbyte.demo import AirbyteImitation
 from adapters.imitation import Knobs
 from adapters.unified_to.demo import INTEGRATIONS
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, Upstreams, gateway_over
+from tests.gateway.conftest import spellings
 
 SCREEN = """
     query Screen($filter: ConnectionFilter, $orderBy: [ConnectionOrder!]) {
@@ -287,6 +288,10 @@ def counted(rows: Iterable[Seen], facet: str, where: Mapping[str, Any]) -> list[
             icon = row.source_icon if facet == "sourceType" else row.destination_icon
             icons |= {value: icon for value in row.conditions[condition] if icon}
     counts = Counter(value for row in rows if meets(row, where, but=condition) for value in row.conditions[condition])
+    if facet in ("sourceType", "destinationType"):
+        alike = spellings(counts)
+        icons = {texts[0]: next((icons[text] for text in texts if text in icons), None) for texts in alike}
+        counts = Counter({texts[0]: sum(counts[text] for text in texts) for texts in alike})
     facets = [
         {"value": value, "label": labels.get(value, value), "icon": icons.get(value), "count": count}
         for value, count in counts.items()
