@@ -1,6 +1,5 @@
 """How calls prove who we are: the forms a configuration may use, and tokens that are fetched and renewed."""
 
-import asyncio
 import base64
 import re
 import time
@@ -9,6 +8,8 @@ from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 
+from adapters import deadline
+from adapters.flight import LOOKUP_S, Shared
 from adapters.secret import Secret
 
 _IN_A_HEADER = re.compile(r"[!-~]+")
@@ -99,11 +100,12 @@ class Grant(NamedTuple):
 
 
 class Renewing:
-    """A bearer token fetched at first use, shared by all calls, and fetched again before it ends or when refused."""
+    """A bearer token fetched at first use, shared by all calls, and fetched again before it ends or when refused. All
+    who wait for it are told of a failure together: each in turn, they would wait for a sick service once more."""
 
     def __init__(self, fetch: Callable[[], Awaitable[Grant]]) -> None:
         self._fetch = fetch
-        self._lock = asyncio.Lock()
+        self._renewal = Shared[str]()
         self._header: str | None = None
         self._ends_at = 0.0
 
@@ -116,18 +118,16 @@ class Renewing:
         return self._header if self.is_ready else None
 
     async def header(self) -> str:
-        if not self.is_ready:
-            async with self._lock:
-                if not self.is_ready:
-                    await self._renew()
-        assert self._header is not None  # noqa: S101  narrowed for the type checker; _renew sets it or raises
-        return self._header
+        return self.ready() or await self._renewal(self._renewed)
 
-    async def _renew(self) -> None:
-        grant = await self._fetch()
-        self._header = "Bearer " + grant.token.reveal()
+    async def _renewed(self) -> str:
+        """A new header. It is everybody's: whoever came first may have little time left."""
+        with deadline.afresh(LOOKUP_S):
+            grant = await self._fetch()
+        header = self._header = "Bearer " + grant.token.reveal()
         # A short-lived token is renewed at half its life: Airbyte has handed out tokens of three minutes.
         self._ends_at = time.monotonic() + max(grant.lasts_s / 2, grant.lasts_s - _RENEW_EARLIER_S)
+        return header
 
     def reject(self, header: str) -> bool:
         if self._header == header:

@@ -163,8 +163,21 @@ async def test_a_caller_that_leaves_while_fetching_does_not_stop_the_others():
     first.cancel()
     await asyncio.wait([first])
     tokens.gate.set()
-    assert set(await asyncio.gather(*others)) == {"Bearer t2"}
-    assert tokens.count == 2
+    assert set(await asyncio.gather(*others)) == {"Bearer t1"}
+    assert tokens.count == 1
+
+
+async def test_one_failure_is_told_to_all_who_wait():
+    tokens = Tokens()
+    tokens.gate.clear()
+    tokens.failing = True
+    renewing = Renewing(tokens.fetch)
+    calls = [asyncio.create_task(renewing.header()) for _ in range(50)]
+    await until(lambda: tokens.count == 1)
+    tokens.gate.set()
+    told = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(each) for each in told} == {ConnectionError}
+    assert tokens.count == 1
 
 
 async def test_it_is_told_whether_a_header_takes_a_call():

@@ -92,6 +92,41 @@ async def test_a_broken_token_service_is_asked_as_often_as_any_broken_upstream()
     assert (len(service.seen), len(upstream.seen)) == (3, 0)
 
 
+async def test_all_who_wait_for_a_token_service_that_hangs_are_told_at_once():
+    service = Upstream()
+    service.gate.clear()
+    async with (
+        over(service, timeout=0.3) as tokens,
+        over(Upstream(), authorizer=renewing_over(tokens)) as sender,
+    ):
+        try:
+            async with asyncio.timeout(2):
+                told = await outcomes(*(sender.send(read(number)) for number in range(12)))
+        finally:
+            service.gate.set()
+    assert {type(each) for each in told} == {errors.TimedOut}
+    assert len(service.seen) == 1
+
+
+async def test_a_token_is_fetched_on_where_who_asked_first_runs_out_of_time():
+    service = Upstream(Response(b"token"))
+    service.gate.clear()
+    async with over(service, timeout=60) as tokens, over(Upstream(), authorizer=renewing_over(tokens)) as sender:
+
+        async def hurried() -> bytes:
+            with deadline.within(0.1):
+                return await sender.send(read(1))
+
+        first = asyncio.create_task(hurried())
+        await until(lambda: len(service.seen) == 1)
+        second = asyncio.create_task(sender.send(read(2)))
+        with pytest.raises(errors.TimedOut):
+            await first
+        service.gate.set()
+        assert await second == b"[]"
+    assert len(service.seen) == 1
+
+
 async def test_a_token_service_left_alone_does_not_close_the_breaker_of_the_data():
     service, upstream = Upstream(Response(b"token"), Response(status_code=400)), Upstream(Response(status_code=500))
     async with over(service) as tokens:
