@@ -140,7 +140,7 @@ class Shared(Generic[T]):
             self._task = loop.create_task(_landed(work, self._waiting))
         waiting, place, left_s = self._waiting, loop.create_future(), deadline.remaining()
         waiting.append(place)
-        timer = None if left_s is None else loop.call_later(left_s, _late, place)
+        timer = None if left_s is None else loop.call_later(left_s, _late, place, GOES_ON)
         try:
             return await place
         except asyncio.CancelledError:
@@ -159,7 +159,7 @@ class Shared(Generic[T]):
             self._task.cancel()
             self._task = None
             for place in self._waiting:
-                _late(place)
+                _late(place, GIVEN_UP)
 
 
 async def _landed(work: Callable[[], Awaitable[T]], waiting: "list[asyncio.Future[T]]") -> None:
@@ -169,7 +169,7 @@ async def _landed(work: Callable[[], Awaitable[T]], waiting: "list[asyncio.Futur
         outcome = await work()
     except asyncio.CancelledError:
         for place in waiting:
-            _late(place)
+            _late(place, GIVEN_UP)
         raise
     except Exception as error:  # noqa: BLE001  it is raised where it is waited for
         for place in waiting:
@@ -181,9 +181,13 @@ async def _landed(work: Callable[[], Awaitable[T]], waiting: "list[asyncio.Futur
                 place.set_result(outcome)
 
 
-def _late(place: "asyncio.Future[Any]") -> None:
+GOES_ON = "it was not read in time; reading it goes on"
+GIVEN_UP = "it was not read in time, and reading it was given up"
+
+
+def _late(place: "asyncio.Future[Any]", told: str) -> None:
     if not place.done():
-        place.set_exception(TimedOut("it was not read in time; reading it goes on"))
+        place.set_exception(TimedOut(told))
 
 
 def look_at(outcome: "asyncio.Future[Any]") -> None:

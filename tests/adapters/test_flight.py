@@ -9,7 +9,7 @@ import pytest
 
 from adapters import deadline
 from adapters.errors import TimedOut, UpstreamFault
-from adapters.flight import Kept, Shared, SingleFlight
+from adapters.flight import GIVEN_UP, GOES_ON, Kept, Shared, SingleFlight
 from tests.adapters.upstream import until
 
 
@@ -214,6 +214,10 @@ async def test_what_is_not_kept_any_more_takes_a_call_and_is_known_all_the_same(
 # Work that is shared
 
 
+def told(outcomes: list[int | BaseException]) -> set[tuple[type, str]]:
+    return {(type(outcome), str(outcome)) for outcome in outcomes}
+
+
 async def hurried(shared: Shared[int], source: Source) -> int:
     with deadline.within(0.02):
         return await shared(source)
@@ -236,7 +240,7 @@ async def test_who_runs_out_of_time_leaves_and_the_others_get_the_outcome():
     source.gate.clear()
     patient = asyncio.create_task(shared(source))
     outcomes = await asyncio.gather(*(hurried(shared, source) for _ in range(5)), return_exceptions=True)
-    assert {type(outcome) for outcome in outcomes} == {TimedOut}
+    assert told(outcomes) == {(TimedOut, GOES_ON)}
     source.gate.set()
     assert await patient == 1
     assert (source.calls, source.cancelled) == (1, 0)
@@ -315,7 +319,7 @@ async def test_work_that_is_ended_ends_for_all_who_wait(has_begun: bool):
         await until(lambda: source.calls == 1)
     shared.end()
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
-    assert {type(outcome) for outcome in outcomes} == {TimedOut}
+    assert told(outcomes) == {(TimedOut, GIVEN_UP)}
     assert (source.calls, source.cancelled) == ((1, 1) if has_begun else (0, 0))
     source.gate.set()
     assert await shared(source) == source.calls
@@ -333,7 +337,7 @@ async def test_work_that_something_else_cancels_leaves_nobody_waiting():
     given_up.cancel()
     async with asyncio.timeout(5):
         outcomes = await asyncio.gather(*waiting, return_exceptions=True)
-    assert {type(outcome) for outcome in outcomes} == {TimedOut}
+    assert told(outcomes) == {(TimedOut, GIVEN_UP)}
     assert not shared.is_running
 
 
