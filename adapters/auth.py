@@ -48,7 +48,7 @@ class Authorizer(Protocol):
     @property
     def is_ready(self) -> bool:
         """Whether it can do so without a call."""
-        ...
+        return self.ready() is not None
 
     def ready(self) -> str | None:
         """The header's value where that takes no call; None where it does."""
@@ -63,13 +63,11 @@ class Authorizer(Protocol):
         ...
 
 
-class Fixed:
+class Fixed(Authorizer):
     """A header that never changes: Basic, or a ready bearer token."""
 
     def __init__(self, header: str) -> None:
         self._header = header
-
-    is_ready = True
 
     def ready(self) -> str:
         return self._header
@@ -99,7 +97,7 @@ class Grant(NamedTuple):
     lasts_s: float
 
 
-class Renewing:
+class Renewing(Authorizer):
     """A bearer token fetched at first use, shared by all calls, and fetched again before it ends or when refused. All
     who wait for it are told of a failure together: each in turn, they would wait for a sick service once more."""
 
@@ -109,13 +107,8 @@ class Renewing:
         self._header: str | None = None
         self._ends_at = 0.0
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether there is a token that is still good."""
-        return self._header is not None and time.monotonic() < self._ends_at
-
     def ready(self) -> str | None:
-        return self._header if self.is_ready else None
+        return self._header if time.monotonic() < self._ends_at else None
 
     async def header(self) -> str:
         return self.ready() or await self._renewal(self._renewed)

@@ -106,18 +106,6 @@ class SingleFlight:
         """Nobody joins the calls that are under way any more; who waits for one goes on doing so."""
         self._flights.clear()
 
-    async def __call__(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
-        """The answer of ``call``, made once for all who wait; cancelled when the last of them has left."""
-        flight = self.get(key)
-        if flight is None:
-            flight = self.begin(key)
-            flight.follow(asyncio.ensure_future(_run(call)))
-        return await flight.answer()
-
-
-async def _run(call: Callable[[], Awaitable[T]]) -> T:
-    return await call()
-
 
 class Shared(Generic[T]):
     """One run of some work for all who wait for it. Whoever runs out of time leaves it running, because its outcome is

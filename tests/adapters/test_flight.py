@@ -1,5 +1,5 @@
-"""Equal calls at the same time are one; answers that change rarely are kept, and failures for a short while; work is
-shared by all who wait for it, each as long as its own time lasts.
+"""Answers that change rarely are kept, and failures for a short while; work is shared by all who wait for it, each as
+long as its own time lasts.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import pytest
 
 from adapters import deadline
 from adapters.errors import TimedOut, UpstreamFault
-from adapters.flight import GIVEN_UP, GOES_ON, Kept, Shared, SingleFlight
+from adapters.flight import GIVEN_UP, GOES_ON, Kept, Shared
 from tests.adapters.upstream import until
 
 
@@ -40,66 +40,6 @@ async def failure_of(kept: Kept, source: Source) -> BaseException:
     with pytest.raises(UpstreamFault) as raised:
         await kept.get("a", source)
     return raised.value
-
-
-async def test_equal_keys_at_once_are_one_call_and_later_ones_another():
-    flight, source = SingleFlight(), Source()
-    assert await asyncio.gather(*(flight("a", source) for _ in range(20))) == [1] * 20
-    assert await flight("a", source) == 2
-
-
-async def test_different_keys_are_different_calls():
-    flight, source = SingleFlight(), Source()
-    assert sorted(await asyncio.gather(*(flight(key, source) for key in "abc"))) == [1, 2, 3]
-
-
-async def test_all_who_wait_meet_the_failure_and_the_next_call_is_new():
-    flight, source = SingleFlight(), Source()
-    source.failing = True
-    failures = await asyncio.gather(*(flight("a", source) for _ in range(5)), return_exceptions=True)
-    assert {type(failure) for failure in failures} == {UpstreamFault}
-    assert source.calls == 1
-    source.failing = False
-    assert await flight("a", source) == 2
-
-
-@pytest.mark.parametrize("leaving", [0, 2, 4])
-async def test_any_one_may_leave_and_the_others_get_their_answer(leaving: int):
-    flight, source = SingleFlight(), Source()
-    source.gate.clear()
-    waiting = [asyncio.create_task(flight("a", source)) for _ in range(5)]
-    await until(lambda: source.calls == 1)
-    left = waiting.pop(leaving)
-    left.cancel()
-    await asyncio.wait([left])
-    source.gate.set()
-    assert await asyncio.gather(*waiting) == [1] * 4
-    assert (source.calls, source.cancelled) == (1, 0)
-
-
-async def test_the_call_is_cancelled_when_the_last_one_left():
-    flight, source = SingleFlight(), Source()
-    source.gate.clear()
-    waiting = [asyncio.create_task(flight("a", source)) for _ in range(5)]
-    await until(lambda: source.calls == 1)
-    for task in waiting:
-        task.cancel()
-    await asyncio.wait(waiting)
-    await until(lambda: source.cancelled == 1)
-    source.gate.set()
-    assert await flight("a", source) == 2
-
-
-async def test_who_comes_right_after_the_last_one_left_does_not_get_the_cancelled_call():
-    flight, source = SingleFlight(), Source()
-    source.gate.clear()
-    left = asyncio.create_task(flight("a", source))
-    await until(lambda: source.calls == 1)
-    left.cancel()
-    next_one = asyncio.create_task(flight("a", source))
-    source.gate.set()
-    assert await next_one == 2
-    assert left.cancelled()
 
 
 async def test_an_answer_is_kept_and_asked_for_once():

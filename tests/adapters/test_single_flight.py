@@ -75,18 +75,36 @@ async def test_unsafe_calls_are_never_joined():
         await outcomes(*writes)
 
 
-async def test_the_first_caller_leaving_does_not_take_the_answer_from_the_others():
+@pytest.mark.parametrize("kept", [True, False], ids=["over a kept socket", "over a new one"])
+@pytest.mark.parametrize("leaving", [0, 2, 4])
+async def test_any_one_may_leave_and_the_others_get_their_answer(leaving: int, kept: bool):
     upstream = Upstream()
     upstream.gate.clear()
-    async with over(upstream) as sender:
-        first, *others = [asyncio.create_task(sender.send(READ)) for _ in range(5)]
+    async with over(upstream, kept=kept) as sender:
+        waiting = [asyncio.create_task(sender.send(READ)) for _ in range(5)]
         await until(lambda: len(upstream.seen) == 1)
-        first.cancel()
-        await asyncio.wait([first])
+        left = waiting.pop(leaving)
+        left.cancel()
+        await asyncio.wait([left])
         upstream.gate.set()
-        assert await outcomes(*others) == [b"[]"] * 4
-    assert first.cancelled()
+        assert await outcomes(*waiting) == [b"[]"] * 4
+    assert left.cancelled()
     assert (len(upstream.seen), upstream.abandoned) == (1, 0)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["over a kept socket", "over a new one"])
+async def test_who_comes_right_after_the_last_one_left_does_not_get_the_call_that_was_given_up(kept: bool):
+    upstream = Upstream()
+    upstream.gate.clear()
+    async with over(upstream, kept=kept) as sender:
+        left = asyncio.create_task(sender.send(READ))
+        await until(lambda: len(upstream.seen) == 1)
+        left.cancel()
+        next_one = asyncio.create_task(sender.send(READ))
+        await until(lambda: len(upstream.seen) == 2)
+        upstream.gate.set()
+        assert await next_one == b"[]"
+        assert left.cancelled()
 
 
 async def test_a_call_nobody_waits_for_any_more_is_given_up():
