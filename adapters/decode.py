@@ -52,11 +52,6 @@ class Rows(NamedTuple, Generic[T]):
         """The rows that could be read, in order."""
         return tuple([row for row in self.places if row is not None])
 
-    @property
-    def dropped(self) -> int:
-        """How many could not be read."""
-        return len(self.places) - len(self.rows)
-
 
 def whole(body: bytes, kind: type[T]) -> T:
     """One record. Raises ContractBroken where the body is not JSON, or what the record requires is missing; and where

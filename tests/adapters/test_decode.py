@@ -48,6 +48,11 @@ def rows(*items: object) -> decode.Rows[Row]:
     return decode.rows(json.dumps(items).encode(), Row)
 
 
+def dropped(got: decode.Rows[Any]) -> int:
+    """How many rows could not be read."""
+    return got.places.count(None)
+
+
 def row(**fields: object) -> Row:
     return rows({"id": "a", **fields}).rows[0]
 
@@ -55,7 +60,7 @@ def row(**fields: object) -> Row:
 def test_good_rows_are_read_in_their_order():
     got = rows({"id": "b", "size": 1}, {"id": "a", "lastRun": {"jobId": "j"}})
     assert got.places == got.rows == (Row(id="b", size=1), Row(id="a", last_run=Inner(job_id="j")))
-    assert got.dropped == 0
+    assert dropped(got) == 0
     assert rows().places == ()
 
 
@@ -116,14 +121,14 @@ def test_a_bad_value_inside_a_nested_record_costs_that_value_only():
 def test_a_row_without_its_id_is_dropped_and_counted(bad: object):
     got = rows({"id": "a"}, bad, {"id": "b"}, bad)
     assert got.places == (Row(id="a"), None, Row(id="b"), None)
-    assert (got.rows, got.dropped) == ((Row(id="a"), Row(id="b")), 2)
+    assert (got.rows, dropped(got)) == ((Row(id="a"), Row(id="b")), 2)
 
 
 @pytest.mark.parametrize("number", ["9" * 30, "9" * 400, "9" * 5000, "-" + "9" * 5000, "1e999", "1e-999", "0.1e1"])
 def test_a_number_of_any_size_costs_its_value_at_most(number: str):
     body = f'[{{"id": "a", "size": {number}, "share": {number}, "name": "n", "meta": {{"x": {number}}}}}]'.encode()
     got = decode.rows(body, Row)
-    assert (len(got.rows), got.dropped) == (1, 0)
+    assert (len(got.rows), dropped(got)) == (1, 0)
     assert (got.rows[0].id, got.rows[0].name) == ("a", "n")
 
 
@@ -266,7 +271,7 @@ GOOD = st.builds(
 @given(st.lists(JSON | NEARLY))
 def test_any_list_is_read_and_every_row_is_kept_or_counted(items: list[object]):
     got = rows(*items)
-    assert len(got.rows) + got.dropped == len(items)
+    assert len(got.rows) + dropped(got) == len(items)
     assert all(isinstance(row, Row) and isinstance(row.id, str) for row in got.rows)
 
 
@@ -278,7 +283,7 @@ def test_good_rows_all_survive_unchanged_beside_bad_ones(good: list[Row], bad: l
         items.insert(at, {"not an id": item} if isinstance(item, dict) else item)
     got = decode.rows(msgspec.json.encode(items), Row)
     assert list(got.rows) == good
-    assert got.dropped == len(bad)
+    assert dropped(got) == len(bad)
 
 
 @given(NEARLY | JSON)
@@ -336,7 +341,7 @@ def test_a_row_that_could_not_be_read_is_none_beside_known_ones():
     known = dict.fromkeys(decode.rows(b'[{"id":"a"}]', Row).digests, "A")
     got = decode.rows(b'[42,{"id":"a"},{"id":7},{"id":"b","size":"many"}]', Row, known)
     assert got.places == (None, "A", None, Row(id="b"))
-    assert (got.dropped, len(got.digests)) == (2, 4)
+    assert (dropped(got), len(got.digests)) == (2, 4)
 
 
 @given(st.lists(st.binary(max_size=40), unique=True, max_size=20))
