@@ -22,8 +22,6 @@ EVERYTHING = Filter()
 LONGEST_TEXT = 256
 LONGEST_VALUE = 1024
 """Of a value in a list. Names are whole there, and upstreams have long ones."""
-DEEPEST = 4
-"""How deep `not` may stand in `not`."""
 
 Masks: TypeAlias = Mapping[str, Mask]
 """By the name of a condition, the rows that meet it."""
@@ -40,11 +38,9 @@ def without(where: Filter, *names: str) -> Filter:
     return Filter(**{name: value for name, value in conditions(where).items() if name not in names})
 
 
-def checked(where: Filter, instances: Instances, depth: int = 0) -> Filter:
+def checked(where: Filter, instances: Instances) -> Filter:
     """The filter. Raises BAD_USER_INPUT where it cannot be meant: an unknown instance, a span that ends before it
     begins, a text or a value longer than anything it could be found in."""
-    if depth > DEEPEST:
-        raise bad_input(f"filter: not may stand in not {DEEPEST} deep at the most.")
     for name in where.instance or ():
         if name not in instances:
             raise bad_input("filter.instance: there is no instance of this name.")
@@ -54,7 +50,7 @@ def checked(where: Filter, instances: Instances, depth: int = 0) -> Filter:
     for name in ("created_at", "updated_at", "last_run_at", "last_healthy_at"):
         _check_period(name, getattr(where, name))
     if where.not_ is not None:
-        checked(where.not_, instances, depth + 1)
+        checked(where.not_, instances)
     return where
 
 

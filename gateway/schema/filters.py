@@ -19,6 +19,8 @@ from gateway.schema.records import input_type, word
 MOST_IDS = 100
 MOST_VALUES = 1000
 """Values in one list of a filter."""
+DEEPEST = 4
+"""How deep `not` may stand in `not`."""
 
 _Conditions: Any = input_type(Conditions)
 
@@ -73,8 +75,8 @@ _MADE = "_made"
 
 
 def _filter(sent: Any, depth: int) -> Filter:
-    if depth > filters.DEEPEST:
-        raise bad_input(f"filter: not may stand in not {filters.DEEPEST} deep at the most.")
+    if depth > DEEPEST:
+        raise bad_input(f"filter: not may stand in not {DEEPEST} deep at the most.")
     conditions = {name: _value(name, getattr(sent, name)) for name in Conditions.__struct_fields__}
     inner = given(sent.not_)
     return Filter(
