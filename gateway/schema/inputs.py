@@ -78,7 +78,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, dt.datetime):
-        return value.astimezone(dt.UTC).isoformat()
+        return value.isoformat()
     if isinstance(value, list):
         return [plain(item) for item in cast("list[Any]", value)]
     if dataclasses.is_dataclass(value):

@@ -31,14 +31,15 @@ def _integer(value: Any) -> int:
 
 
 def _moment(value: Any) -> dt.datetime:
-    """A moment without an offset would be one of a dozen; what cannot be read is the client's mistake."""
+    """In UTC, wherever it was told. A moment without an offset would be one of a dozen; what cannot be read is the
+    client's mistake, and so is what the offset moves out of all years that can be told."""
     try:
         moment = dt.datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        moment = None
-    if moment is None or moment.utcoffset() is None:
-        raise bad_input("DateTime takes a moment in ISO 8601 with its offset, such as 2026-05-01T12:00:00Z.")
-    return moment
+        if moment.utcoffset() is not None:
+            return moment.astimezone(dt.UTC)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise bad_input("DateTime takes a moment in ISO 8601 with its offset, such as 2026-05-01T12:00:00Z.")
 
 
 def _same(value: Any) -> Any:

@@ -64,6 +64,8 @@ FILTERS: Mapping[str, Any] = {
     "a moment that is none": {"createdAt": {"since": INVALID_DATE}},
     "a moment without an offset": {"createdAt": {"since": "2026-05-01T00:00:00"}},
     "a moment beyond all calendars": {"createdAt": {"since": "99999-01-01T00:00:00Z"}},
+    "a moment before the first of all years": {"updatedAt": {"since": "0001-01-01T00:00:00+14:00"}},
+    "a moment after the last of all years": {"createdAt": {"before": "9999-12-31T23:59:59-14:00"}},
     "a text of ten kilobytes": {"text": "x" * 10_240},
     "a text of one letter too many": {"text": "x" * 257},
     "a value of ten kilobytes": {"category": ["x" * 10_240]},

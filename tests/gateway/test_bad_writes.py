@@ -691,6 +691,14 @@ async def test_where_upstream_does_not_tell_the_time_of_a_change_none_can_be_exp
     await assert_refused(fleet, "updateConnection", given, ("expectedUpdatedAt", "PROVIDER_LACKS_IT"))
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_a_moment_in_a_year_that_cannot_be_told_is_the_clients_mistake(fleet: Fleet, moment: str):
+    given = {"id": ONE, "airbyte": {"prefix": "x"}, "expectedUpdatedAt": moment}
+    answered = await mutate(fleet, "updateConnection", given)
+    assert [error["extensions"]["code"] for error in answered["errors"]] == ["BAD_USER_INPUT"]
+    assert written(fleet) == []
+
+
 # --- endpoints
 
 

@@ -8,7 +8,7 @@ import decimal
 import enum
 import functools
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Annotated, Any, Generic, NewType, TypeVar, cast
 
 import graphql
@@ -26,7 +26,7 @@ from gateway.execution import compiled as compiling
 from gateway.execution.called import Call
 from gateway.execution.compiled import CompiledExecutor, Plans, compiled
 from gateway.execution.whole import Execution
-from gateway.schema.scalars import AS_ENCODED, SCALARS
+from gateway.schema.scalars import AS_ENCODED, CONFIG, SCALARS
 from tests.gateway.test_compiled import Asked
 
 T = TypeVar("T")
@@ -176,6 +176,27 @@ async def test_arguments_that_variables_tell_are_what_the_engine_makes_of_them(n
     text = f"query ($v: {kind}) {{ told({name}: $v) also: told(real: 2, {name}: $v) }}"
     given = [{"v": value} for value in values] + ([] if kind.endswith("!") else [{}])
     await told(every(), text, *given, fails=None if (name, kind) == ("flag", "Boolean") else False)  # null is none
+
+
+@strawberry.type
+class Timely:
+    @strawberry.field
+    @staticmethod
+    def at(moment: dt.datetime) -> str:
+        return repr(moment)
+
+
+MOMENTS = ("2026-05-01T12:00:00Z", "2026-05-01T14:00:00+02:00", "0001-01-01T14:00:00+14:00")
+NO_MOMENTS = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-05-01T12:00:00")
+
+
+@pytest.mark.parametrize(("moments", "fails"), [(MOMENTS, False), (NO_MOMENTS, True)])
+async def test_moments_are_what_the_engine_makes_of_them(moments: Sequence[str], fails: bool):
+    schema = strawberry.Schema(Timely, config=CONFIG)
+    text = "query ($v: DateTime!) { at(moment: $v) also: at(moment: $v) }"
+    await told(schema, text, *({"v": moment} for moment in moments), fails=fails)
+    for moment in moments:
+        await told(schema, f'{{ at(moment: "{moment}") }}', fails=fails)
 
 
 REQUIRED = 'word: "a", id: 1, colour: RED, numbers: [1]'

@@ -35,11 +35,25 @@ def test_it_leaves_as_a_text():
     "sent", ["2026-05-01T12:00:00Z", "2026-05-01T14:00:00+02:00", "2026-05-01T12:00:00.000+00:00", "20260501T120000Z"]
 )
 def test_a_moment_is_one_wherever_it_is_told(sent: str):
-    assert MOMENT.parse_value(sent) == dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
+    moment = MOMENT.parse_value(sent)
+    assert moment == dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
+    assert moment.tzinfo is dt.UTC
 
 
 @pytest.mark.parametrize(
-    "sent", ["", "now", "2026-05-01", "2026-05-01T12:00:00", "2026-13-01T00:00:00Z", "99999-01-01T00:00:00Z", 7, None]
+    "sent",
+    [
+        "",
+        "now",
+        "2026-05-01",
+        "2026-05-01T12:00:00",
+        "2026-13-01T00:00:00Z",
+        "99999-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-00:01",
+        7,
+        None,
+    ],
 )
 def test_what_is_no_moment_or_one_of_many_is_refused(sent: object):
     with pytest.raises(GraphQLError, match="DateTime") as refused:
