@@ -1,6 +1,7 @@
 """The ledger: what was done under a key is kept, for all who share the file, for as long as it is to be."""
 
 import asyncio
+import sqlite3
 import stat
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -142,3 +143,22 @@ def test_versions_count_for_all_who_share_the_file(tmp_path: Path):
         assert versions.of("b") == before[1]
         assert (other.of("a") != before[2]) is (versions is one)
     assert other.of("a") == one.of("a")
+
+
+class Full(Ledger):
+    """In a file that grows no further."""
+
+    async def fill(self, pages: int) -> None:
+        await self._do(lambda: self._database.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+
+
+async def test_a_disk_that_is_full_is_told_as_what_it_is_and_nothing_stays_begun(tmp_path: Path, clock: Clock):
+    ledger = Full(tmp_path / "ledger.db", DAY_S, clock)
+    await ledger.fill(12)
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        await ledger.note("t", "frontend", b"x" * 100_000)
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        await ledger.begin(ENTRY._replace(key="k" * 9000), 60, 0)
+    await ledger.fill(1000)
+    assert await ledger.begin(ENTRY._replace(key="k" * 9000), 60, 0) is None
+    ledger.close()
