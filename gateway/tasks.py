@@ -7,7 +7,9 @@ whose answer was lost, or whose process ended, is told as what it is: unknown.
 import asyncio
 import datetime as dt
 import logging
+import sqlite3
 import uuid
+from collections import OrderedDict
 from typing import Any, cast
 
 import msgspec
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 NO_CATALOG = msgspec.Raw(b"null")
 SLACK_S = 5.0
 """How long after its time a task's outcome may still be written down."""
+MOST_UNWRITTEN = 256
+"""Outcomes that this process remembers where the ledger could not take them: the latest."""
 
 
 class TaskError(Record, frozen=True, kw_only=True):
@@ -59,6 +63,8 @@ class Tasks:
         self._running: dict[asyncio.Task[None], tuple[Task, str]] = {}
         self._ended: set[asyncio.Task[None]] = set()
         """Those whose outcome is there, and on its way to the ledger."""
+        self._unwritten: OrderedDict[tuple[str, str], Task] = OrderedDict()
+        """By id and caller, those whose outcome the ledger could not take."""
 
     async def begin(self, instance: Instance, wish: Wish, draft: Draft, caller: str) -> str:
         """Send the draft, and give the id of the task that waits for what comes of it."""
@@ -81,6 +87,9 @@ class Tasks:
 
     async def get(self, id: str, caller: str) -> Task | None:
         """A task of this caller's as it is now; None for an unknown one."""
+        unwritten = self._unwritten.get((id, caller))
+        if unwritten is not None:
+            return unwritten
         record = await self._ledger.task(id, caller)
         if record is None:
             return None
@@ -95,7 +104,7 @@ class Tasks:
         for running, _ in ended:
             running.cancel()
         for _, (task, caller) in ended:
-            await self._note(_lost(task), caller)
+            await self._keep(_lost(task), caller)
         await asyncio.gather(*self._ended, return_exceptions=True)
 
     async def _followed(self, instance: Instance, draft: Draft, task: Task, caller: str, lasts_s: float) -> None:
@@ -105,7 +114,17 @@ class Tasks:
         self._running.pop(running, None)
         self._ended.add(running)
         running.add_done_callback(self._ended.discard)
-        await self._note(msgspec.structs.replace(task, ended_at=dt.datetime.now(dt.UTC), **ended), caller)
+        await self._keep(msgspec.structs.replace(task, ended_at=dt.datetime.now(dt.UTC), **ended), caller)
+
+    async def _keep(self, task: Task, caller: str) -> None:
+        """Write down what came of a task. Where that cannot be, this process knows it all the same."""
+        try:
+            await self._note(task, caller)
+        except sqlite3.Error:
+            log.exception("the outcome of a task cannot be kept")
+            self._unwritten[task.id, caller] = task
+            if len(self._unwritten) > MOST_UNWRITTEN:
+                self._unwritten.popitem(last=False)
 
     async def _note(self, task: Task, caller: str) -> None:
         await self._ledger.note(task.id, caller, msgspec.json.encode(task))
@@ -113,17 +132,19 @@ class Tasks:
 
 async def _outcome(instance: Instance, action: Capability, draft: Draft) -> dict[str, Any]:
     """What is to be said of a task that has come to its end."""
-
     body = await instance.ask(instance.adapter.transport.send(draft.request))
     if isinstance(body, errors.AdapterError):
         return _unknown(f"It was sent, and {body.message}") if body.may_have_happened else _failed(body)
 
-    async def read() -> Done:
-        return draft.read(body)
+    async def read() -> dict[str, Any]:
+        return _done(action, draft.read(body))
 
     done = await instance.ask(read())
-    if isinstance(done, errors.AdapterError):
-        return _unknown(f"It was sent, and {done.message}")
+    return _unknown(f"It was sent, and {done.message}") if isinstance(done, errors.AdapterError) else done
+
+
+def _done(action: Capability, done: Done) -> dict[str, Any]:
+    """What is to be said of an answer."""
     catalog = msgspec.Raw(msgspec.json.encode(done.catalog)) if done.catalog is not None else NO_CATALOG
     # A check that finds an endpoint out of reach has done its work; a discovery without a catalog has not.
     has_failed = done.catalog is None and action is Capability.DISCOVER_SCHEMA
