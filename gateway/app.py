@@ -79,6 +79,19 @@ def shared(kept: config.Writes) -> tuple[Ledger, Versions]:
         raise ConfigurationError(f"writes.ledger: cannot be used ({type(error).__name__})") from None
 
 
+@contextlib.asynccontextmanager
+async def serving(client: Client, inventory: Inventory, outcomes: Ledger, writes: Writes) -> AsyncGenerator[None]:
+    """What a gateway holds while it serves. In the end all of it is closed, whatever becomes of each, and then what was
+    raised is raised."""
+    async with contextlib.AsyncExitStack() as held:  # which closes the last first
+        held.callback(observability.write_all)
+        await held.enter_async_context(client)
+        held.callback(inventory.close)
+        held.callback(outcomes.close)
+        held.push_async_callback(writes.close)
+        yield
+
+
 def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)) -> Starlette:
     """The gateway over ``settings``. Raises ConfigurationError."""
     client = http_client(settings)
@@ -96,14 +109,8 @@ def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)
     keys = Keys(settings.auth.keys, settings.auth.read_only)
     endpoint = Endpoint(engine, limits, keys, explains=settings.auth.explain, show_graphiql=settings.graphiql)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with client:
-            yield
-            await writes.close()
-            outcomes.close()
-            inventory.close()
-        observability.write_all()
+    def lifespan(_: Starlette) -> contextlib.AbstractAsyncContextManager[None]:
+        return serving(client, inventory, outcomes, writes)
 
     app = Gateway(endpoint, lifespan=lifespan)
     app.state.instances = instances
