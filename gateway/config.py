@@ -21,6 +21,7 @@ from adapters.secret import Secret
 from gateway.protection.limits import Limits
 
 _REFERENCE = re.compile(r"\$\{(?:(?P<file>file:)(?P<path>[^}]+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*))\}")
+_IN_A_HEADER = re.compile(r"[!-~]([ -~]*[!-~])?")
 _PATH_IN_MESSAGE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
 _QUOTED = re.compile(r"(Invalid (?:enum )?value) .*")
 
@@ -46,7 +47,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = "none"
     keys: Annotated[
         dict[str, Secret],
-        Meta(description="With api_key: the keys by a name of whose they are, 16 characters or more."),
+        Meta(description="With api_key: the keys by a name of whose they are, 16 ASCII characters or more."),
     ] = {}
     read_only: Annotated[
         tuple[str, ...], Meta(description="With api_key: the names of those whose keys may change nothing.")
@@ -238,6 +239,9 @@ def _check(read: Settings) -> None:
     for name, key in read.auth.keys.items():
         if (other := by_key.setdefault(key, name)) != name:
             raise ConfigurationError(f"auth.keys.{name}: is the key of {other!r} as well")
+        if not _IN_A_HEADER.fullmatch(key.reveal()):
+            told = "must be of printable ASCII characters without blanks around them: no header brings another"
+            raise ConfigurationError(f"auth.keys.{name}: {told}")
         if len(key.reveal()) < 16:  # noqa: PLR2004  the documented minimum
             raise ConfigurationError(f"auth.keys.{name}: must have 16 characters or more")
     if read.auth.mode == "none" and not _is_loopback(read.server.host):

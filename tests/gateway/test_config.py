@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from adapters.errors import ConfigurationError
 from gateway import app, config
+from gateway.protection.identity import Keys
 from gateway.protection.limits import Limits
 from gateway.schema.providers import PROVIDERS
 
@@ -314,6 +315,30 @@ def test_what_looks_like_a_reference_and_is_none_is_not_taken_for_a_secret(text:
 def test_a_token_that_no_header_can_hold_is_refused_by_its_key(token: str):
     message = refusal(airbyte(auth={"token": token}))
     assert message.startswith("instances.a.auth: token:")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"{SECRET}-schlüssel",
+        f"  {SECRET}-and-longer",
+        f"{SECRET}-and-longer ",
+        f"{SECRET}\tand-longer",
+        f"{SECRET}-\x00-long",
+    ],
+)
+def test_a_key_that_no_header_can_bring_is_refused(key: str):
+    given = "auth: { mode: api_key, keys: { ours: '${KEY}' } }"
+    message = refusal(SMALL + given, {**ENVIRONMENT, "KEY": key})
+    assert message.startswith("auth.keys.ours: must be of printable ASCII")
+
+
+def test_a_key_may_hold_whatever_is_printed():
+    key = "".join(map(chr, range(0x20, 0x7F))).strip()
+    read = parsed(SMALL + "auth: { mode: api_key, keys: { ours: '${KEY}' } }", {**ENVIRONMENT, "KEY": key})
+    keys = Keys(read.auth.keys)
+    assert keys.name({b"authorization": f"Bearer {key}".encode()}) == "ours"
+    assert keys.name({b"x-api-key": key.encode()}) == "ours"
 
 
 def test_two_callers_have_two_keys():
