@@ -138,38 +138,45 @@ class Endpoint:
         media_type = _media_type(asked.headers.get(b"accept", b""))
         try:
             answer = await self._answer(asked, media_type)
-        except Refused as refused:
-            answer = _refusal(refused, media_type or JSON_TYPE)
         except ClientDisconnect:
             return  # nobody would read it
-        except Exception as unforeseen:  # noqa: BLE001  nothing of it may reach the client
-            answer = _response(Outcome(None, [masked(unforeseen)], began=True), media_type or JSON_TYPE)
         if not _sent_at_once(answer, asked):
             await _send(answer, send)
 
     async def _answer(self, asked: _Asked, media_type: str | None) -> _Answer:
-        """What the request's operation came to. Raises Refused, ClientDisconnect."""
-        began = time.perf_counter()
-        if media_type is None:
-            raise NotAcceptable(f"Accept {RESPONSE_TYPE} or {JSON_TYPE}")
-        viewer = self._keys.name(asked.headers)
-        if not self._keys.admit(viewer):
-            raise Unauthenticated("Send a valid API key, as Authorization: Bearer or X-API-Key")
-        loop = asyncio.get_running_loop() if asked.direct is None else asked.direct.loop  # the first asks the kernel
-        with Attendance(asked.receive, self._rounds, loop) as attendance:
-            operation = await self._operation(asked, attendance)
-            explain = self._explained(asked, operation, viewer)
-            outcome = await self._engine.run(
-                operation,
-                allow_mutation=asked.is_post,
-                explain=explain,
-                caller=self._keys.caller(viewer),
-                idempotency_key=_idempotency_key(asked),
-            )
-        if not outcome.is_allowed:
-            raise NotAllowed("Only queries can be sent by GET")
-        answer = _response(outcome, media_type)
-        _log(operation, viewer, outcome, began)
+        """What is sent back, whatever came of the request, and told in the log. Raises ClientDisconnect."""
+        began, viewer, operation = time.perf_counter(), None, None
+        try:
+            if media_type is None:
+                raise NotAcceptable(f"Accept {RESPONSE_TYPE} or {JSON_TYPE}")
+            viewer = self._keys.name(asked.headers)
+            if not self._keys.admit(viewer):
+                raise Unauthenticated("Send a valid API key, as Authorization: Bearer or X-API-Key")
+            loop = (
+                asyncio.get_running_loop() if asked.direct is None else asked.direct.loop
+            )  # the first asks the kernel
+            with Attendance(asked.receive, self._rounds, loop) as attendance:
+                operation = await self._operation(asked, attendance)
+                explain = self._explained(asked, operation, viewer)
+                outcome = await self._engine.run(
+                    operation,
+                    allow_mutation=asked.is_post,
+                    explain=explain,
+                    caller=self._keys.caller(viewer),
+                    idempotency_key=_idempotency_key(asked),
+                )
+            if not outcome.is_allowed:
+                raise NotAllowed("Only queries can be sent by GET")
+            answer, codes = _response(outcome, media_type), _codes(outcome)
+        except Refused as refused:
+            answer, codes = _refusal(refused, media_type or JSON_TYPE)
+        except ClientDisconnect:
+            raise
+        except Exception as unforeseen:  # noqa: BLE001  nothing of it may reach the client
+            failed = Outcome(None, [masked(unforeseen)], began=True)
+            answer, codes = _response(failed, media_type or JSON_TYPE), _codes(failed)
+        name = None if operation is None else operation.operation_name
+        observability.log_request(operation=name, viewer=viewer, began=began, codes=codes)
         return answer
 
     async def _operation(self, asked: _Asked, attendance: Attendance) -> Operation:
@@ -313,13 +320,17 @@ def _response(outcome: Outcome, media_type: str) -> _Answer:
     return _Answer(to_json(outcome.body()), media_type, 400 if refused else 200)
 
 
-def _refusal(refused: Refused, media_type: str) -> _Answer:
-    """A response to a request that is not one of GraphQL over HTTP, or not let in."""
-    codes = {HTTPStatus.UNAUTHORIZED: Code.UNAUTHENTICATED, HTTPStatus.FORBIDDEN: Code.FORBIDDEN}
+_REFUSALS = {HTTPStatus.UNAUTHORIZED: Code.UNAUTHENTICATED, HTTPStatus.FORBIDDEN: Code.FORBIDDEN}
+"""The codes of statuses; that of all others is BAD_REQUEST."""
+
+
+def _refusal(refused: Refused, media_type: str) -> tuple[_Answer, Sequence[str]]:
+    """A response to a request that is not one of GraphQL over HTTP, or not let in; and what the log has as its codes:
+    the status, too, for one code stands for many."""
     status = HTTPStatus(refused.status)
-    code = codes.get(status, Code.BAD_REQUEST)
+    code = _REFUSALS.get(status, Code.BAD_REQUEST)
     body = Outcome(None, [error(code, f"{refused}.")], began=False).body()
-    return _Answer(orjson.dumps(body), media_type, status, _TOLD.get(status))
+    return _Answer(orjson.dumps(body), media_type, status, _TOLD.get(status)), [str(status.value), code.value]
 
 
 def _sent_at_once(answer: _Answer, asked: _Asked) -> bool:
@@ -337,6 +348,5 @@ async def _send(answer: _Answer, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def _log(operation: Operation, viewer: str | None, outcome: Outcome, began: float) -> None:
-    codes = sorted({str((reason.extensions or {}).get("code")) for reason in outcome.errors}) if outcome.errors else []
-    observability.log_request(operation=operation.operation_name, viewer=viewer, began=began, codes=codes)
+def _codes(outcome: Outcome) -> Sequence[str]:
+    return sorted({str((reason.extensions or {}).get("code")) for reason in outcome.errors}) if outcome.errors else []

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import io
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -185,7 +187,7 @@ async def talk(url: str, *pieces: bytes) -> tuple[asyncio.StreamReader, asyncio.
 QUERY = b'{"query":"{ __typename }"}'
 
 
-async def test_a_body_that_does_not_come_is_408(upstreams: Mapping[str, Any]):
+async def test_a_body_that_does_not_come_is_408(upstreams: Mapping[str, Any], log: io.BytesIO):
     instances = {name: server.settings(url) for name, (server, url) in upstreams.items()}
     async with gateway_over(instances, limits={"request_timeout": 0.1}) as url, asyncio.timeout(20):
         for piece in (b"", QUERY[:10]):
@@ -193,6 +195,8 @@ async def test_a_body_that_does_not_come_is_408(upstreams: Mapping[str, Any]):
             status, told = await answer(reader)
             assert (status, told["errors"][0]["extensions"]["code"]) == (408, "BAD_REQUEST")
             writer.close()
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [line["codes"] for line in lines if line["message"] == "request"] == [["408", "BAD_REQUEST"]] * 2
 
 
 async def test_requests_sent_at_once_are_answered_in_order_and_each_by_itself(fleet: Fleet, upstreams: Any):
