@@ -1,1 +1,1 @@
-"""How long pages take and how much memory rows take, over fleets of growing size: see README.md."""
+"""What requests cost, beside other gateways and by what they select, and what growing lists cost: see README.md."""

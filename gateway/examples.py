@@ -1,4 +1,5 @@
-"""The queries that GraphiQL offers to people who do not know the graph yet. The README shows the first.
+"""The queries that GraphiQL offers to people who do not know the graph yet. The README shows the first as it is, and
+the second a little shorter.
 
 Lines of selections are short, since the editor shares a laptop's screen with the list of examples and the result. A
 comment is one line for each sentence, which the editor wraps as wide as it is: wrapped here, it would be wrapped twice.

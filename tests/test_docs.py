@@ -8,7 +8,7 @@ import shlex
 import shutil
 import sys
 import tomllib
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +17,9 @@ import httpx
 import pytest
 import yaml
 
+import gateway.schema
 from adapters.imitation import KNOBS_PATH, ImitationServer, Knobs
-from adapters.port import Capability
+from adapters.port import Adapter, Capability
 from gateway import __main__ as command_line
 from gateway import config
 from gateway.errors import CODES, Code
@@ -227,8 +228,10 @@ async def test_the_trouble_that_is_shown_can_be_made(
     broken = await demo.ask(query.text)
     await _shell(mending, knobs)
     mended = await demo.ask(query.text)
-    assert [error["extensions"]["code"] for error in broken["errors"]] == ["UPSTREAM_UNAVAILABLE"]
+    assert are(json.loads(shown.text)["errors"], broken["errors"])
+    assert are([json.loads(_first_json("docs/errors.md"))], broken["errors"])
     assert fits(json.loads(shown.text)["data"], broken["data"])
+    assert _told_beside(json.loads(shown.text)) == _told_beside(broken)
     assert broken["data"]["connections"]["nodes"] == json.loads(shown.text)["data"]["connections"]["nodes"]
     assert "errors" not in mended
 
@@ -249,6 +252,27 @@ def fits(shown: Any, real: Any) -> bool:
     if isinstance(shown, list):
         return isinstance(real, list) and all(any(fits(one, other) for other in real) for one in shown)
     return type(shown) is type(real)
+
+
+def _told_beside(answer: Mapping[str, Any]) -> list[Any]:
+    """The errors that stand in the data."""
+    return [source["error"] for source in answer["data"]["connections"]["sources"] if source["error"] is not None]
+
+
+def are(shown: Sequence[Mapping[str, Any]], real: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether these errors are the real ones, wherever they stand in a document and whatever their ids."""
+    told = [[{**error["extensions"], "correlationId": None} for error in errors] for errors in (shown, real)]
+    said = [[(error["message"], error["path"]) for error in errors] for errors in (shown, real)]
+    return fits(shown, real) and len(shown) == len(real) and told[0] == told[1] and said[0] == said[1]
+
+
+def _first_json(page: str) -> str:
+    return next(block.text for block in reversed(blocks("json")) if block.page == ROOT / page)
+
+
+def test_instances_of_the_demo_are_called_what_they_are_called() -> None:
+    told = {name for page in PAGES for name in re.findall(r"\b[a-z_-]+-demo\b", page.read_text(encoding="utf-8"))}
+    assert told == set(DEMO_NAMES.values())
 
 
 def test_the_costs_shown_are_those_that_are_counted() -> None:
@@ -334,6 +358,17 @@ def test_every_setting_is_documented() -> None:
     documented = _page("docs/configuration.md")
     names = {name for about in (told, *told["$defs"].values()) for name in about["properties"]} - {"provider"}
     assert not [name for name in sorted(names) if f"| `{name}` |" not in documented]
+
+
+def test_the_port_is_documented_whole() -> None:
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", _page("docs/providers/adding.md"), re.MULTILINE)
+    told = {name for row in rows for name in re.findall(r"\w+", row)}
+    assert told == {name for name in vars(Adapter) if not name.startswith("_")}
+
+
+def test_every_room_of_the_schema_is_named_in_front() -> None:
+    rooms = {path.stem for path in (ROOT / "gateway/schema").glob("*.py")} - {"__init__"}
+    assert set(re.findall(r"`(\w+)`", gateway.schema.__doc__ or "")) == rooms
 
 
 def test_every_capability_is_documented() -> None:
