@@ -517,7 +517,8 @@ async def test_pages_hold_the_objects_that_were_kept():
     lists.lists["only"] = ["new", *numbered(40)]
     after = await walked(lists, last=before)
     held = {row.native_id: row for page in after.pages for row in page.connections}
-    assert all(held[row.native_id] is row for row in after.rows)
+    assert held.keys() == {"new", *numbered(40)}
+    assert all(held[row.native_id] is row for row in (*before.rows, *after.rows))
 
 
 def test_a_list_that_became_shorter_has_what_is_left():

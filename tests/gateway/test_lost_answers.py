@@ -85,6 +85,7 @@ async def test_an_expired_token_is_renewed_and_nothing_happens_twice(case: Case)
         all_of_it.forget()
         all_of_it.clock.now += TOKEN_LASTS_S + 1
         came = await came_of(all_of_it, case, given, await all_of_it.do(case.mutation, given))
+        assert came.keys() == {case.instance, *case.beside}
         assert all(set(each) == {Came(None)} for each in came.values())
         assert_done(all_of_it, case)
 

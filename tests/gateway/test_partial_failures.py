@@ -528,6 +528,22 @@ async def test_page_and_facets_arrive_within_the_deadline_of_a_request_shorter_t
         assert {each["state"] for each in told(answered, UNIFIED_TO)} == {"STALE"}
 
 
+@pytest.mark.parametrize(("seconds", "codes"), [(0.5, ["UPSTREAM_TIMEOUT"]), (60, [])])
+async def test_a_list_that_takes_too_long_to_be_read_whole_is_its_upstreams_failure(seconds: float, codes: list[str]):
+    """Each of its pages comes in time, and there are many of them."""
+    imitation = UnifiedToImitation(size=1500)
+    async with imitation.serve() as url:
+        upstreams: Upstreams = {UNIFIED_TO: (imitation, url)}
+        async with over(upstreams, settings_of(upstreams), inventory={"walk_timeout": seconds}) as fleet:
+            imitation.knobs = Knobs(delay_s=0.2)
+            answered = await fleet.ask("{ connections(first: 1) { totalCount } }")
+            called = fleet.calls(UNIFIED_TO, "/unified/connection")
+            await asyncio.sleep(0.5)
+            assert fleet.calls(UNIFIED_TO, "/unified/connection") == called, "it is read no further"
+    assert [error["extensions"]["code"] for error in answered.get("errors", [])] == codes
+    assert (called < 15) is bool(codes)
+
+
 async def test_a_later_page_that_hangs_costs_what_had_not_been_read(upstreams: Upstreams):
     """A long list is read page by page: what was read of it is shown, and the others go on to their end."""
     long = UnifiedToImitation(size=250)
