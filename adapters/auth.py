@@ -9,12 +9,16 @@ from typing import Annotated, NamedTuple, Protocol
 import msgspec
 
 from adapters import deadline
+from adapters.errors import AdapterError
 from adapters.flight import LOOKUP_S, Shared
 from adapters.secret import Secret
 
 _IN_A_HEADER = re.compile(r"[!-~]+")
 _RENEW_EARLIER_S = 30.0
 """A token is renewed this long before it ends, so that none expires on the way."""
+_TOLD_ON_S = 0.1
+"""How long a failure is told to those who come after it: they had to wait for a place among the calls in flight, and
+would wait for the next failure as long again."""
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,17 +110,28 @@ class Renewing(Authorizer):
         self._renewal = Shared[str]()
         self._header: str | None = None
         self._ends_at = 0.0
+        self._failure: AdapterError | None = None
+        self._failed_until = 0.0
 
     def ready(self) -> str | None:
         return self._header if time.monotonic() < self._ends_at else None
 
     async def header(self) -> str:
-        return self.ready() or await self._renewal(self._renewed)
+        header = self.ready()
+        if header is not None:
+            return header
+        if self._failure is not None and time.monotonic() < self._failed_until:
+            raise self._failure.with_traceback(None)
+        return await self._renewal(self._renewed)
 
     async def _renewed(self) -> str:
         """A new header. It is everybody's: whoever came first may have little time left."""
-        with deadline.afresh(LOOKUP_S):
-            grant = await self._fetch()
+        try:
+            with deadline.afresh(LOOKUP_S):
+                grant = await self._fetch()
+        except AdapterError as error:
+            self._failure, self._failed_until = error, time.monotonic() + _TOLD_ON_S
+            raise
         header = self._header = "Bearer " + grant.token.reveal()
         # A short-lived token is renewed at half its life: Airbyte has handed out tokens of three minutes.
         self._ends_at = time.monotonic() + max(grant.lasts_s / 2, grant.lasts_s - _RENEW_EARLIER_S)

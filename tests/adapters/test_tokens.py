@@ -92,16 +92,18 @@ async def test_a_broken_token_service_is_asked_as_often_as_any_broken_upstream()
     assert (len(service.seen), len(upstream.seen)) == (3, 0)
 
 
-async def test_all_who_wait_for_a_token_service_that_hangs_are_told_at_once():
+@pytest.mark.parametrize("in_flight", [16, 1])
+async def test_all_who_wait_for_a_token_service_that_hangs_are_told_at_once(in_flight: int):
+    """Those, too, who still wait for a place among the calls in flight."""
     service = Upstream()
     service.gate.clear()
     async with (
         over(service, timeout=0.3) as tokens,
-        over(Upstream(), authorizer=renewing_over(tokens)) as sender,
+        over(Upstream(), authorizer=renewing_over(tokens), max_in_flight=in_flight) as sender,
     ):
         try:
             async with asyncio.timeout(2):
-                told = await outcomes(*(sender.send(read(number)) for number in range(12)))
+                told = await outcomes(*(sender.send(read(number)) for number in range(16)))
         finally:
             service.gate.set()
     assert {type(each) for each in told} == {errors.TimedOut}
