@@ -152,9 +152,8 @@ class Endpoint:
             viewer = self._keys.name(asked.headers)
             if not self._keys.admit(viewer):
                 raise Unauthenticated("Send a valid API key, as Authorization: Bearer or X-API-Key")
-            loop = (
-                asyncio.get_running_loop() if asked.direct is None else asked.direct.loop
-            )  # the first asks the kernel
+            # To ask for the running loop asks the kernel.
+            loop = asyncio.get_running_loop() if asked.direct is None else asked.direct.loop
             with Attendance(asked.receive, self._rounds, loop) as attendance:
                 operation = await self._operation(asked, attendance)
                 explain = self._explained(asked, operation, viewer)
