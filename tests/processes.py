@@ -23,7 +23,7 @@ def free_port() -> int:
 
 async def answers(url: str) -> httpx.Response:
     """The page of instances, as soon as the server listens."""
-    async with httpx.AsyncClient() as client, asyncio.timeout(ENDS_WITHIN_S):
+    async with httpx.AsyncClient(timeout=ENDS_WITHIN_S) as client, asyncio.timeout(ENDS_WITHIN_S):
         while True:
             try:
                 return await client.post(f"{url}/graphql", json={"query": "{ instances { name } }"})
