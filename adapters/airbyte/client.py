@@ -260,5 +260,5 @@ def lasts_s(token: wire.Token) -> float:
         payload = token.access_token.split(".")[1]
         claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return float(claims["exp"]) - time.time()
-    except (IndexError, ValueError, KeyError, TypeError):
+    except (IndexError, ValueError, KeyError, TypeError, OverflowError):  # the last for a number that no float holds
         return min(TOKEN_LASTS_S, token.expires_in or TOKEN_LASTS_S)

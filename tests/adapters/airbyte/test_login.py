@@ -44,6 +44,10 @@ def jwt(**claims: Any) -> str:
     return f"e30.{payload}.sig"
 
 
+HUGE = base64.urlsafe_b64encode(b'{"exp": %s}' % (b"9" * 400)).rstrip(b"=").decode()
+"""The payload of a token that ends at a moment which no float holds."""
+
+
 async def test_a_token_is_fetched_once_and_used_by_all_calls():
     async with over(PROVIDER, AirbyteImitation()) as contracted:
         for _ in range(3):
@@ -82,6 +86,7 @@ async def test_a_token_about_to_end_is_renewed_before_it_is_refused():
         (jwt(exp="soon"), None, TOKEN_LASTS_S, TOKEN_LASTS_S),
         (jwt(exp=None), None, TOKEN_LASTS_S, TOKEN_LASTS_S),
         (jwt(exp=[1]), None, TOKEN_LASTS_S, TOKEN_LASTS_S),
+        (f"e30.{HUGE}.sig", None, TOKEN_LASTS_S, TOKEN_LASTS_S),
         ("opaque", None, TOKEN_LASTS_S, TOKEN_LASTS_S),
         ("a.b", None, TOKEN_LASTS_S, TOKEN_LASTS_S),
         ("a.aGVsbG8.c", None, TOKEN_LASTS_S, TOKEN_LASTS_S),
