@@ -70,6 +70,8 @@ REPLACED = frozenset(
 )
 """Members that go where what they are part of is given without them: Airbyte replaces that as a whole, and adds none of
 these of its own."""
+_DIGITS = len(str(2**63))
+"""As many as the longest id of a job has."""
 SAME_ENDS = 500
 """Connections with the same source and destination that are looked at; more have never been heard of."""
 
@@ -284,7 +286,8 @@ def _goes_on(job: wire.Job, connection: Connection) -> bool:
 
 
 def _is_job_id(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and int(text) < 2**63
+    # By its length first: Python reads no number of thousands of digits.
+    return text.isascii() and text.isdecimal() and len(text) <= _DIGITS and int(text) < 2**63
 
 
 def _made(body: bytes) -> Done:

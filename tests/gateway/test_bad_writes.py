@@ -641,7 +641,7 @@ async def test_runs_that_are_not_the_connections_own_or_have_ended_are_not_cance
     query = "query ($id: ID!) { connection(id: $id) { runs(first: 3) { nodes { id status } } } }"
     answers = [await written_to.data(query, {"id": row.id}) for row in (one, other)]
     mine, foreign = ([run["id"] for run in answer["connection"]["runs"]["nodes"]] for answer in answers)
-    for run_id in (foreign[0], foreign[-1], "7", "seven", "", "-1", "1e9", str(2**63), "9" * 400, "٣"):
+    for run_id in (foreign[0], foreign[-1], "7", "seven", "", "-1", "1e9", str(2**63), "9" * 400, "9" * 4301, "٣"):
         await assert_refused(written_to, "cancelRun", {"id": one.id, "runId": run_id}, ("runId", "UNKNOWN_ID"))
     await assert_refused(written_to, "cancelRun", {"id": one.id, "runId": mine[1]}, ("runId", "NOT_RUNNING"))
     await done(written_to, "cancelRun", {"id": one.id, "runId": mine[0]})
