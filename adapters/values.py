@@ -1,6 +1,7 @@
 """From the spellings of the upstreams to plain values. What cannot be read is ``None``, never an exception."""
 
 import datetime as dt
+import re
 import sys
 
 _FIRST_EPOCH_S = -62_135_596_800.0  # the first second of the year 1, and
@@ -32,8 +33,35 @@ def instant(value: str | None) -> dt.datetime | None:
         if zone is _UTC:
             return moment
         return moment.replace(tzinfo=_UTC) if zone is None else moment.astimezone(_UTC)
+    except ValueError:
+        return _unusual_instant(value)
+    except OverflowError:
+        return None
+
+
+_UNUSUAL = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:)(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+
+
+def _unusual_instant(value: str) -> dt.datetime | None:
+    """What RFC 3339 allows and Python does not read: a small z, and a leap second, which is told as the second after
+    it, since a datetime has no place for it. It is the last of a day, in UTC."""
+    found = _UNUSUAL.fullmatch(value)
+    if found is None:
+        return None
+    minute, second, fraction, zone = found.groups(default="")
+    is_leap = second == "60"
+    try:
+        moment = _read_iso(f"{minute}{'59' if is_leap else second}{fraction}{zone.upper()}").astimezone(_UTC)
+        if not is_leap:
+            return moment
+        return moment + dt.timedelta(seconds=1) if (moment.hour, moment.minute) == (23, 59) else None
     except (ValueError, OverflowError):
         return None
+
+
+def evidence(*values: str | None) -> str | None:
+    """What several fields held, in their order, null for one that was not sent; None where none held anything."""
+    return ", ".join("null" if value is None else value for value in values) if any(values) else None
 
 
 def epoch_s(value: float | None) -> dt.datetime | None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.values import epoch_ms, epoch_s, instant, text
+from adapters.values import epoch_ms, epoch_s, evidence, instant, text
 
 NOON = dt.datetime(2026, 1, 2, 12, 0, tzinfo=dt.UTC)
 
@@ -26,6 +26,10 @@ def test_the_empty_text_is_no_text(value: str | None, read: str | None):
         "2026-01-02T14:00:00+02:00",
         "2026-01-02T07:00:00-0500",
         "2026-01-02T12:00:00.000000000Z",
+        "2026-01-02t12:00:00z",
+        "2026-01-02T12:00:00z",
+        "2026-01-02t12:00:00.000z",
+        "2026-01-02t14:00:00+02:00",
     ],
 )
 def test_every_spelling_of_a_moment_is_that_moment_in_utc(value: str):
@@ -47,10 +51,47 @@ def test_every_spelling_of_a_moment_is_that_moment_in_utc(value: str):
         "0001-01-01T00:00:00+10:00",
         "9999-12-31T23:59:59-10:00",
         "2026-01-02T12:00:00+99:00",
+        "2026-01-02T12:00:60Z",
+        "2026-01-02T23:59:61Z",
+        "2026-01-02T23:59:60+02:00",
+        "9999-12-31T23:59:60Z",
+        "2026-02-30t00:00:00z",
+        "2026-01-02T12:00:00zz",
     ],
 )
 def test_what_is_no_moment_is_none(value: str | None):
     assert instant(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "microsecond"),
+    [
+        ("2016-12-31T23:59:60Z", 0),
+        ("2016-12-31T23:59:60.25Z", 250_000),
+        ("2016-12-31t23:59:60z", 0),
+        ("2017-01-01T00:59:60+01:00", 0),
+        ("2016-12-31T15:59:60-08:00", 0),
+    ],
+)
+def test_a_leap_second_is_told_as_the_second_after_it(value: str, microsecond: int):
+    assert instant(value) == dt.datetime(2017, 1, 1, 0, 0, 0, microsecond, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (("a", "b"), "a, b"),
+        (("a", None), "a, null"),
+        ((None, "b"), "null, b"),
+        (("a", ""), "a, "),
+        ((None, None), None),
+        (("", None), None),
+    ],
+)
+def test_evidence_of_several_fields_tells_what_was_not_sent_as_the_graph_does(
+    values: tuple[str | None, ...], told: str | None
+):
+    assert evidence(*values) == told
 
 
 @given(st.text(st.characters(exclude_categories=[])) | st.datetimes(timezones=st.timezones()).map(str))
