@@ -10,7 +10,7 @@ from adapters.model import Connection, ConnectionStatus, Endpoint, ReasonCode, S
 from adapters.secret import masked
 from adapters.unified_to import wire
 from adapters.unified_to.details import AuthState, UnifiedToConnection
-from adapters.values import instant, text, word
+from adapters.values import evidence, instant, text, word
 
 
 def connection(
@@ -114,7 +114,7 @@ def _status(
     if row.is_paused:
         return _ruled(PAUSED, None, "true")
     if (row.last_healthy_at and not healthy_at) or (row.last_unhealthy_at and not unhealthy_at):
-        return _ruled(UNREADABLE, None, f"{row.last_healthy_at}, {row.last_unhealthy_at}")
+        return _ruled(UNREADABLE, None, evidence(row.last_healthy_at, row.last_unhealthy_at))
     if unhealthy_at and (healthy_at is None or unhealthy_at > healthy_at):
         return _ruled(UNHEALTHY, unhealthy_at, row.last_unhealthy_at)
     if healthy_at:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from adapters import freeform, ids
 from adapters.model import Connection, ConnectionStatus, Endpoint, ReasonCode, Run, RunStatus, StatusReason, altered
 from adapters.secret import masked_text
-from adapters.values import instant, word
+from adapters.values import evidence, instant, word
 from adapters.workiva import wire
 from adapters.workiva.details import WorkivaConnection, WorkivaRun
 
@@ -38,7 +38,7 @@ SIDES = "lastRun.sourceStatus, lastRun.destinationStatus"
 
 
 class Verdict(NamedTuple):
-    """What the statuses of a run's two sides say together; ``evidence`` is what ``field`` was."""
+    """What the statuses of a run's two sides say together; ``raw`` is what ``field`` was."""
 
     run: RunStatus
     is_going_on: bool
@@ -46,14 +46,14 @@ class Verdict(NamedTuple):
     status: ConnectionStatus
     code: ReasonCode
     message: str
-    evidence: str
+    raw: str | None
     field: str = SIDES
 
 
 def verdict(source: str | None, destination: str | None) -> Verdict:
     """Workiva itself has no word for the run as a whole."""
     run = _run_status(source, destination)
-    return Verdict(run, run in GOING_ON, run in FINISHED, *STATUSES[run], f"{source}, {destination}")
+    return Verdict(run, run in GOING_ON, run in FINISHED, *STATUSES[run], evidence(source, destination))
 
 
 def _run_status(*sides: str | None) -> RunStatus:
@@ -76,8 +76,9 @@ _NEVER_RAN = ConnectionStatus.NEVER_RAN
 def connection(row: wire.Connection, *, instance: str) -> Connection:
     """The unified record, with endpoints that have no name yet: see `named`."""
     created_at, last_run_at = instant(row.created), instant(row.last_run_date)
-    last_run = None if row.last_run is None else run_details(row.last_run)
-    ruled = _verdict(row.last_run or _NOTHING_TOLD)
+    given = row.last_run if row.last_run is not None and _is_run(row.last_run) else None
+    last_run = None if given is None else run_details(given)
+    ruled = _verdict(given or _NOTHING_TOLD)
     if last_run is not None or row.last_run_job_id or row.last_run_date:
         run = _run(last_run or _NO_DETAILS, ruled, row.last_run_job_id, last_run_at, row.last_run_by)
         status, reason = ruled.status, _reason(ruled, run)
@@ -158,6 +159,12 @@ def _run(
     )
 
 
+def _is_run(given: wire.ConnectionRun) -> bool:
+    """Whether it tells of a run at all: whose it would be, and with what parameters, does not."""
+    told = given.job_id or given.source_status or given.destination_status or given.error
+    return bool(told or given.created or given.updated or given.created_by)
+
+
 def _verdict(run: wire.ConnectionRun) -> Verdict:
     sides = run.source_status, run.destination_status
     ruled = _VERDICTS.get(sides) or verdict(*sides)
@@ -183,7 +190,7 @@ def _reason(ruled: Verdict, run: Run) -> StatusReason:
         message=ruled.message,
         since=run.ended_at or run.started_at,
         field=ruled.field,
-        raw_value=ruled.evidence,
+        raw_value=ruled.raw,
     )
 
 

@@ -50,6 +50,18 @@ def test_the_newest_health_check_decides(  # noqa: PLR0917  the columns of the t
     assert (got.enabled, got.running) == (True, False)
 
 
+@pytest.mark.parametrize(
+    ("times", "raw"),
+    [
+        ({"last_healthy_at": "yesterday"}, "yesterday, null"),
+        ({"last_unhealthy_at": "24"}, "null, 24"),
+        ({"last_healthy_at": EARLIER, "last_unhealthy_at": "24"}, f"{EARLIER}, 24"),
+    ],
+)
+def test_a_time_that_cannot_be_read_is_told_beside_the_other_as_both_were_sent(times: dict[str, str], raw: str):
+    assert given(**times).status_reason.raw_value == raw
+
+
 def test_a_pause_comes_before_all_health():
     for times in ({}, {"last_unhealthy_at": LATER}, {"last_healthy_at": "yesterday"}):
         got = given(is_paused=True, **times)

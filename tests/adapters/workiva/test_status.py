@@ -64,7 +64,6 @@ def test_a_run_has_one_status_from_its_two_sides(source: str | None, destination
         ("complete", "cancelled", ConnectionStatus.DEGRADED, ReasonCode.LAST_RUN_CANCELLED),
         ("complete", "complete", ConnectionStatus.HEALTHY, ReasonCode.LAST_RUN_SUCCEEDED),
         ("complete", "paused", ConnectionStatus.UNKNOWN, ReasonCode.UNKNOWN_WORD),
-        (None, None, ConnectionStatus.UNKNOWN, ReasonCode.UNKNOWN_WORD),
     ],
 )
 def test_the_status_is_that_of_the_run_with_both_sides_as_its_evidence(
@@ -77,6 +76,32 @@ def test_the_status_is_that_of_the_run_with_both_sides_as_its_evidence(
     assert reason.field == "lastRun.sourceStatus, lastRun.destinationStatus"
     finished = status in (ConnectionStatus.FAILING, ConnectionStatus.DEGRADED, ConnectionStatus.HEALTHY)
     assert reason.since == (ENDED_AT if finished else STARTED_AT)
+
+
+@pytest.mark.parametrize(
+    ("sides", "status", "raw"),
+    [
+        (("complete", None), ConnectionStatus.UNKNOWN, "complete, null"),
+        ((None, "error"), ConnectionStatus.FAILING, "null, error"),
+        ((None, None), ConnectionStatus.UNKNOWN, None),
+    ],
+)
+def test_a_side_that_was_not_sent_is_null_in_the_evidence(
+    sides: tuple[str | None, str | None], status: ConnectionStatus, raw: str | None
+):
+    given = convert.connection(ran(*sides), instance="a")
+    assert (given.status, given.status_reason.raw_value) == (status, raw)
+
+
+@pytest.mark.parametrize("empty", [{}, {"jobId": None}, {"connectionId": "x", "workspaceId": "w", "sourceStatus": ""}])
+def test_what_tells_nothing_of_a_run_is_none(empty: Any):
+    given = convert.connection(read(lastRun=empty, created=STARTED), instance="a")
+    assert given == convert.connection(read(created=STARTED), instance="a")
+    assert (given.status, given.last_run) == (ConnectionStatus.NEVER_RAN, None)
+    beside = convert.connection(read(lastRun=empty, lastRunJobId="j"), instance="a")
+    assert (beside.status, beside.status_reason.raw_value) == (ConnectionStatus.UNKNOWN, None)
+    assert beside.last_run is not None
+    assert beside.last_run.id == "j"
 
 
 @pytest.mark.parametrize(
