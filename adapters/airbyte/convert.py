@@ -73,6 +73,7 @@ BREAKING = Rule(
 )
 NO_JOB = Rule(ConnectionStatus.NEVER_RAN, ReasonCode.NO_RUN_YET, "The connection has never synced.")
 UNKNOWN_STATUS = Rule(ConnectionStatus.UNKNOWN, ReasonCode.UNKNOWN_WORD, "Airbyte's status is a word we do not know.")
+UNTOLD_JOB = Rule(ConnectionStatus.UNKNOWN, ReasonCode.UNKNOWN_WORD, "Airbyte does not say how the latest sync stands.")
 UNKNOWN_JOB = Rule(ConnectionStatus.UNKNOWN, ReasonCode.UNKNOWN_WORD, "The latest sync has a status we do not know.")
 
 
@@ -114,7 +115,11 @@ def _rule(row: wire.ListItem) -> tuple[Rule, str, str | None]:
         return SYNCING, "isSyncing", "true"
     if row.schema_change == "breaking" and job not in WORSE_THAN_BREAKING:
         return BREAKING, "schemaChange", row.schema_change
-    return BY_JOB.get(job, UNKNOWN_JOB if job else NO_JOB), "latestSyncJobStatus", row.latest_sync_job_status
+    if not job:
+        rule = NO_JOB if row.latest_sync_job_created_at is None else UNTOLD_JOB
+    else:
+        rule = BY_JOB.get(job, UNKNOWN_JOB)
+    return rule, "latestSyncJobStatus", row.latest_sync_job_status
 
 
 def connection(

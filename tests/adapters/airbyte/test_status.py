@@ -32,7 +32,9 @@ def row(
     )
 
 
-def by_the_table(status: str | None, job: str | None, change: str | None, syncing: bool | None) -> str:
+def by_the_table(
+    status: str | None, job: str | None, change: str | None, syncing: bool | None, started: float | None
+) -> str:
     """The table of the design, row by row: the first that applies."""
     table = (
         ("DELETED", status == "deprecated"),
@@ -43,7 +45,7 @@ def by_the_table(status: str | None, job: str | None, change: str | None, syncin
         ("FAILING", job == "failed"),
         ("DEGRADED", job in ("incomplete", "cancelled") or change == "breaking"),
         ("HEALTHY", job == "succeeded"),
-        ("NEVER_RAN", not job),
+        ("NEVER_RAN", not job and started is None),
         ("UNKNOWN", True),
     )
     return next(name for name, applies in table if applies)
@@ -51,9 +53,9 @@ def by_the_table(status: str | None, job: str | None, change: str | None, syncin
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_the_status_is_the_first_row_of_the_table_that_applies(status: str | None):
-    for job, change, syncing in itertools.product(JOBS, CHANGES, (True, False, None)):
-        got, reason = convert.status(row(status, job, change, syncing))
-        assert got.value == by_the_table(status, job, change, syncing), (status, job, change, syncing)
+    for given in itertools.product(JOBS, CHANGES, (True, False, None), (STARTED, None)):
+        got, reason = convert.status(row(status, *given))
+        assert got.value == by_the_table(status, *given), (status, *given)
         assert reason.message
 
 
@@ -76,6 +78,7 @@ def test_the_status_is_the_first_row_of_the_table_that_applies(status: str | Non
         (row(), "HEALTHY", "LAST_RUN_SUCCEEDED", ("latestSyncJobStatus", "succeeded"), True),
         (row(job=None, started=None), "NEVER_RAN", "NO_RUN_YET", ("latestSyncJobStatus", None), False),
         (row(job="paused"), "UNKNOWN", "UNKNOWN_WORD", ("latestSyncJobStatus", "paused"), True),
+        (row(job=None), "UNKNOWN", "UNKNOWN_WORD", ("latestSyncJobStatus", None), True),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
