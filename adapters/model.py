@@ -81,7 +81,10 @@ class ScheduleType(Word):
     MANUAL = "MANUAL", "People do."
     BASIC = "BASIC", "An interval does; `every` has it."
     CRON = "CRON", "A cron expression does; `cron` has it."
-    UNKNOWN = "UNKNOWN", "The upstream has a kind of schedule that the gateway does not know."
+    UNKNOWN = (
+        "UNKNOWN",
+        "The upstream has a kind of schedule that the gateway does not know, or does not tell its kind.",
+    )
 
 
 class TimeUnit(Word):

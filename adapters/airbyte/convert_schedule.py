@@ -13,25 +13,36 @@ TIME_UNITS: Mapping[str, TimeUnit] = {unit.value.lower(): unit for unit in TimeU
 
 
 MANUAL = Schedule(type=ScheduleType.MANUAL, human_text="Only when started by hand")
+UNTOLD = Schedule(type=ScheduleType.UNKNOWN, human_text="By a schedule that lists do not tell, if there is one")
 
 
-def schedule(row: wire.ListItem) -> Schedule | None:
-    """The schedule by type and data; by the legacy form where a full record has neither, in which null is manual."""
+def schedule(row: wire.ListItem) -> Schedule:
+    """The schedule by type and data, or by data that came without its type; where there is neither, by the legacy form.
+    That is in full records alone, in which null is manual: a list leaves it open."""
     legacy = row.schedule if isinstance(row, wire.Brief) else None
-    if row.schedule_type is None:
-        if legacy is not None:
-            return _basic(legacy)
-        return MANUAL if isinstance(row, wire.Brief) else None
-    data = row.schedule_data or wire.ScheduleData()
-    match row.schedule_type:
+    data = row.schedule_data or _NO_DATA
+    match row.schedule_type or _type_of(data):
         case "manual":
             return MANUAL
         case "basic":
             return _basic(data.basic_schedule or legacy or wire.Interval())
         case "cron":
             return _cron(data.cron or wire.Cron())
+        case None if legacy is not None:
+            return _basic(legacy)
+        case None:
+            return MANUAL if isinstance(row, wire.Brief) else UNTOLD
         case word:
             return Schedule(type=ScheduleType.UNKNOWN, human_text=f"By a schedule of an unknown kind: {word}")
+
+
+_NO_DATA = wire.ScheduleData()
+
+
+def _type_of(data: wire.ScheduleData) -> str | None:
+    if data.cron is not None:
+        return "cron"
+    return "basic" if data.basic_schedule is not None else None
 
 
 def interval(given: wire.Interval) -> Interval | None:

@@ -20,7 +20,7 @@ from adapters.dialling import Origin
 from adapters.errors import AdapterError
 from adapters.http1 import Client
 from adapters.imitation import Collation, ImitationServer, collated
-from adapters.model import Connection
+from adapters.model import Connection, Schedule, ScheduleType
 from adapters.port import (
     LIST_FIELDS,
     Adapter,
@@ -301,8 +301,9 @@ def calls(contracted: Contracted) -> dict[str, int]:
 
 
 def agrees(listed: Any, found: Any) -> bool:
-    """Whether a record found by id says what the list says; where the list says nothing, it may know more."""
-    if listed is None or listed == found:
+    """Whether a record found by id says what the list says; where the list says nothing, or no more than that there may
+    be a schedule, it may know more."""
+    if listed is None or listed == found or (isinstance(listed, Schedule) and listed.type is ScheduleType.UNKNOWN):
         return True
     if not isinstance(listed, msgspec.Struct) or type(listed) is not type(found):
         return False

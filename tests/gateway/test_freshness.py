@@ -2,12 +2,14 @@
 
 import datetime as dt
 import inspect
+from typing import Any
 
 import pytest
 import strawberry
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.airbyte.demo import AirbyteImitation, connection_id
 from adapters.model import (
     Connection,
     ConnectionStatus,
@@ -24,6 +26,9 @@ from adapters.model import (
 from gateway.freshness import Freshness, FreshnessState, due_at, freshness
 from gateway.schema.records import object_type
 from gateway.schema.scalars import CONFIG
+from tests.adapters.contracted import Rewritten
+from tests.conftest import AIRBYTE
+from tests.gateway.writing import own_fleet, quiet
 
 NOON = dt.datetime(2026, 6, 3, 12, tzinfo=dt.UTC)  # a Wednesday
 HOUR = dt.timedelta(hours=1)
@@ -251,3 +256,36 @@ def test_its_graphql_type_is_described_from_end_to_end():
     assert "state: FreshnessState!" in sdl
     assert str(inspect.getdoc(Freshness)) in sdl
     assert all(word.description in sdl for word in FreshnessState)
+
+
+LEGACY = {"schedule": {"units": 24, "timeUnit": "hours"}}
+
+
+async def test_of_a_schedule_that_a_list_does_not_tell_nothing_is_claimed_and_the_full_record_tells_it():
+    clock = quiet()
+    server = AirbyteImitation(clock=clock)
+    whole, id = server.app, connection_id(0)
+    server.app = Rewritten(
+        whole, "/connections/list", lambda body: {"connections": list(map(_old, body["connections"]))}
+    )
+    server.app = Rewritten(server.app, "/connections/get", lambda row: _old(row) | LEGACY)
+    shown = "schedule { type humanText } freshness { state expectedEverySeconds }"
+    query = f"""query ($ref: ConnectionRef!) {{
+      connections(first: 100) {{ nodes {{ nativeId enabled {shown} }} }}
+      overdue: connections(filter: {{ overdue: true }}) {{ totalCount }}
+      connection(ref: $ref) {{ {shown} }}
+    }}"""
+    async with own_fleet(clock, servers={AIRBYTE: server}) as fleet:
+        data = await fleet.data(query, {"ref": {"instance": AIRBYTE, "nativeId": id}})
+    listed = {row["nativeId"]: row for row in data["connections"]["nodes"]}
+    assert {row["schedule"]["type"] for row in listed.values()} == {"UNKNOWN"}
+    assert {row["freshness"]["state"] for row in listed.values() if row["enabled"]} == {"UNKNOWN"}
+    assert {row["freshness"]["state"] for row in listed.values() if not row["enabled"]} == {"NOT_EXPECTED"}
+    assert data["overdue"]["totalCount"] == 0
+    assert data["connection"]["schedule"] == {"type": "BASIC", "humanText": "Every 24 hours"}
+    assert data["connection"]["freshness"]["expectedEverySeconds"] == 86_400
+
+
+def _old(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of which only its legacy form would tell the schedule."""
+    return {name: value for name, value in row.items() if name not in ("scheduleType", "scheduleData")}

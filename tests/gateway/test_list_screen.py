@@ -149,7 +149,7 @@ def seen_at_airbyte(server: AirbyteImitation) -> Iterable[Seen]:
                 sourceType=source["sourceName"],
                 destinationType=destination["destinationName"],
                 category=None,
-                scheduleType=row.get("scheduleType", "").upper(),
+                scheduleType=row.get("scheduleType", "unknown").upper(),
             ),
             searched(
                 row["name"], source["name"], source["sourceName"], destination["name"], destination["destinationName"]

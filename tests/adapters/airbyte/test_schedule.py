@@ -98,15 +98,28 @@ def test_a_type_nobody_knows_is_named():
     )
 
 
-def test_a_list_that_says_nothing_leaves_it_open():
-    assert schedule(item(None)) is None
+@pytest.mark.parametrize("data", [None, wire.ScheduleData()])
+def test_a_list_that_says_nothing_leaves_it_open(data: wire.ScheduleData | None):
+    assert schedule(item(None, data)).type is ScheduleType.UNKNOWN
+
+
+@pytest.mark.parametrize("type", [None, ""])
+@pytest.mark.parametrize("data", [every(2, "hours"), cron("0 0 */6 * * ?", "UTC")])
+def test_data_without_a_type_tells_it(type: str | None, data: wire.ScheduleData):
+    told = "basic" if data.basic_schedule else "cron"
+    other = wire.Interval(units=1, time_unit="days")
+    assert schedule(item(type, data)) == schedule(item(told, data))
+    assert schedule(read(type, data, legacy=other)) == schedule(read(told, data))
 
 
 def test_the_old_form_counts_where_the_new_one_is_absent_and_null_is_manual():
     assert schedule(read(None, legacy=wire.Interval(units=6, time_unit="hours"))) == Schedule(
         type=ScheduleType.BASIC, every=Interval(units=6, time_unit=TimeUnit.HOURS), human_text="Every 6 hours"
     )
-    assert schedule(read(None)) == BY_HAND
+    assert (
+        schedule(read(None, wire.ScheduleData(), wire.Interval(units=6, time_unit="hours"))).type is ScheduleType.BASIC
+    )
+    assert schedule(read(None)) == schedule(read(None, wire.ScheduleData())) == BY_HAND
 
 
 def test_the_new_form_wins_over_the_old_one():
