@@ -31,6 +31,7 @@ MAX_HOPS = 8
 TERM = re.compile(r"(?:\*|(?P<low>[A-Z]{3}|\d{1,4})(?:-(?P<high>[A-Z]{3}|\d{1,4}))?)?(?:/(?P<step>\d{1,4}))?", re.ASCII)
 NEAR = re.compile(r"(?P<day>\d{1,2})W|L-(?P<before>\d{1,2})(?P<weekday>W?)", re.ASCII)
 NTH = re.compile(r"(?P<day>[A-Z]{3}|\d)(?P<which>L|#[1-5])", re.ASCII)
+STEPPED_NAMES = re.compile(r"([A-Z]{3}(?:-[A-Z]{3})?)/\d{1,4}", re.ASCII)
 OPEN = ("*", "?")
 
 
@@ -91,9 +92,31 @@ class Pattern(NamedTuple):
         return None
 
 
-def is_readable(expression: str) -> bool:
-    """Whether the expression can be read for certain; whether it ever fires is another question."""
-    return _pattern(expression) is not None
+def is_allowed(expression: str) -> bool:
+    """Whether Quartz may take the expression, which is more than can be read here. What it refuses for certain is
+    another number of fields, a word or a number that a field does not have, and days without exactly one ?."""
+    texts = expression.upper().split()
+    if len(texts) not in (SHORTEST, SHORTEST + 1) or texts[3:6:2].count("?") != 1:
+        return False
+    fields = zip((SECOND, MINUTE, HOUR, DAY, MONTH, WEEKDAY, YEAR), texts, strict=False)
+    return all(
+        (text == "?" and field in (DAY, WEEKDAY)) or all(_may_be(term, field) for term in text.split(","))
+        for field, text in fields
+    )
+
+
+def _may_be(term: str, field: Field) -> bool:
+    """Whether a term may stand in a field, alone or in a list."""
+    if (field is DAY and term in ("L", "LW")) or (field is WEEKDAY and term == "L"):
+        return True
+    if field is DAY and (near := NEAR.fullmatch(term)):
+        return 1 <= int(near["day"] or 1) <= DAY.high and int(near["before"] or 0) < DAY.high
+    found = (NTH.fullmatch(term) if field is WEEKDAY else None) or STEPPED_NAMES.fullmatch(term)
+    try:
+        _term(found[1] if found else term, field)
+    except ValueError:
+        return False
+    return True
 
 
 def is_zone(time_zone: str) -> bool:

@@ -147,7 +147,7 @@ def _interval(place: Place, given: inputs.AirbyteIntervalInput) -> Iterator[Prob
 
 
 def _cron(place: Place, given: inputs.AirbyteCronInput) -> Iterator[Problem]:
-    if not _is_quartz(given.cron_expression):
+    if not quartz.is_allowed(given.cron_expression):
         yield _invalid(
             (*place, "cron_expression"),
             "This is no Quartz expression: six or seven fields, seconds first, and ? for one of the two days.",
@@ -156,11 +156,6 @@ def _cron(place: Place, given: inputs.AirbyteCronInput) -> Iterator[Problem]:
         yield _invalid((*place, "cron_time_zone"), "This is no IANA time zone, such as Europe/Berlin.")
     elif given.cron_time_zone.startswith("Etc/"):  # ``ConnectionScheduleHelper``
         yield _invalid((*place, "cron_time_zone"), "Airbyte takes no zones of Etc/; UTC is one without it.")
-
-
-def _is_quartz(expression: str) -> bool:
-    """Whether Quartz reads it, which wants ? for one of the two days even where both are any (``CronExpression``)."""
-    return quartz.is_readable(expression) and "?" in expression.split()[3:6:2]
 
 
 def _streams(given: inputs.AirbyteCatalogInput | None) -> Iterator[Problem]:
@@ -185,7 +180,7 @@ def _stream(
     if config is None:
         yield Problem((*place, "config"), ProblemCode.REQUIRED, "Say how the stream is to be synced.")
         return
-    if config.field_selection_enabled and not config.selected_fields:
+    if config.field_selection_enabled and config.selected_fields is None:  # an empty list means no fields at all
         yield Problem(
             (*place, "config", "selected_fields"),
             ProblemCode.REQUIRED,

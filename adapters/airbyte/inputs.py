@@ -149,7 +149,8 @@ class AirbyteStreamConfigInput(Input, frozen=True, kw_only=True):
     suggested: Annotated[bool | None, Meta(description="Whether the connector suggests to sync it.")] = None
     field_selection_enabled: Annotated[bool | None, Meta(description="Whether only selectedFields are synced.")] = None
     selected_fields: Annotated[
-        tuple[AirbyteSelectedFieldInput, ...] | None, Meta(description="The fields that are synced.")
+        tuple[AirbyteSelectedFieldInput, ...] | None,
+        Meta(description="The fields that are synced; an empty list is none of them."),
     ] = None
 
 

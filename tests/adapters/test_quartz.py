@@ -170,6 +170,42 @@ def test_what_cannot_be_read_for_certain_is_none(expression: str):
     assert quartz.interval_s(expression, BERLIN, at("2026-01-01")) is None
 
 
+ALLOWED = [
+    *("0 0 8 29W * ?", "0 0 8 30W * ?", "0 0 8 31W * ?", "0 0 8 L-28 * ?", "0 0 8 L-30W * ?", "0 0 8 1,15W * ?"),
+    *("0 0 6 ? * MON-FRI/2", "0 0 6 1 JAN/3 ?", "0 0 6 ? * 2#1,2#3", "0 0 6 ? * 2,6L", "0 0 6 1,L-3 * ?"),
+    *("0 0 6 15w * ?", "0 0 6 LW * ?", "0 0 6 ? * L", "0 0 6 ? * fril", "0 0/5 * ? * MON#2 2030-2040/2", "* * * * * ?"),
+]
+REFUSED = [
+    *(
+        "",
+        "x",
+        "@daily",
+        "0 6 * * ?",
+        "0 0 6 * * ? 2026 x",
+        "0 0 6 ? * ?",
+        "0 0 6 1 * MON",
+        "0 0 6 * * *",
+        "0 0 6 1 * *",
+    ),
+    *("60 0 6 * * ?", "0 0 24 * * ?", "0 0 6 0 * ?", "0 0 6 32 * ?", "0 0 6 1 13 ?", "0 0 6 ? * 0", "0 0 6 ? * 8"),
+    *("? 0 6 * * ?", "0 0 6 ? ? 1", "0 */ 6 * * ?", "0 1- 6 * * ?", "0 1, 6 * * ?", "0 0 6 ,* * ?", "0 0 6 1 ? ?"),
+    *("0 0 6 0W * ?", "0 0 6 32W * ?", "0 0 6 L-31 * ?", "0 0 6 ? * 2#6", "0 0 6 ? * 8L", "0 0 6 ? * MONDAY"),
+    *("0 0 6 ? * 15W", "0 0 6 2#1 * ?", "0 0 L * * ?", "0 0 6 1 L ?", "0 0 6 1 1 ? 1969", "0 0 6 1 1 ? 2030-2028"),
+    *(f"0 0 {'9' * 5000} * * ?", "0 0 6 ? * \N{ARABIC-INDIC DIGIT TWO}", "0 0 6 * * ? ?", "0 0 6 1 FOO/2 ?"),
+]
+
+
+@pytest.mark.parametrize(("expressions", "expected"), [(ALLOWED, True), (REFUSED, False)])
+def test_only_what_quartz_refuses_for_certain_is_not_allowed(expressions: Sequence[str], expected: bool):
+    assert [expression for expression in expressions if quartz.is_allowed(expression) is not expected] == []
+
+
+def test_what_is_read_with_an_open_day_is_allowed():
+    open_days = [expression for expression, *_ in (*BY_HAND, *INTERVALS) if "?" in expression.split()[3:6:2]]
+    assert len(open_days) > len(BY_HAND) / 2
+    assert all(map(quartz.is_allowed, open_days))
+
+
 @pytest.mark.parametrize("zone", ["Nowhere", "Europe", "/etc/passwd", "../UTC", "a\0b", "UTC" * 2000])
 def test_an_unknown_time_zone_is_none(zone: str):
     assert quartz.next_fire("0 0 6 * * ?", zone, at("2026-01-01")) is None

@@ -93,8 +93,8 @@ def configured(draw: st.DrawFn, name: str) -> Given:
     )
     if config["destinationSyncMode"].endswith("DEDUP") and not stream.get("sourceDefinedPrimaryKey"):
         config["primaryKey"] = config.get("primaryKey") or [["id"]]
-    if config.get("fieldSelectionEnabled"):
-        config["selectedFields"] = config.get("selectedFields") or [{"fieldPath": ["id"]}]
+    if config.get("fieldSelectionEnabled") and config.get("selectedFields") is None:
+        config["selectedFields"] = []
     return {"stream": stream, "config": config}
 
 
