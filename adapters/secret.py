@@ -8,7 +8,7 @@ MASK = "**********"
 
 _NAMES = re.compile(
     r"pass(word|wd|phrase)?s?$|pwd|pass(word|wd)?[_-]?hash|secret|token|api[_-]?key|private[_-]?key|credential|authorization|^auth$|bearer|cookie"
-    r"|connection[_-]?string|^pem$|signature|^sig$|[_-]arn$|webhook[_-]?url",
+    r"|connection[_-]?string|^pem$|signature|^sig$|[_-]arn$|webhook[_-]?url|execution[_-]?(url|body)",
     re.IGNORECASE,
 )
 _IN_TEXT = re.compile(

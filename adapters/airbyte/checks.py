@@ -5,7 +5,7 @@ Airbyte itself answers most of it with a status and a Java stack trace, which no
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -76,22 +76,23 @@ def of_update(given: inputs.AirbyteConnectionUpdate) -> Iterator[Problem]:
 
 
 def unknown_streams(
-    given: inputs.AirbyteCatalogInput, discovered: wire.DeclaredCatalog | None, synced: wire.Catalog | None = None
+    given: inputs.AirbyteCatalogInput, discovered: wire.DeclaredCatalog | None, synced: Iterable[wire.Declared] = ()
 ) -> Iterator[Problem]:
     """Streams that were not discovered, and are not synced already; none where nothing is known to be discovered."""
-    known = [declared.stream or declared for declared in (discovered and discovered.streams) or []]
-    names = {(stream.namespace or "", stream.name) for stream in known if stream.name}
-    is_known = bool(names)
-    names |= {
-        (item.stream.namespace or "", item.stream.name) for item in (synced and synced.streams) or [] if item.stream
-    }
-    for place, item in enumerate(given.streams if is_known else ()):
+    known = _names((discovered and discovered.streams) or ())
+    names = known | _names(synced)
+    for place, item in enumerate(given.streams if known else ()):
         if item.stream and (item.stream.namespace or "", item.stream.name) not in names:
             yield Problem(
                 ("sync_catalog", "streams", place, "stream", "name"),
                 ProblemCode.UNKNOWN_ID,
                 "The source has no such stream, as far as it was discovered; see discoverSchema.",
             )
+
+
+def _names(declared: Iterable[wire.Declared]) -> set[tuple[str, str]]:
+    streams = [one.stream or one for one in declared]
+    return {(stream.namespace or "", stream.name) for stream in streams if stream.name}
 
 
 def _set(value: T | msgspec.UnsetType | None) -> T | None:

@@ -216,10 +216,9 @@ class Client:
         reply = decode.whole(await self.transport.send(JOBS.of(json=body)), wire.JobList)
         return JobPage(decode.rows(reply.jobs, wire.JobWithAttempts), reply.total_job_count)
 
-    async def get_document(self, connection_id: str) -> dict[str, Any]:
-        """The full record as it was sent, by its names on the wire. It holds credentials."""
-        body = await self.transport.send(GET.of(json={"connectionId": connection_id}))
-        return decode.whole(body, dict[str, Any])
+    async def get_document(self, connection_id: str) -> bytes:
+        """The full record as it was sent. It holds credentials."""
+        return await self.transport.send(GET.of(json={"connectionId": connection_id}))
 
     async def get_source(self, id: str) -> wire.Source:
         return decode.whole(await self.transport.send(SOURCE.of(json={"sourceId": id})), wire.Source)

@@ -225,6 +225,17 @@ class Read(Brief, rename="camel", gc=False):
     non_breaking_changes_preference: str | None = None
 
 
+class KeptCatalog(msgspec.Struct):
+    streams: list[msgspec.Raw] | None = None
+
+
+class Kept(msgspec.Struct, rename="camel"):
+    """Of a full record, what is read member by member: one that is odd costs itself, and none of its neighbours."""
+
+    sync_catalog: KeptCatalog | None = None
+    operations: list[msgspec.Raw] | None = None
+
+
 class ListReply(msgspec.Struct):
     """``page_size`` and ``num_connections`` came with the cursor-paged generation, in snake case."""
 

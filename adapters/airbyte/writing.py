@@ -154,32 +154,33 @@ class Drafts:
 
     async def _update(self, id: str, given: inputs.AirbyteConnectionUpdate) -> Draft:
         refuse(checks.of_update(given))
-        record = await self._client.get_document(id)
+        body = await self._client.get_document(id)
         if isinstance(given.sync_catalog, inputs.AirbyteCatalogInput):
-            synced = msgspec.convert(record.get("syncCatalog") or {}, wire.Catalog)
-            source_id = str(record.get("sourceId") or "")
+            source_id = decode.whole(body, wire.Brief).source_id
             discovered = await self._client.get_catalog(source_id) if source_id else None
-            refuse(checks.unknown_streams(given.sync_catalog, discovered, synced))
+            refuse(checks.unknown_streams(given.sync_catalog, discovered, _synced(body)))
         cleared = {
             field.encode_name: checks.CLEARED[field.name]
             for field in msgspec.structs.fields(given)
             if getattr(given, field.name) is None
         }
-        return self._changed(id, record, inputs.written(given) | cleared)
+        return self._changed(id, body, inputs.written(given) | cleared)
 
     async def _enable(self, id: str, enabled: bool) -> Draft:
-        record = await self._client.get_document(id)
-        return self._changed(id, record, {"status": "active" if enabled else "inactive"})
+        body = await self._client.get_document(id)
+        return self._changed(id, body, {"status": "active" if enabled else "inactive"})
 
-    def _changed(self, id: str, record: Mapping[str, Any], patch: Mapping[str, Any]) -> Draft:
+    def _changed(self, id: str, body: bytes, patch: Mapping[str, Any]) -> Draft:
         wanted = {name: value for name, value in patch.items() if name != "skipReset"}
 
         async def read_back(_: Lost) -> Done | None:
-            now = await self._client.get_document(id)
+            now = _document(await self._client.get_document(id))
             return Done(was_read_back=True) if all(_holds(now, name, value) for name, value in wanted.items()) else None
 
+        record = _document(body)
+        shown = record | {"operations": _operations(body)}
         changes = tuple(
-            change(name, record.get(ON_THE_RECORD.get(name, name)), value)
+            change(name, shown.get(ON_THE_RECORD.get(name, name)), value)
             for name, value in wanted.items()
             if not _holds(record, name, value)
         )
@@ -189,7 +190,7 @@ class Drafts:
     def _delete(self, id: str) -> Draft:
         async def read_back(_: Lost) -> Done | None:
             try:
-                record = await self._client.get_document(id)
+                record = _document(await self._client.get_document(id))
             except NotFound:
                 return Done(was_read_back=True)
             return Done(was_read_back=True) if record.get("status") == "deprecated" else None
@@ -270,6 +271,23 @@ class Drafts:
         end = await _found(get(id))
         if end is None or (self._workspaces and end.workspace_id not in self._workspaces):
             raise Unfit(Problem(place, ProblemCode.UNKNOWN_ID, "The instance has nothing with this id."))
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    """A full record by its names on the wire. It holds credentials."""
+    return decode.whole(body, dict[str, Any])
+
+
+def _operations(body: bytes) -> list[Any] | None:
+    """The operations of a full record as far as they are read, which is nothing that people may not see."""
+    operations = decode.whole(body, wire.Kept).operations
+    return operations and [inputs.written(one) for one in decode.rows(operations, wire.Operation).rows]
+
+
+def _synced(body: bytes) -> Sequence[wire.Declared]:
+    """The streams of a full record, as far as their names can be read."""
+    catalog = decode.whole(body, wire.Kept).sync_catalog
+    return decode.rows((catalog and catalog.streams) or (), wire.Declared).rows
 
 
 async def _found(asked: Awaitable[T]) -> T | None:

@@ -75,6 +75,8 @@ SECRET_NAMES = (
     "db_password",
     "passwd",
     "passphrase",
+    "executionUrl",
+    "execution_body",
     "pass",
     "secret",
     "client_secret",

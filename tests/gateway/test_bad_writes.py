@@ -13,6 +13,7 @@ from adapters.airbyte.demo_data import end_id
 from adapters.capabilities import OF_A_CONNECTION, OF_AN_INSTANCE
 from adapters.imitation import Knobs, native_id
 from gateway.schema.providers import PROVIDERS
+from tests.adapters.contracted import Rewritten
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Clock, Fleet
 from tests.gateway.airbyte_inputs import DESTINATIONS, SOURCES, WORKSPACE
 from tests.gateway.test_writes_round_trip import FULL
@@ -35,6 +36,7 @@ from tests.gateway.writing import (
     quiet,
     rows,
     told,
+    writes,
     written,
 )
 from tests.trees import inside, replaced
@@ -347,6 +349,32 @@ async def test_any_stream_may_be_where_nothing_is_known_to_be_discovered(written
         written_to.servers[AIRBYTE].knobs = unknown
         await done(written_to, name, asked)
     assert len(written(written_to)) == 2
+
+
+async def test_an_odd_value_in_the_stored_catalog_costs_no_change_and_no_stream(written_to: Fleet):
+    def odd(record: dict[str, Any]) -> dict[str, Any]:
+        first, *others = record["syncCatalog"]["streams"]
+        dropped = {"stream": {**first["stream"], "name": "dropped upstream"}, "config": {"cursorField": 7}}
+        streams = [
+            {**first, "config": {"syncMode": [], "selectedFields": 1}},
+            dropped,
+            "a text",
+            {"stream": 5},
+            *others,
+        ]
+        return {**record, "syncCatalog": {"streams": streams}}
+
+    server = written_to.servers[AIRBYTE]
+    server.app = Rewritten(server.app, "/connections/get", odd)
+    id = global_id(AIRBYTE, connection_id(0))
+    await done(written_to, "updateConnection", {"id": id, "airbyte": {"name": "Another"}})
+    (sent,) = writes(written_to, AIRBYTE)
+    assert sent.json() == {"connectionId": connection_id(0), "name": "Another"}
+    kept = {"skipReset": True, **streams(stream(), stream("dropped upstream"))}
+    await done(written_to, "updateConnection", {"id": id, "airbyte": kept})
+    gone = {"skipReset": True, **streams(stream("gone"))}
+    place = "airbyte.syncCatalog.streams.0.stream.name"
+    await assert_refused(written_to, "updateConnection", {"id": id, "airbyte": gone}, (place, "UNKNOWN_ID"))
 
 
 async def test_a_change_of_nothing_is_none(fleet: Fleet):

@@ -425,6 +425,15 @@ def full(value: Any) -> Any:
     return value or None
 
 
+def seen(value: Any) -> Any:
+    """What may be seen of what an upstream holds: of the operations' webhooks, nothing that carries credentials."""
+    if isinstance(value, list):
+        return [seen(item) for item in value]
+    if isinstance(value, dict):
+        return {name: seen(item) for name, item in value.items() if name not in ("executionUrl", "executionBody")}
+    return value
+
+
 def test_whatever_is_changed_the_rehearsal_tells_what_is_sent_and_what_comes_of_it(clock: Clock):
     numbers = itertools.cycle(number for number in range(40) if number % 4 == 3)
 
@@ -443,7 +452,7 @@ def test_whatever_is_changed_the_rehearsal_tells_what_is_sent_and_what_comes_of_
         for field in given.keys() - {"skipReset"}:
             kept = {"sourceCatalogId": "catalogId"}.get(field, field)
             if field in found:
-                assert found[field] == (masked(before.get(kept)), masked(on_the_wire(given[field], field))), field
+                assert found[field] == (masked(seen(before.get(kept))), masked(on_the_wire(given[field], field))), field
                 assert before.get(kept) != after.get(kept), field
             elif field not in ("syncCatalog", "operations"):  # to which upstream adds things of its own
                 assert full(before.get(kept)) == full(after.get(kept)), field

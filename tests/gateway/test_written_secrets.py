@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.imitation import Knobs
-from tests.conftest import UNIFIED_TO, WORKIVA
+from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA
 from tests.gateway.changing import PLANTED, World, document, row_id, world
 
 HOLDERS = (
@@ -116,3 +116,32 @@ async def test_parameters_of_a_run_are_shown_masked_and_sent_as_they_are():
         await all_of_it.done("runConnection", given)
         (sent,) = [asked for asked in all_of_it.fleet.servers[WORKIVA].journal.asked if "refresh" in asked.path]
         assert sent.json()["sourceParameters"] == own["sourceParameters"]
+
+
+CHANGED = document("updateConnection").replace(
+    "userErrors", "dryRun { requests { body } changes { field before after } } userErrors", 1
+)
+
+
+async def test_where_a_webhook_calls_and_with_what_is_sent_and_shown_nowhere(tmp_path: Path, log: io.BytesIO):
+    sections = {"writes": {"ledger": str(tmp_path / "ledger.db"), "settle": 0.05}, "auth": {"explain": "everyone"}}
+    webhook = {"executionUrl": f"https://hooks.example.com/T0/{PLANTED}", "executionBody": f'{{"k": "{PLANTED}"}}'}
+    async with world(AIRBYTE, sections=sections) as all_of_it:
+        own = {
+            "name": "Hook",
+            "workspaceId": all_of_it.airbyte.workspace_of(0),
+            "operatorConfiguration": {"operatorType": "WEBHOOK", "webhook": webhook},
+        }
+        given = {"id": row_id(all_of_it.fleet, AIRBYTE, 0), "airbyte": {"operations": [own]}}
+        rehearsed = await all_of_it.ask(CHANGED, {"input": {**given, "dryRun": True}})
+        done = await all_of_it.do("updateConnection", {**given, "idempotencyKey": "k"}, Gateway_Explain="CALLS")
+        (sent,) = [asked for asked in all_of_it.fleet.servers[AIRBYTE].journal.asked if "update" in asked.path]
+        assert sent.json()["operations"][0]["operatorConfiguration"]["webhook"] == webhook
+        removed = await all_of_it.ask(CHANGED, {"input": {**given, "airbyte": {"operations": []}, "dryRun": True}})
+    (change,) = rehearsed["data"]["updateConnection"]["dryRun"]["changes"]
+    assert change["after"][0]["operatorConfiguration"]["webhook"] == dict.fromkeys(webhook, "**********")
+    (change,) = removed["data"]["updateConnection"]["dryRun"]["changes"]
+    assert change["before"][0]["name"] == "Hook"
+    assert PLANTED not in str([rehearsed, done, removed])
+    assert PLANTED.encode() not in log.getvalue()
+    assert PLANTED.encode() not in _written(tmp_path)
