@@ -62,11 +62,11 @@ class AirbyteAdapter:
 
     def __init__(self, instance: str, settings: Settings, client: Client) -> None:
         self._instance = instance
-        self._workspaces = settings.workspaces
+        self._workspaces = tuple(map(str.lower, settings.workspaces))  # as Airbyte itself writes UUIDs
         self._web_url = settings.web_url or settings.base_url.rstrip("/").removesuffix("/api")
         self._client = client
         self._joins = Joins(client)
-        self._drafts = Drafts(client, settings.workspaces)
+        self._drafts = Drafts(client, self._workspaces)
 
     @property
     def transport(self) -> Transport:
@@ -124,8 +124,8 @@ class AirbyteAdapter:
         if not self._is_full(fields):
             return await self._joins(connections, fields)
         failures: list[AdapterError] = []
-        get = self._get if wants(fields, *FULL_RECORD) else self._get_brief
-        reads = [walk.attempt(walk.get_one(row.native_id, get), row, failures) for row in connections]
+        kind = wire.Read if wants(fields, *FULL_RECORD) else wire.Brief
+        reads = [walk.attempt(self._in_full(row, kind), row, failures) for row in connections]
         joined = await self._joins(await walk.together(reads), fields)
         return Completed(joined.connections, (*failures, *joined.failures))
 
@@ -269,11 +269,24 @@ class AirbyteAdapter:
         )
 
     async def _get(self, id: str) -> Connection:
-        return self._unified(await self._client.get_connection(id, wire.Read), None)
+        return await self._one(id, wire.Read)
 
     async def _get_brief(self, id: str) -> Connection:
         """Without the fields that are only in the full record."""
-        return self._unified(await self._client.get_connection(id, wire.Brief), None)
+        return await self._one(id, wire.Brief)
+
+    async def _in_full(self, listed: Connection, kind: type[wire.Brief]) -> Connection:
+        return await walk.get_one(listed.native_id, lambda id: self._one(id, kind, listed.workspace_id))
+
+    async def _one(self, id: str, kind: type[wire.Brief], listed_in: str | None = None) -> Connection:
+        """The connection of this id. A call by id finds those of all workspaces; by list they would be missing."""
+        row = await self._client.get_connection(id, kind)
+        workspace_id = convert.workspace_of(row) or listed_in
+        if self._workspaces:
+            workspace_id = workspace_id or (await self._client.get_workspace_of(id)).workspace_id
+            if workspace_id.lower() not in self._workspaces:
+                raise NotFound("in a workspace that is not configured", instance=self._instance, provider="airbyte")
+        return self._unified(row, workspace_id)
 
 
 def _up_to_the_last_readable(places: Sequence[Connection | None]) -> Sequence[Connection | None]:

@@ -28,6 +28,7 @@ TOKEN_LASTS_S = 180.0
 LIST = Request("list_connections", "POST", "/v1/web_backend/connections/list")
 GET = Request("get_connection", "POST", "/v1/web_backend/connections/get")
 WORKSPACES = Request("list_workspaces", "POST", "/v1/workspaces/list")
+WORKSPACE_OF = Request("get_workspace", "POST", "/v1/workspaces/get_by_connection_id")
 JOBS = Request("list_jobs", "POST", "/v1/jobs/list")
 TOKEN = Request("get_token", "POST", "/v1/applications/token")
 SOURCES = Request("list_sources", "POST", "/v1/sources/list")
@@ -61,7 +62,7 @@ class Settings(transport.Settings, frozen=True, kw_only=True, tag="airbyte"):
     base_url: Annotated[str, Meta(description="The API's base URL; /v1/... is appended. Ends in /api as a rule.")]
     workspaces: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],
-        Meta(description="Ids of the workspaces to read; none means all that there are."),
+        Meta(description="Ids of the workspaces to read and to change; none means all that there are."),
     ] = ()
     web_url: Annotated[
         str | None, Meta(description="Where people open this Airbyte, if it is not base_url without its /api.")
@@ -186,6 +187,10 @@ class Client:
         """The full record, or as much of it as ``kind`` has: its catalog alone can be longer than a list. Never asks
         for a refreshed catalog: that starts a discovery which takes minutes."""
         return decode.whole(await self.transport.send(GET.of(json={"connectionId": connection_id})), kind)
+
+    async def get_workspace_of(self, connection_id: str) -> wire.Workspace:
+        body = await self.transport.send(WORKSPACE_OF.of(json={"connectionId": connection_id}))
+        return decode.whole(body, wire.Workspace)
 
     async def list_workspaces(self) -> Rows[wire.Workspace]:
         body = await self.transport.send(WORKSPACES)

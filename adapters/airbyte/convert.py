@@ -133,8 +133,7 @@ def connection(
     """The unified record of a list item or a full record. ``workspace_id`` is that of the list it came from."""
     run = last_run(row)
     state, reason = _status(row, run and run.started_at)
-    source, destination = row.source or _NO_SOURCE, row.destination or _NO_DESTINATION
-    workspace_id = workspace_id or source.workspace_id or destination.workspace_id or None
+    workspace_id = workspace_id or workspace_of(row)
     return Connection(
         ids.encode(instance, row.connection_id),
         instance,
@@ -156,6 +155,11 @@ def connection(
         web_url=f"{web_url}/workspaces/{workspace_id}/connections/{row.connection_id}" if workspace_id else None,
         details=details(row),
     )
+
+
+def workspace_of(row: wire.ListItem) -> str | None:
+    """The workspace that a row names, which full records do."""
+    return (row.source or _NO_SOURCE).workspace_id or (row.destination or _NO_DESTINATION).workspace_id or None
 
 
 def _schema_change(word: str | None) -> SchemaChange | None:

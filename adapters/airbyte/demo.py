@@ -86,6 +86,7 @@ class AirbyteImitation(AirbyteRows):
             "/v1/web_backend/connections/list": self._list,
             "/v1/web_backend/connections/get": self._get,
             "/v1/workspaces/list": self._workspaces,
+            "/v1/workspaces/get_by_connection_id": self._workspace,
             "/v1/sources/list": lambda body: self._ends("source", body),
             "/v1/destinations/list": lambda body: self._ends("destination", body),
             "/v1/source_definitions/list_for_workspace": lambda _: self._definitions("source", SOURCES),
@@ -191,6 +192,11 @@ class AirbyteImitation(AirbyteRows):
     def _workspaces(self, _: dict[str, Any]) -> Response:
         rows = [{"workspaceId": workspace_id(name), "name": name, "slug": name} for name in self.workspaces]
         return JSONResponse({"workspaces": rows})
+
+    def _workspace(self, body: dict[str, Any]) -> Response:
+        id = self.workspace_of(self.known(body.get("connectionId")))
+        names = {workspace_id(name): name for name in self.workspaces}
+        return JSONResponse({"workspaceId": id, "name": names[id], "slug": names[id]})
 
     def _ends(self, side: str, body: dict[str, Any]) -> Response:
         ends = [self.end_of(side, number) for number in self.firsts(side).values()]

@@ -116,7 +116,7 @@ class Drafts:
             _found(self._client.get_destination(given.destination_id)),
             self._known_streams(given.source_id, given.sync_catalog),
         )
-        refuse(self._misplaced(source, destination))
+        refuse([*self._misplaced(source, destination), *self._elsewhere(given.operations)])
         if given.sync_catalog is not None:
             refuse(checks.unknown_streams(given.sync_catalog, known))
         assert source is not None  # noqa: S101  it was refused otherwise
@@ -143,6 +143,19 @@ class Drafts:
             problems.append(Problem(("destination_id",), ProblemCode.CONTRADICTION, message))
         return problems
 
+    def _elsewhere(
+        self, operations: Sequence[inputs.AirbyteOperationInput] | msgspec.UnsetType | None
+    ) -> list[Problem]:
+        """What is wrong with operations that would be kept in workspaces which are not configured."""
+        if not operations or not self._workspaces:
+            return []
+        message = "The instance has no workspace with this id."
+        return [
+            Problem(("operations", place, "workspace_id"), ProblemCode.UNKNOWN_ID, message)
+            for place, operation in enumerate(operations)
+            if operation.workspace_id.lower() not in self._workspaces
+        ]
+
     async def _known_streams(self, source_id: str, given: object) -> wire.DeclaredCatalog | None:
         return await self._client.get_catalog(source_id) if given is not None else None
 
@@ -153,7 +166,7 @@ class Drafts:
         return {row.connection_id: row.name for row in rows if isinstance(row, wire.ListItem)}
 
     async def _update(self, id: str, given: inputs.AirbyteConnectionUpdate) -> Draft:
-        refuse(checks.of_update(given))
+        refuse([*checks.of_update(given), *self._elsewhere(given.operations)])
         body = await self._client.get_document(id)
         if isinstance(given.sync_catalog, inputs.AirbyteCatalogInput):
             source_id = decode.whole(body, wire.Brief).source_id

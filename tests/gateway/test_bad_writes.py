@@ -338,6 +338,27 @@ async def test_what_is_in_a_workspace_that_is_not_shown_is_not_there(clock: Cloc
         await assert_refused(fleet, "discoverSchema", given, ("sourceId", "UNKNOWN_ID"))
 
 
+async def test_nothing_is_done_to_connections_of_a_workspace_that_is_not_shown(clock: Clock):
+    async with own_fleet(clock, {AIRBYTE: {"workspaces": [THERE]}}, [AIRBYTE]) as fleet:
+        ref = {"instance": AIRBYTE, "nativeId": connection_id(0)}
+        data = await fleet.data("query ($ref: ConnectionRef!) { connection(ref: $ref) { name } }", {"ref": ref})
+        assert data == {"connection": None}
+        for name, about in ABOUT.items():
+            if provider_has(AIRBYTE, name):
+                await assert_refused(fleet, name, {**about, "ref": ref}, ("ref.nativeId", "UNKNOWN_ID"))
+        assert effects(fleet) == []
+        there = next(number for number in range(60) if airbyte(fleet).workspace_of(number) == THERE)
+        operation = {"name": "x", "workspaceId": HERE, "operatorConfiguration": {"operatorType": "NORMALIZATION"}}
+        given = {"id": global_id(AIRBYTE, connection_id(there)), "airbyte": {"operations": [operation]}}
+        await assert_refused(fleet, "updateConnection", given, ("airbyte.operations.0.workspaceId", "UNKNOWN_ID"))
+
+
+def airbyte(fleet: Fleet) -> AirbyteImitation:
+    server = fleet.servers[AIRBYTE]
+    assert isinstance(server, AirbyteImitation)
+    return server
+
+
 @pytest.mark.parametrize("unknown", [Knobs(status=404), Knobs(status=400), Knobs(body="{}")], ids=str)
 async def test_any_stream_may_be_where_nothing_is_known_to_be_discovered(written_to: Fleet, unknown: Knobs):
     given = streams(stream("anything", None))

@@ -16,7 +16,7 @@ from adapters.airbyte.demo import WORKSPACES, AirbyteImitation, connection_id, w
 from adapters.airbyte.details import FULL_RECORD
 from adapters.imitation import ImitationServer, Knobs
 from adapters.model import Connection
-from adapters.port import LIST_FIELDS, Filter, List, Order, OrderField
+from adapters.port import LIST_FIELDS, Fields, Filter, List, Order, OrderField
 from tests.adapters.contracted import (
     NOW,
     Contracted,
@@ -66,6 +66,60 @@ async def test_configured_workspaces_are_read_in_their_order_and_no_others():
     async with over(PROVIDER, airbyte(), workspaces=[SECOND, FIRST]) as contracted:
         met = [connection.workspace_id for connection in await listed(contracted.adapter)]
         assert met == [SECOND] * 20 + [FIRST] * 40
+
+
+HERE, ELSEWHERE = connection_id(40), connection_id(0)
+"""Connections of the second workspace and of the first."""
+LIST_AND_MORE = pytest.mark.parametrize("fields", [LIST_FIELDS, frozenset(FULL_RECORD)], ids=["list", "full"])
+
+
+@GENERATIONS
+@LIST_AND_MORE
+async def test_an_id_of_a_workspace_that_is_not_configured_is_unknown_and_that_costs_no_call(
+    generation: str, fields: Fields
+):
+    async with over(PROVIDER, airbyte(generation), workspaces=[SECOND.upper()]) as contracted:
+        for id, expected in ((HERE, [HERE]), (ELSEWHERE, [])):
+            found = await contracted.adapter.get_many({id: fields})
+            assert list(found.by_id) == expected
+            assert calls(contracted) == {"web_backend/connections/get": 1}
+        found = await contracted.adapter.get_many({HERE: fields, ELSEWHERE: fields})
+        assert list(found.by_id) == [HERE]
+
+
+@GENERATIONS
+@LIST_AND_MORE
+async def test_of_a_record_that_does_not_name_its_workspace_it_is_found_out(generation: str, fields: Fields):
+    imitation = airbyte(generation)
+    imitation.app = Rewritten(imitation.app, "/connections/get", _of_no_workspace)
+    async with over(PROVIDER, imitation, workspaces=[SECOND]) as contracted:
+        for id, expected in ((HERE, [SECOND]), (ELSEWHERE, [])):
+            found = await contracted.adapter.get_many({id: fields})
+            assert [row.workspace_id for row in found.by_id.values() if isinstance(row, Connection)] == expected
+            assert calls(contracted) == {"web_backend/connections/get": 1, "workspaces/get_by_connection_id": 1}
+        imitation.knobs = Knobs(status=404, only="/get_by_connection_id")
+        assert (await contracted.adapter.get_many({HERE: fields})).by_id == {}
+    async with over(PROVIDER, imitation) as contracted:
+        calls(contracted)
+        found = await contracted.adapter.get_many({ELSEWHERE: fields})
+        assert list(found.by_id) == [ELSEWHERE]
+        assert calls(contracted) == {"web_backend/connections/get": 1}
+
+
+async def test_of_a_row_of_a_list_its_workspace_is_known():
+    imitation = airbyte()
+    imitation.app = Rewritten(imitation.app, "/connections/get", _of_no_workspace)
+    async with over(PROVIDER, imitation, workspaces=[SECOND]) as contracted:
+        page = await paged(contracted.adapter, limit=5, fields=frozenset(FULL_RECORD))
+        assert {row.workspace_id for row in page.connections} == {SECOND}
+        assert page.failures == ()
+        assert calls(contracted) == {"web_backend/connections/list": 1, "web_backend/connections/get": 5}
+
+
+def _of_no_workspace(record: Any) -> Any:
+    for side in ("source", "destination"):
+        del record[side]["workspaceId"]
+    return record
 
 
 @GENERATIONS
