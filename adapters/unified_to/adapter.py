@@ -78,8 +78,10 @@ class UnifiedToAdapter:
         """To environments, to one category (whether several mean all or any of them is not documented), and to what
         has changed since a moment."""
         asked: list[tuple[str, str]] = []
-        # Production lists those as well that name no environment, which is for who filters to judge.
-        used = ["environment"] * (where.environment is not None and DEFAULT_ENVIRONMENT not in where.environment)
+        # Those that name no environment are listed too, in Production or, where that is not ours, in any: whether they
+        # are meant is for who filters to judge.
+        is_judged = DEFAULT_ENVIRONMENT in (where.environment or ()) or DEFAULT_ENVIRONMENT not in self._environments
+        used = ["environment"] * (where.environment is not None and not is_judged)
         if where.category is not None and len(where.category) == 1:
             asked.append(("categories", where.category[0]))
             used.append("category")

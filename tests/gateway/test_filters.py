@@ -14,13 +14,17 @@ from hypothesis import strategies as st
 
 from adapters.model import Connection, ConnectionStatus, Endpoint, ScheduleType, SchemaChange
 from adapters.port import Filter, Narrowing, Period
+from adapters.unified_to.demo import UnifiedToImitation
 from gateway import filters, tables
 from gateway.freshness import due_at
 from gateway.orders import DEFAULT
 from gateway.schema.filters import ConnectionFilter
 from gateway.schema.filters import filter_of as sent_filter
 from gateway.tables import Table
+from tests.adapters.contracted import Rewritten
+from tests.conftest import UNIFIED_TO
 from tests.gateway.listed import HOUR, MOMENTS, NOON, Listed, connection, drawn, instance_of, some
+from tests.gateway.writing import own_fleet, quiet
 
 INSTANCE = instance_of(Listed("a", {"": [connection()]}))
 OTHER = instance_of(Listed("b", {"": [connection("b", provider="workiva")]}))
@@ -370,3 +374,21 @@ def test_a_filter_that_cannot_be_meant_is_refused_each_time():
     for _ in range(3):
         with pytest.raises(GraphQLError):
             sent_filter(sent, {})
+
+
+async def test_a_row_that_names_no_environment_is_in_none_however_its_list_is_read():
+    server = UnifiedToImitation(size=900)
+
+    def of_no_environment(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{**row, "environment": None} for row in rows[:-1]] + rows[-1:]
+
+    server.app = Rewritten(server.app, "/unified/connection", of_no_environment)
+    asked = """orderBy: [{ field: CREATED_AT }], filter: { environment: ["Staging"] }"""
+    async with own_fleet(quiet(), {UNIFIED_TO: {"environments": ["Staging"]}}, servers={UNIFIED_TO: server}) as fleet:
+        alone = await fleet.data(f"{{ connections(first: 50, {asked}) {{ nodes {{ nativeId environment }} }} }}")
+        counted = await fleet.data(
+            f"{{ connections(first: 50, {asked}) {{ totalCount nodes {{ nativeId environment }} }} }}"
+        )
+    assert alone["connections"]["nodes"] == counted["connections"]["nodes"]
+    assert {row["environment"] for row in alone["connections"]["nodes"]} == {"Staging"}
+    assert counted["connections"]["totalCount"] == len(counted["connections"]["nodes"]) > 1

@@ -177,6 +177,12 @@ async def test_who_is_in_production_is_judged_here_because_its_list_holds_those_
     assert {row.environment for row in listed} == {"Production", None}
 
 
+async def test_who_is_in_an_environment_is_judged_here_where_production_is_not_ours():
+    async with over(PROVIDER, unified(), environments=["Staging", "Sandbox"]) as contracted:
+        narrowing = contracted.adapter.narrow(Filter(environment=("Staging",)))
+    assert (narrowing.parts, narrowing.conditions) == ({"Staging"}, set())
+
+
 # Reading again
 
 
