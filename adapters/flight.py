@@ -235,9 +235,23 @@ class Kept:
             raise failure.with_traceback(None)
         return answer
 
+    async def more(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
+        """What ``call`` answers, of which nothing is kept but a failure: until that has passed, no other call of this
+        key is made, whatever it would ask for. Raises what it raises, or what was kept."""
+        failed_until, failure = self._failures.get(key, (0.0, None))
+        if failure is not None and failed_until > time.monotonic():
+            raise failure.with_traceback(None)
+        one: Shared[T] = Shared()
+        return await one(lambda: self._tried(key, call))
+
     async def _asked(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
-        """The answer of ``call``, which is everybody's: whoever began it and has no time left does not end it. It is
-        kept before the run ends, or who asks between the two would call again."""
+        """The answer of ``call``. It is kept before the run ends, or who asks between the two would call again."""
+        answer = await self._tried(key, call)
+        self._answers[key] = (time.monotonic() + self._ttl_s, answer)
+        return answer
+
+    async def _tried(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
+        """The answer of ``call``, which is everybody's: whoever began it and has no time left does not end it."""
         try:
             with deadline.afresh(LOOKUP_S):
                 answer = await call()
@@ -245,5 +259,4 @@ class Kept:
             self._failures[key] = (time.monotonic() + self._retry_s, error)
             raise
         self._failures.pop(key, None)
-        self._answers[key] = (time.monotonic() + self._ttl_s, answer)
         return answer

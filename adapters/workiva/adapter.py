@@ -116,7 +116,7 @@ class WorkivaAdapter:
         ends = [end for c in connections for end in (c.source, c.destination) if end is not None and end.id]
         queries = {end.id for end in ends if end.id and end.type in QUERY_TYPES}
         tables = any(end.type in TABLE_TYPES for end in ends)
-        names = await walk.attempt(self._query_names(queries), {}, failures) if queries else {}
+        names = await self._query_names(queries, failures) if queries else {}
         names = {**names, **(await walk.attempt(self._table_names(), {}, failures) if tables else {})}
         used = ["queries"] * bool(queries) + ["tables"] * tables
         named = tuple(convert.named(connection, names) for connection in connections)
@@ -175,14 +175,19 @@ class WorkivaAdapter:
     async def _get(self, id: str) -> Connection:
         return self._unified(await self._client.get_connection(id))
 
-    async def _query_names(self, ids: Set[str]) -> dict[str, str]:
-        """Names by id: one call for a hundred queries, none for those that were looked up lately."""
+    async def _query_names(self, ids: Set[str], failures: list[AdapterError]) -> dict[str, str]:
+        """Names by id: one call for a hundred queries, none for those that were looked up lately. Where it fails, those
+        that are known."""
         known: dict[str, str] = await self._names.get("queries", _nothing_yet)
         unknown = sorted(ids - known.keys())
-        if unknown:
+
+        async def look_up() -> None:
             answered = {query.id: query.name or "" for query in await self._client.list_queries(unknown)}
             # An id that was not answered is remembered too, or it would be asked for at every page.
             known.update({id: answered.get(id, "") for id in unknown})
+
+        if unknown:
+            await walk.attempt(self._names.more("more queries", look_up), None, failures)
         return known
 
     async def _table_names(self) -> dict[str, str]:

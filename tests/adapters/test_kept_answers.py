@@ -70,3 +70,36 @@ async def test_an_answer_tells_until_when_it_is_kept_and_several_until_when_all_
     assert brief.until("a") == 0.0
     long.forget("a")
     assert long.until("a") == 0.0
+
+
+async def test_of_what_is_asked_bit_by_bit_a_failure_alone_is_kept_and_for_a_while():
+    kept, asked, fails = Kept(ttl_s=60, retry_s=0.05), 0, True
+
+    async def answer() -> int:
+        nonlocal asked
+        asked += 1
+        if fails:
+            raise UpstreamFault("it is broken")
+        return asked
+
+    for _ in range(3):
+        with pytest.raises(UpstreamFault):
+            await kept.more("key", answer)
+    assert asked == 1
+    fails = False
+    await asyncio.sleep(0.06)
+    assert [await kept.more("key", answer) for _ in range(2)] == [2, 3]
+    assert not kept.is_ready("key")
+
+
+async def test_who_has_no_time_left_for_a_bit_does_not_make_it_a_failure_for_others():
+    kept, may_end = Kept(ttl_s=60), asyncio.Event()
+
+    async def answer() -> str:
+        await may_end.wait()
+        return "answer"
+
+    with deadline.within(0.01), pytest.raises(TimedOut):
+        await kept.more("key", answer)
+    may_end.set()
+    assert await kept.more("key", answer) == "answer"

@@ -290,6 +290,29 @@ async def test_a_lookup_that_fails_leaves_the_rows_and_says_so():
         assert any(c.source and c.source.name for c in page.connections), "the tables have theirs"
 
 
+async def test_names_of_queries_that_cannot_be_had_are_not_asked_for_at_each_page():
+    server = workiva()
+    async with over(PROVIDER, server, retries=0) as contracted:
+        rows = await listed(contracted.adapter)
+        queries = [
+            row for row in rows if row.source is not None and row.source.type in ("wdata_query", "wdata_shared_query")
+        ]
+        ids = {row.source.id for row in queries if row.source is not None}
+        known, others = queries[:1], [row for row in queries[1:] if row.source != queries[0].source]
+        assert len(ids) > 2
+        (named,) = (await contracted.adapter.complete(known, NAMES)).connections
+        calls(contracted)
+        server.knobs = Knobs(status=503, only="/api/v1/query")
+        for page in (others[:1], others[1:], [*known, *others]):
+            completed = await contracted.adapter.complete(page, NAMES)
+            assert [type(failure) for failure in completed.failures] == [errors.UpstreamFault]
+            assert completed.good_until == 0.0
+        assert completed.connections[0] == named, "what is known stays"
+        completed = await contracted.adapter.complete(known, NAMES)
+        assert (completed.connections, completed.failures) == ((named,), ())
+        assert calls(contracted) == {"GET /api/v1/query": 1}
+
+
 async def test_a_list_of_tables_whose_cursor_leads_nowhere_ends():
     server = workiva()
     server.app = Rewritten(server.app, "/api/v1/table", lambda body: body | {"cursor": "0.1"})
