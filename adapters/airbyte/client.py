@@ -53,7 +53,11 @@ CHECK_DESTINATION = Request("check_destination", "POST", "/v1/destinations/check
 DISCOVER = Request("discover_schema", "POST", "/v1/sources/discover_schema", safe=False)
 
 RUN_TYPES = ("sync", "reset_connection")
-"""The jobs that are runs of a connection. Later versions add ``refresh`` and ``clear``, which older ones refuse."""
+"""The jobs that are runs of a connection."""
+ALL_RUN_TYPES = (*RUN_TYPES, "refresh", "clear")
+"""Those of later versions; older ones refuse to hear of the last two."""
+LATER_FIELD = b'"sourceActorDefinitionVersion"'
+"""What rows of lists have since versions that may know all types of runs, whether they page their lists or not."""
 
 
 class Settings(transport.Settings, frozen=True, kw_only=True, tag="airbyte"):
@@ -110,6 +114,7 @@ class Client:
         self._pages = True  # until the upstream refuses it
         self.is_later = False
         """Whether the upstream showed itself to be of the later generation, which dates connections."""
+        self._knows_all_types: bool | None = None  # until it shows itself to be of a later version, or refuses them
         self._tokens = workshop.transport(settings, settings.base_url)
         self._login = self._authorizer(settings)
         self.task_timeout_s = settings.task_timeout
@@ -179,6 +184,10 @@ class Client:
         reply = decode.whole(sent, wire.ListReply)
         rows = decode.rows(reply.connections, wire.ListItem, before.known, body=sent)
         paged = reply.page_size is not None or reply.num_connections is not None
+        if paged and not self.is_later:  # from the first, or updated meanwhile
+            self._knows_all_types = True
+        elif LATER_FIELD in b"".join(reply.connections[:1]):
+            self._seems_later()
         self.is_later = paged
         size = (reply.page_size or body.get("pageSize")) if paged else None
         return ConnectionPage(rows, size, reply.num_connections, Sent.of(sent))
@@ -186,7 +195,14 @@ class Client:
     async def get_connection(self, connection_id: str, kind: type[B]) -> B:
         """The full record, or as much of it as ``kind`` has: its catalog alone can be longer than a list. Never asks
         for a refreshed catalog: that starts a discovery which takes minutes."""
-        return decode.whole(await self.transport.send(GET.of(json={"connectionId": connection_id})), kind)
+        record = decode.whole(await self.transport.send(GET.of(json={"connectionId": connection_id})), kind)
+        if record.created_at is not None:
+            self._seems_later()
+        return record
+
+    def _seems_later(self) -> None:
+        if self._knows_all_types is None:
+            self._knows_all_types = True
 
     async def get_workspace_of(self, connection_id: str) -> wire.Workspace:
         body = await self.transport.send(WORKSPACE_OF.of(json={"connectionId": connection_id}))
@@ -212,12 +228,20 @@ class Client:
         reply = await self._of_workspace(DESTINATION_DEFINITIONS, workspace_id, wire.DestinationDefinitions)
         return decode.rows(reply.destination_definitions, wire.Definition)
 
-    async def list_jobs(self, connection_id: str, *, limit: int, offset: int) -> JobPage:
-        body = {
-            "configTypes": RUN_TYPES,
-            "configId": connection_id,
-            "pagination": {"pageSize": limit, "rowOffset": offset},
-        }
+    async def list_jobs(self, connection_id: str, *, limit: int, offset: int, try_all: bool = False) -> JobPage:
+        """Jobs that are runs, of all the types that the upstream knows. Where it has not shown yet which these are, it
+        is only asked for all of them to ``try_all``: that may cost a call that is refused, once."""
+        body = {"configId": connection_id, "pagination": {"pageSize": limit, "rowOffset": offset}}
+        if not (self._knows_all_types or (try_all and self._knows_all_types is None)):
+            return await self._jobs({"configTypes": RUN_TYPES, **body})
+        try:
+            return await self._jobs({"configTypes": ALL_RUN_TYPES, **body})
+        except Rejected:
+            page = await self._jobs({"configTypes": RUN_TYPES, **body})
+            self._knows_all_types = False  # it was them that it refused
+            return page
+
+    async def _jobs(self, body: dict[str, Any]) -> JobPage:
         reply = decode.whole(await self.transport.send(JOBS.of(json=body)), wire.JobList)
         return JobPage(decode.rows(reply.jobs, wire.JobWithAttempts), reply.total_job_count)
 

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.airbyte.demo_answers import Handler, failure, not_found, post
+from adapters.airbyte.demo_answers import Handler, failure, not_found, post, unreadable
 from adapters.airbyte.demo_data import (
     DESTINATIONS,
     PLACES,
@@ -30,7 +30,7 @@ from adapters.airbyte.demo_data import (
     kind_of,
     workspace_id,
 )
-from adapters.airbyte.demo_jobs import TYPES
+from adapters.airbyte.demo_jobs import EARLIER_TYPES, TYPES
 from adapters.airbyte.demo_rows import AirbyteRows
 from adapters.airbyte.demo_tasks import Tasks
 from adapters.airbyte.demo_writes import Writes
@@ -219,7 +219,10 @@ class AirbyteImitation(AirbyteRows):
 
     def _jobs(self, body: dict[str, Any]) -> Response:
         """A ``JobReadList``, the newest first, of the types that the body asks for, or of all."""
-        number, types = self.known(body.get("configId")), body.get("configTypes") or TYPES
+        known = TYPES if self.generation == "cursor" else EARLIER_TYPES
+        number, types = self.known(body.get("configId")), body.get("configTypes") or known
+        if not set(types).issubset(known):
+            raise unreadable("Cannot construct instance of `JobConfigType`.")
         paging: dict[str, int] = body.get("pagination") or {}
         start = paging.get("rowOffset") or 0
         page = itertools.islice(self.jobs.of(number, types), start, start + (paging.get("pageSize") or 200))

@@ -9,8 +9,11 @@ import msgspec
 from adapters.airbyte.demo_data import OUTCOMES, PLANTED, connection_id, failure_reason, never_synced
 from adapters.imitation import Beat, Rhythm
 
-SYNC, RESET = "sync", "reset_connection"
-TYPES = (SYNC, RESET)
+SYNC, RESET, REFRESH, CLEAR = "sync", "reset_connection", "refresh", "clear"
+EARLIER_TYPES = (SYNC, RESET)
+TYPES = (*EARLIER_TYPES, REFRESH, CLEAR)
+SYNCING = (SYNC, REFRESH)
+"""What counts as a sync: a refresh brings all data anew. The others clear what there is."""
 _FIRST_JOB = 9_007_199_254_740_992
 """Beyond 32 bits and beyond what a double holds exactly: ids of real jobs are int64."""
 _JOBS = 10_000_000
@@ -51,7 +54,10 @@ class Job(NamedTuple):
             "updatedAt": int(self.beat.ended_at or now),
             "status": self.status,
         }
-        return read | ({"resetConfig": {"streamsToReset": list(self.streams)}} if self.type == RESET else {})
+        if self.type == SYNC:
+            return read
+        name = "refresh" if self.type == REFRESH else "reset"
+        return read | {f"{name}Config": {f"streamsTo{name.title()}": list(self.streams)}}
 
     def with_attempts(self, now: float) -> dict[str, Any]:
         """A ``JobWithAttemptsRead``, as lists have it."""
@@ -67,7 +73,7 @@ class Job(NamedTuple):
         """One ``AttemptRead``, or none while the job is pending."""
         if self.status == "pending":
             return []
-        done = 0 if self.type == RESET else int(self.beat.progress * (1_000_000 + self.number * 250_000_000))
+        done = 0 if self.type not in SYNCING else int(self.beat.progress * (1_000_000 + self.number * 250_000_000))
         attempt: dict[str, Any] = {
             "id": 0,
             "status": {"cancelled": "failed"}.get(self.status, self.status),
@@ -184,7 +190,7 @@ class Jobs:
         if number not in self._begun_of:  # nearly all, in lists of any length
             return self._by_itself(number) if self._has_rhythm(number) else None
         job = self.running(number)
-        return job if job is not None and job.type == SYNC else next(self.of(number, (SYNC,)), None)
+        return job if job is not None and job.type in SYNCING else next(self.of(number, SYNCING), None)
 
     def latest(self, number: int) -> dict[str, Any]:
         """What a connection shows of its jobs. A reset makes it syncing, and is not its latest sync."""

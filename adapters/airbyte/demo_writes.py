@@ -19,7 +19,7 @@ from adapters.airbyte.demo_answers import (
 )
 from adapters.airbyte.demo_catalog import operation_id, operations
 from adapters.airbyte.demo_data import PLANTED
-from adapters.airbyte.demo_jobs import RESET, SYNC, Job
+from adapters.airbyte.demo_jobs import CLEAR, REFRESH, RESET, SYNC, Job
 from adapters.airbyte.demo_rows import AirbyteRows, Placed
 from adapters.imitation import Effect, native_id
 from adapters.refusals import Refused
@@ -114,8 +114,8 @@ class _Update(_Written, rename="camel"):
 class Writes:
     """The handlers of calls that change something, over ``rows``.
 
-    Effects are of the kinds create, update, delete, sync and reset, with the id of the connection, and cancel, with
-    that of the job. An update that resets streams has two.
+    Effects are of the kinds create, update, delete, sync, reset, refresh and clear, with the id of the connection, and
+    cancel, with that of the job. An update that resets streams has two.
     """
 
     def __init__(self, rows: AirbyteRows) -> None:
@@ -129,6 +129,8 @@ class Writes:
             "/v1/connections/delete": self._delete,
             "/v1/connections/sync": lambda body: self._begin(body, SYNC),
             "/v1/connections/reset": lambda body: self._begin(body, RESET),
+            "/v1/connections/refresh": self._refresh,
+            "/v1/connections/clear": self._clear,
             "/v1/jobs/cancel": self._cancel,
         }
 
@@ -245,6 +247,20 @@ class Writes:
 
     # --- jobs ---
 
+    def _refresh(self, body: Body) -> Response:
+        """Of later versions alone, as is the next."""
+        self._known_later()
+        self._begin(body, REFRESH)
+        return JSONResponse({"value": True})
+
+    def _clear(self, body: Body) -> Response:
+        self._known_later()
+        return self._begin(body, CLEAR)
+
+    def _known_later(self) -> None:
+        if self._rows.generation != "cursor":
+            raise Refused(failure(404, "Object not found.", "NotFoundException"))
+
     def _begin(self, body: Body, type: str) -> Response:
         required(body, "connectionId")
         number = self._rows.known(body["connectionId"])
@@ -256,7 +272,7 @@ class Writes:
     def _began(self, number: int, type: str) -> Job:
         rows = self._rows
         streams = [] if type == SYNC else _streams(rows.read(number)["syncCatalog"])
-        rows.effects.append(Effect("sync" if type == SYNC else "reset", rows.id_of(number)))
+        rows.effects.append(Effect("reset" if type == RESET else type, rows.id_of(number)))
         return rows.jobs.begin(number, type, rows.sync_lasts_s, streams)
 
     def _reset_instead(self, number: int) -> None:

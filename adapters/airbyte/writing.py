@@ -235,7 +235,8 @@ class Drafts:
         return Draft(request.of(json={"connectionId": id}), _started, read_back, done=done)
 
     async def _newest(self, id: str) -> wire.JobWithAttempts | None:
-        page = await self._client.list_jobs(id, limit=1, offset=0)
+        # What goes on may be of any type, and what it is decides whether anything is sent.
+        page = await self._client.list_jobs(id, limit=1, offset=0, try_all=True)
         return page.rows.rows[0] if page.rows.rows else None
 
     async def _cancel(self, id: str, run_id: str | None) -> Draft:

@@ -458,6 +458,25 @@ async def test_a_reset_is_a_job_and_syncing_but_no_sync(upstream: Upstream):
     assert upstream.effects == [("reset", id)]
 
 
+@pytest.mark.parametrize("what", ["refresh", "clear"])
+async def test_only_the_later_generation_refreshes_and_clears(upstream: Upstream, what: str):
+    id = connection_id(IDLE)
+    if upstream.imitation.generation == "dump":
+        await upstream.refused(404, f"/v1/connections/{what}", connectionId=id)
+        await upstream.refused(422, "/v1/jobs/list", configId=id, configTypes=["sync", what])
+        return
+    before = await upstream.shown(id)
+    answer = await upstream.ok(f"/v1/connections/{what}", connectionId=id)
+    upstream.now += 5
+    (job,) = (await upstream.jobs(id, configTypes=[what]))["jobs"]
+    assert (job["job"]["configType"], job["job"]["status"]) == (what, "running")
+    assert what == "refresh" or answer["job"]["id"] == job["job"]["id"]
+    row = await upstream.shown(id)
+    assert row["isSyncing"] is True
+    assert (row["latestSyncJobCreatedAt"] != before["latestSyncJobCreatedAt"]) is (what == "refresh")
+    assert upstream.effects == [(what, id)]
+
+
 async def test_jobs_are_paged_across_both_sorts(upstream: Upstream):
     id = connection_id(IDLE)
     upstream.imitation.sync_lasts_s = 1

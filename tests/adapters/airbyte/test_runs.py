@@ -3,15 +3,21 @@
 import datetime as dt
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
+from adapters import errors
 from adapters.airbyte import PROVIDER, convert, wire
-from adapters.airbyte.demo import PLANTED, AirbyteImitation
+from adapters.airbyte.demo import PLANTED, AirbyteImitation, connection_id
 from adapters.decode import rows
 from adapters.imitation import Knobs
-from adapters.model import Run, RunStatus
-from tests.adapters.contracted import NOW, Contracted, over, paged
+from adapters.model import Connection, Run, RunStatus
+from adapters.port import LIST_FIELDS
+from adapters.writing import Cancel, ProblemCode, Reset, Start
+from tests.adapters.contracted import NOW, Contracted, Rewritten, listed, over, paged
+from tests.adapters.sending import fulfilled, problems
+from tests.conftest import Clock
 
 JOB = {
     "id": 9_007_199_254_740_993,
@@ -130,3 +136,108 @@ async def test_without_a_total_a_short_page_is_the_last():
         assert (await jobs(contracted, {"jobs": [{"job": JOB}]}, limit=1)).more
         assert not (await jobs(contracted, {"jobs": [{"job": JOB}]}, limit=2)).more
         assert not (await jobs(contracted, {"jobs": [], "totalJobCount": 5}, limit=2)).more
+
+
+# The types of jobs that later versions add
+
+
+EARLIER, ALL = ["sync", "reset_connection"], ["sync", "reset_connection", "refresh", "clear"]
+ACTIVE = connection_id(4)
+"""A connection that syncs by the hour, and not now."""
+
+
+def quiet() -> Clock:
+    """A clock at half past an hour, when no connection syncs that does so by the hour."""
+    clock = Clock()
+    clock.now = clock.now // 3600 * 3600 + 1800
+    return clock
+
+
+def asked_types(contracted: Contracted) -> list[list[str]]:
+    return [asked.json()["configTypes"] for asked in contracted.imitation.journal.asked if "/jobs/list" in asked.path]
+
+
+async def found(contracted: Contracted) -> Connection:
+    connection = (await contracted.adapter.get_many({ACTIVE: LIST_FIELDS})).by_id[ACTIVE]
+    assert isinstance(connection, Connection)
+    return connection
+
+
+async def begun(contracted: Contracted, what: str) -> None:
+    """A job begun by somebody else, at the upstream itself."""
+    async with httpx.AsyncClient(auth=("airbyte", "password")) as client:
+        url = f"{contracted.url}/api/v1/connections/{what}"
+        assert (await client.post(url, json={"connectionId": ACTIVE})).status_code == 200
+
+
+@pytest.mark.parametrize("what", ["refresh", "clear"])
+@pytest.mark.parametrize("by_list", [True, False])
+async def test_refreshes_and_clearings_of_later_versions_are_runs(what: str, by_list: bool):
+    clock = quiet()
+    async with over(PROVIDER, AirbyteImitation(clock=clock, generation="cursor", login="basic")) as contracted:
+        await begun(contracted, what)
+        clock.now += 10
+        rows = {row.native_id: row for row in await listed(contracted.adapter)} if by_list else {}
+        connection = rows.get(ACTIVE) or await found(contracted)
+        assert connection.running
+        before = await contracted.adapter.runs(connection, after=None, limit=2)
+        assert [run.status for run in before.runs][:1] == [RunStatus.RUNNING]
+        assert asked_types(contracted) == [ALL]
+        cancelled = await fulfilled(contracted.adapter, Cancel(connection))
+        assert cancelled.run is not None
+        assert (cancelled.run.id, cancelled.run.status) == (before.runs[0].id, RunStatus.CANCELLED)
+
+
+@pytest.mark.parametrize(("what", "own", "other"), [("refresh", Start, Reset), ("clear", Reset, Start)])
+async def test_what_goes_on_already_is_attached_to_by_what_it_does(what: str, own: type[Any], other: type[Any]):
+    async with over(PROVIDER, AirbyteImitation(clock=quiet(), generation="cursor", login="basic")) as contracted:
+        await begun(contracted, what)
+        connection = await found(contracted)
+        done = await fulfilled(contracted.adapter, own(connection))
+        assert done.is_attached
+        assert await problems(contracted.adapter, other(connection)) == [((), ProblemCode.RUNNING_ALREADY)]
+        assert [effect.kind for effect in contracted.imitation.effects] == [what]
+
+
+async def test_a_version_that_does_not_page_its_lists_shows_by_its_rows_that_it_is_a_later_one():
+    imitation = AirbyteImitation(clock=lambda: NOW)
+
+    def dated(body: Any) -> Any:
+        return {"connections": [{**row, "sourceActorDefinitionVersion": {}} for row in body["connections"]]}
+
+    imitation.app = Rewritten(imitation.app, "/connections/list", dated)
+    async with over(PROVIDER, imitation, retries=0) as contracted:
+        (row, *_) = await listed(contracted.adapter)
+        assert (await contracted.adapter.runs(row, after=None, limit=1)).runs
+        assert asked_types(contracted) == [ALL, EARLIER], "this one refuses them all the same"
+        await listed(contracted.adapter)
+        await contracted.adapter.runs(row, after=None, limit=1)
+        assert asked_types(contracted) == [ALL, EARLIER, EARLIER]
+
+
+async def test_the_earlier_generation_is_asked_for_what_it_knows_and_a_change_tries_the_rest_once():
+    imitation = AirbyteImitation(clock=quiet())
+    async with over(PROVIDER, imitation, retries=0) as contracted:
+        await listed(contracted.adapter)
+        connection = await found(contracted)
+        await contracted.adapter.runs(connection, after=None, limit=1)
+        assert asked_types(contracted) == [EARLIER]
+        for _ in range(2):
+            await contracted.adapter.draft(Start(connection))
+        assert asked_types(contracted) == [EARLIER, ALL, EARLIER, EARLIER]
+        imitation.generation = "cursor"
+        await listed(contracted.adapter)
+        await contracted.adapter.runs(connection, after=None, limit=1)
+        assert asked_types(contracted)[-1] == ALL, "it was updated meanwhile"
+
+
+async def test_a_connection_that_is_refused_itself_says_nothing_of_types():
+    imitation = AirbyteImitation(clock=lambda: NOW, generation="cursor")
+    async with over(PROVIDER, imitation, retries=0) as contracted:
+        connection = await found(contracted)
+        imitation.knobs = Knobs(status=400, only="/jobs/list")
+        with pytest.raises(errors.Rejected):
+            await contracted.adapter.runs(connection, after=None, limit=1)
+        imitation.knobs = Knobs()
+        await contracted.adapter.runs(connection, after=None, limit=1)
+        assert asked_types(contracted) == [ALL, EARLIER, ALL]
