@@ -12,7 +12,7 @@ import pytest
 from adapters import deadline
 from adapters.errors import AdapterError, RateLimited, Rejected, TimedOut, Unreachable, Unsupported
 from adapters.model import Connection
-from adapters.port import LIST_FIELDS, List, Narrowing, Order, OrderField
+from adapters.port import LIST_FIELDS, List, Narrowing, Order, OrderField, Page
 from adapters.walk import Bounds
 from gateway import orders
 from gateway.instances import Instance
@@ -645,6 +645,47 @@ async def test_the_parts_that_an_instance_had_are_known_when_it_cannot_tell():
     assert parts == ("one", "two")
     assert isinstance(error, Unreachable)
     assert (await inventory.parts(instance_of(Silent("b", {}))))[0] == ()
+
+
+class Paged(Listed):
+    """An upstream that fails for whatever is asked for by a token."""
+
+    async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
+        if after is not None:
+            raise Unreachable("there is nothing so far")
+        return await super().read(of, after=after, last=last)
+
+
+async def test_a_token_that_a_client_made_up_is_no_failure_of_the_list():
+    kept = Kept(Paged("a", {"": rows_of(3)}), max_age=SHORT)
+    with pytest.raises(Unreachable):
+        await kept.shelf.page(kept.ask(), NAME, "1000000000000000000")
+    assert ids_of(await kept.whole()) == [row.native_id for row in rows_of(3)]
+
+
+async def test_a_page_that_failed_is_asked_for_again_and_leaves_the_failure_of_the_list_alone():
+    kept = long()
+    kept.adapter.failing = Unreachable("down")
+    with pytest.raises(Unreachable):
+        await kept.whole()
+    kept.adapter.failing = None
+    assert len((await kept.shelf.page(kept.ask(), NAME, "3")).page.connections) == 3
+    with pytest.raises(Unreachable):
+        await kept.whole()
+
+
+async def test_pages_that_nobody_waited_for_to_the_end_are_not_held():
+    kept = long(90)
+    kept.adapter.gate.clear()
+    for token in range(3, 60, 3):
+        with deadline.within(0), pytest.raises(TimedOut):
+            await kept.shelf.page(kept.ask(0), NAME, str(token))
+    kept.adapter.gate.set()
+    await settled(lambda: len(kept.adapter.reads) >= 19)
+    await asyncio.sleep(0.01)
+    await kept.shelf.page(kept.ask(0), NAME, "60")
+    held = vars(kept.shelf)["_reading"]
+    assert len(held) == 1
 
 
 async def test_an_order_that_is_distrusted_stays_so():

@@ -499,6 +499,32 @@ async def test_a_made_up_place_in_an_upstreams_list_costs_nobody_else_anything(c
             assert len((await page(fleet, first=5))["nodes"]) == 5
 
 
+@pytest.mark.parametrize("sizes", [[100], [1, 60, 7]])
+async def test_an_upstream_that_compares_names_in_another_way_costs_a_walk_no_row(sizes: list[int], clock: Clock):
+    odd = AirbyteImitation(size=1100, generation="cursor", workspaces={"one": 1}, clock=clock, collation="binary")
+    for number in range(0, 1100, 100):
+        odd.written[number] = {"name": f"ads {number}"}
+    async with over({"odd": odd, "other": AirbyteImitation(size=60, clock=clock)}) as fleet:
+        first = told(await walk(fleet, sizes))
+        assert set(first) == all_ids(fleet)
+        assert len(first) == len(all_ids(fleet))
+        whole = await walk(fleet, [100])  # by now it is known
+    assert sorted(told(whole)) == sorted(first)
+    assert told(whole) == in_order(whole, [NAME])
+
+
+async def test_rows_that_are_gone_take_no_other_row_with_them(clock: Clock):
+    server = UnifiedToImitation(size=330, clock=clock)
+    async with over({"u": server}, max_age=0) as fleet:
+        before = told(await walk(fleet, [100]))
+        first = await page(fleet, first=100)
+        second = await page(fleet, first=70, after=first["pageInfo"]["endCursor"])
+        met = told([*first["nodes"], *second["nodes"]])
+        server.deleted |= {ids.decode(id)[1] for id in (*met[3:9], met[-1])}
+        met += told(await walk(fleet, [7, 30], second["pageInfo"]["endCursor"]))
+    assert met == before
+
+
 class _NoNames:
     """An upstream that will not hear of sorting by name."""
 
