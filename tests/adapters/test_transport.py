@@ -58,8 +58,9 @@ OTHERS: dict[int, type[errors.AdapterError]] = {
 
 def family(kind: type[errors.AdapterError] = errors.AdapterError) -> Iterator[type[errors.AdapterError]]:
     for child in kind.__subclasses__():
-        yield child
-        yield from family(child)
+        if child.__module__ == errors.__name__:  # an adapter may have children of its own
+            yield child
+            yield from family(child)
 
 
 # Statuses

@@ -158,7 +158,7 @@ async def test_a_disk_that_is_full_is_told_as_what_it_is_and_nothing_stays_begun
     with pytest.raises(sqlite3.OperationalError, match="full"):
         await ledger.note("t", "frontend", b"x" * 100_000)
     with pytest.raises(sqlite3.OperationalError, match="full"):
-        await ledger.begin(ENTRY._replace(key="k" * 9000), 60, 0)
+        await ledger.begin(ENTRY._replace(key="k" * 60_000), 60, 0)
     await ledger.fill(1000)
-    assert await ledger.begin(ENTRY._replace(key="k" * 9000), 60, 0) is None
+    assert await ledger.begin(ENTRY._replace(key="k" * 60_000), 60, 0) is None
     ledger.close()
