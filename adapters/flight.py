@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
 from adapters import deadline
-from adapters.errors import AdapterError, TimedOut
+from adapters.errors import AdapterError, NotFound, Rejected, TimedOut
 
 T = TypeVar("T")
 
@@ -235,14 +235,18 @@ class Kept:
             raise failure.with_traceback(None)
         return answer
 
-    async def more(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
-        """What ``call`` answers, of which nothing is kept but a failure: until that has passed, no other call of this
-        key is made, whatever it would ask for. Raises what it raises, or what was kept."""
+    async def unless_failing(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
+        """What ``call`` answers, which is not kept. Where one of this key has failed lately none is made, whatever it
+        would ask for, and that failure is raised again. Raises what ``call`` raises."""
         failed_until, failure = self._failures.get(key, (0.0, None))
         if failure is not None and failed_until > time.monotonic():
             raise failure.with_traceback(None)
-        one: Shared[T] = Shared()
-        return await one(lambda: self._tried(key, call))
+        one: Shared[T] = Shared()  # which goes on where its caller has no time left
+        try:
+            return await one(lambda: self._tried(key, call))
+        except (Rejected, NotFound):
+            self._failures.pop(key, None)  # of what was asked for, and not of who was asked
+            raise
 
     async def _asked(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
         """The answer of ``call``. It is kept before the run ends, or who asks between the two would call again."""

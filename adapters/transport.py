@@ -234,20 +234,13 @@ class Transport:
         authorizer = self._authorizer
         if authorizer is None:
             return await self._exchange(request, None, trace, begun)
-        header = begun.header if begun and begun.header else await self._header(authorizer)
+        header = begun.header if begun and begun.header else await authorizer.header()
         try:
             return await self._exchange(request, header, trace, begun)
         except errors.Unauthorized:
             if trace.status != HTTPStatus.UNAUTHORIZED or not authorizer.reject(header):
                 raise
-        return await self._exchange(request, await self._header(authorizer), trace)
-
-    async def _header(self, authorizer: Authorizer) -> str:
-        header = authorizer.ready()
-        if header is not None:
-            return header
-        async with asyncio.timeout(deadline.remaining()):  # another caller may be fetching it, with more time than we
-            return await authorizer.header()
+        return await self._exchange(request, await authorizer.header(), trace)
 
     async def _exchange(
         self, request: Request, header: str | None, trace: "_Trace", begun: "_Begun | None" = None
@@ -321,11 +314,12 @@ class _Trace:
 
     def within_s(self, timeout_s: float, left_s: float | None) -> float:
         """What the exchange is given of its usual time, where its caller has so much left."""
-        self._is_hurried = left_s is not None and left_s < timeout_s
+        self._is_hurried = left_s is not None and left_s < timeout_s / 2
         return timeout_s if left_s is None else min(timeout_s, left_s)
 
     def is_cut_short(self, error: errors.AdapterError) -> bool:
-        """Whether the attempt ended by its caller's deadline, which says nothing about the upstream."""
+        """Whether the attempt ended by its caller's deadline, long before its usual time: that says nothing about the
+        upstream."""
         return self._is_hurried and isinstance(error, errors.TimedOut)
 
     def body_of(self, answer: Answer) -> bytes:

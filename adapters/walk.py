@@ -322,9 +322,7 @@ async def get_each(
     ids: Sequence[str], get: Callable[[str], Awaitable[Connection]]
 ) -> dict[str, Connection | AdapterError]:
     """A call for each id, all at once; ids unknown upstream are absent, and one that fails costs only itself."""
-    # One has no need of the step between.
-    one = len(ids) == 1
-    answers = [await _or_error(ids[0], get)] if one else await together([_or_error(id, get) for id in ids])
+    answers = await together([_or_error(id, get) for id in ids])
     return {id: answer for id, answer in zip(ids, answers, strict=True) if answer is not None}
 
 

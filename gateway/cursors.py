@@ -13,20 +13,10 @@ from gateway import orders
 from gateway.errors import bad_input
 from gateway.orders import Key, OrderBy, Value
 
+Places: TypeAlias = Mapping[str, Mapping[str, str | None]]
+"""By instance and part, the token of the page on which a list that is read page by page goes on."""
 
-class Place(NamedTuple):
-    """Where a list that is read page by page goes on: on the page of this ``token``, after the ``row`` of this native
-    id; before its first row where that is empty. ``is_disordered`` says that its upstream compares in another way."""
-
-    token: str | None
-    row: str = ""
-    is_disordered: bool = False
-
-
-Places: TypeAlias = Mapping[str, Mapping[str, Place]]
-"""By instance and part, where its list goes on."""
-
-_VERSION = 3
+_VERSION = 2
 
 
 class _Inside(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -35,7 +25,7 @@ class _Inside(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     values: list[Any]
     instance: str
     native_id: str
-    places: dict[str, dict[str, Place]] = {}
+    places: dict[str, dict[str, str | None]] = {}
 
 
 class Cursor(NamedTuple):

@@ -23,14 +23,15 @@ from adapters.port import LIST_FIELDS, Completed, Fields, List, Narrowing, Order
 from adapters.walk import NOTHING_READ, Bounds, Walked
 from gateway.completions import Completions
 from gateway.instances import Instance
-from gateway.orders import TEXTS
 from gateway.tables import Table
 from gateway.versions import Versions
 
 T = TypeVar("T")
 
-DISTRUSTED_S, DISTRUSTED_TEXTS_S = 600.0, 86_400.0
-"""How long an order is not asked of an upstream that has shown another idea of it."""
+DISTRUSTED_S = 600.0
+"""How long an order is not asked of an upstream of which one page went back before another, as where rows move."""
+COMPARES_ELSE_S = 86_400.0
+"""How long where a single page was not in order: such an upstream compares in another way, and will go on to."""
 PAGES_KEPT = 32
 """Pages that are kept of a list that is not read whole."""
 SHELVES_KEPT = 256
@@ -254,10 +255,9 @@ class Shelf:
         """Whether the upstream has lately shown no other idea of this order than ours."""
         return time.monotonic() >= self._distrusted.get(order, 0.0)
 
-    def distrust(self, order: Order) -> None:
-        """Do not take the upstream's pages for being in this order, for a while: rows that move do look like that. Of
-        texts it is rather that they are compared in another way, and that stays so."""
-        self._distrusted[order] = time.monotonic() + (DISTRUSTED_S if order.field not in TEXTS else DISTRUSTED_TEXTS_S)
+    def distrust(self, order: Order, for_s: float = DISTRUSTED_S) -> None:
+        """Do not take the upstream's pages for being in this order, for a while."""
+        self._distrusted[order] = time.monotonic() + for_s
 
     @property
     def _version(self) -> int:
@@ -278,14 +278,15 @@ class Shelf:
         opened = await self.open(ask, None)
         if opened is not None:
             return opened
-        out = self._set_out(ask)
+        begun: list[tuple[Span, Page | None]] = []
 
         def begin() -> Span:
-            nonlocal out
-            out = self._set_out(ask)
-            return out[0]
+            begun.append(self._set_out(ask))
+            return begun[-1][0]
 
-        return await self._walking(lambda: self._timed(self._walk(*out)), begin, lambda span: self._suits(span, ask))
+        return await self._walking(
+            lambda: self._timed(self._walk(*begun[-1])), begin, lambda span: self._suits(span, ask)
+        )
 
     async def page(self, ask: Ask, order: Order | None, token: str | None) -> KeptPage:
         """One page of the list in an order."""

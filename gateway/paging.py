@@ -19,7 +19,7 @@ from adapters.model import Connection
 from adapters.port import Fields
 from adapters.walk import together
 from gateway import cursors, orders, sources, tables
-from gateway.cursors import Cursor, Place, Places
+from gateway.cursors import Cursor, Places
 from gateway.instances import Instances
 from gateway.inventory import Inventory
 from gateway.orders import Key, OrderBy
@@ -271,18 +271,18 @@ async def _rows(found: Sequence[Source], need: Need, window: Window) -> AsyncGen
     last: Key | None = None
     while True:
         ahead = min(_heads(paged), key=itemgetter(0), default=None)
-        is_ahead = ahead is not None and (head is None or ahead[0] < head[0])
-        following = ahead[:2] if ahead is not None and is_ahead else head
-        if following is None:
+        if ahead is not None and (head is None or ahead[0] < head[0]):
+            key, row, source, pages = ahead
+            pages.mark()
+        elif head is not None:
+            key, row, source, pages = *head, None, None
+        else:
             return
-        key, row = following
-        if ahead is not None and is_ahead:
-            ahead[3].show()
         if key != last:
             last = key
             yield row, _places(paged)
-        if ahead is not None and is_ahead:
-            await _advance(*ahead[2:])
+        if source is not None and pages is not None:
+            await _advance(source, pages)
         else:
             head = next(listed, None)
 
@@ -300,9 +300,9 @@ async def _advance(source: Source, pages: Pages) -> None:
 
 
 def _places(paged: Sequence[tuple[Source, Pages]]) -> Places:
-    places: defaultdict[str, dict[str, Place]] = defaultdict(dict)
+    places: defaultdict[str, dict[str, str | None]] = defaultdict(dict)
     for source, pages in paged:
-        places[source.instance.name][pages.part] = pages.place
+        places[source.instance.name][pages.part] = pages.token
     return places
 
 

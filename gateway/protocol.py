@@ -12,6 +12,7 @@ import fcntl
 import re
 import sys
 import termios
+from collections import deque
 from collections.abc import Mapping, Sequence, Sized
 from typing import Any, Final, NamedTuple, Protocol, cast
 
@@ -51,11 +52,12 @@ _HEAD_WITHIN_S: Final = 10
 _HEAD_BYTES: Final = 65_536
 """What is read of a head, but for what comes with its last byte, or with an earlier request."""
 _WAITING: Final = 128
-"""Requests that may wait on a socket for the answers before them."""
+"""Requests that may wait on a socket while one before them is answered."""
 _FRAMING: Final = 8
 """Bytes that may come beside that for a byte of a body; where each is a chunk of its own, it takes six."""
-_IGNORED_BYTES: Final = 1_048_576
-"""What is read of a request after its answer. It may take as long as a socket is kept that nobody uses."""
+_IGNORED_BYTES: Final = 67_108_864
+"""What is read of a request after its answer, within the time for which a socket is kept that nobody uses: where less
+were read, clients that send all of a body first would never see why it was refused."""
 _UNREAD_S: Final = 20
 """How long a client may read nothing of what waits for it. Looked at as often, so that it may take twice as long."""
 _LONG_HEAD: Final = "The head of the request is too long."
@@ -75,14 +77,8 @@ class _Head(NamedTuple):
     fields: Mapping[bytes, bytes]
 
 
-class _Trailer(list[tuple[bytes, bytes]]):
-    """Where the parser puts fields that come after a body: they are none of the head, and nothing of them is kept."""
-
-    def append(self, object: tuple[bytes, bytes], /) -> None:  # noqa: A002  as the parent has it
-        pass
-
-
-_TRAILER: Final = _Trailer()
+_TRAILER: Final[deque[tuple[bytes, bytes]]] = deque(maxlen=0)
+"""Where the parser puts fields that come after a body: they are none of the head, and nothing of them is kept."""
 
 
 def _has_body(headers: Sequence[tuple[bytes, bytes]]) -> bool:
@@ -140,7 +136,7 @@ class Spoken(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._extensions: dict[str, Direct] = {_EXTENSION: self}
-        self._alarm = Alarm(self.loop, self.timeout_keep_alive_handler)
+        self._alarm = Alarm(self.loop, self._close)
         self._watch = Alarm(self.loop, self._look)
         self._unread_bytes = 0
         """What waited for the client when that was looked at last."""
@@ -261,7 +257,7 @@ class Spoken(HttpToolsProtocol):
         super().on_headers_complete()
         if is_upgrade:
             self.cycle.keep_alive = False  # the parser has lost what else came with it
-        self.headers = _TRAILER
+        cast("Any", self).headers = _TRAILER
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -300,9 +296,6 @@ class Spoken(HttpToolsProtocol):
         super().shutdown()
         if self.transport.is_closing():
             self._close()
-
-    def timeout_keep_alive_handler(self) -> None:
-        self._close()
 
     def pause_writing(self) -> None:
         super().pause_writing()

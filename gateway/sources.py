@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
 from adapters import deadline, walk
@@ -16,10 +16,10 @@ from adapters.port import LIST_FIELDS, Completed, Fields, Filter, List, Narrowin
 from adapters.walk import together
 from gateway import filters, orders, tables
 from gateway.completions import Completions
-from gateway.cursors import Cursor, Place
+from gateway.cursors import Cursor
 from gateway.explain import How, ListRead, Note
 from gateway.instances import Instance, Instances
-from gateway.inventory import Ask, Inventory, Shelf, Snapshot
+from gateway.inventory import COMPARES_ELSE_S, DISTRUSTED_S, Ask, Inventory, Shelf, Snapshot
 from gateway.orders import Key, OrderBy
 from gateway.tables import Mask, Table
 
@@ -74,13 +74,12 @@ class Need(NamedTuple):
     """How many rows are shown at the most."""
     note: Note | None = None
 
-    def resumes(self, instance: str) -> Mapping[str, Place]:
+    def resumes(self, instance: str) -> Mapping[str, str | None]:
         """By part, where the lists of an instance go on that were read page by page."""
         return _NOWHERE if self.after is None else self.after.places.get(instance, _NOWHERE)
 
 
-_NOWHERE: Mapping[str, Place] = {}
-_START = Place(None)
+_NOWHERE: Mapping[str, str | None] = {}
 
 
 class Disordered(Exception):
@@ -94,9 +93,9 @@ class Moved(Exception):
 class Pages:
     """A list read page by page, in an order that the upstream keeps and that is checked here.
 
-    A walk goes on after the very row of this list that was shown last. Rows that are there by now and would have been
-    shown before are passed over. Where the upstream turns out to compare in another way than we do, none are: they are
-    yet to be shown, and come where the upstream has them.
+    Of an upstream that compares in another way than we do, that shows only where its rows go back. A walk that begins
+    then has the list read whole. One that has come there already ends for this list with an error: rows that stand
+    before its cursor in our order may be yet to come, and nobody could tell which.
     """
 
     def __init__(self, source: "Source", shelf: Shelf, need: Need, order: Order) -> None:
@@ -105,14 +104,14 @@ class Pages:
         self._shelf = shelf
         self._need = need
         self._order = order
-        self.place: Place = need.resumes(source.instance.name).get(self.part, _START)
-        """After the last row that was shown, or passed over on the way there."""
+        self.token: str | None = need.resumes(source.instance.name).get(self.part)
+        """Of the page with the last row that was shown, or passed over on the way there."""
         self._here: str | None = None
+        """That of the page with the next row."""
         self._rows: list[tuple[Key, Connection]] = []
         self._at = 0
         self._next: str | None = None
         self._last: Key | None = None
-        self._is_disordered = self.place.is_disordered or not shelf.trusts(order)
         self._read: list[Page] = []
         self._met: set[str] = set()
         self._empty = 0
@@ -120,20 +119,15 @@ class Pages:
 
     async def begin(self) -> None:
         """Read the page on which the list goes on. Raises AdapterError, Disordered, and Moved."""
-        token, shown, _ = self.place
+        token, after = self.token, self._need.after
         await self._turn(token)
-        if self._need.after is not None:
-            after = self._need.after.key
-            # What has a greater key now has moved, and others stand where it was.
-            of_shown = (at for at, (key, row) in enumerate(self._rows) if row.native_id == shown and key <= after)
-            self._at = next(of_shown, -1) + 1
-            if self._at == 0 and token is not None and not (self._rows and self._rows[0][0] <= after):
-                raise Moved
+        if token is not None and after is not None and not (self._rows and self._rows[0][0] <= after.key):
+            raise Moved
         await self._settle()
 
-    def show(self) -> None:
-        """The next row is shown, or passed over."""
-        self.place = Place(self._here, self._rows[self._at][1].native_id, self._is_disordered)
+    def mark(self) -> None:
+        """The next row is shown, or passed over: the list goes on from its page."""
+        self.token = self._here
 
     def head(self) -> tuple[Key, Connection] | None:
         """The next row and its key; None at the end."""
@@ -149,24 +143,15 @@ class Pages:
         self._rows, self._at, self._next = [], 0, None
 
     async def _settle(self) -> None:
-        """Turn pages until there is a row to be shown."""
+        """Pass over what stands before the cursor, and turn pages until there is a row."""
+        after = None if self._need.after is None else self._need.after.key
         while True:
-            if self._at < len(self._rows):
-                if not self._is_passed(self._rows[self._at][0]):
-                    return
-                self.show()
+            while self._at < len(self._rows) and after is not None and self._rows[self._at][0] <= after:
+                self.mark()
                 self._at += 1
-            elif self._next is None:
+            if self._at < len(self._rows) or self._next is None:
                 return
-            else:
-                await self._turn(self._next)
-
-    def _is_passed(self, key: Key) -> bool:
-        """Whether a row stands before the cursor, or is its own, which another list of the instance may have too."""
-        if self._need.after is None:
-            return False
-        after = self._need.after.key
-        return key == after or (key < after and not self._is_disordered)
+            await self._turn(self._next)
 
     async def _turn(self, token: str | None) -> None:
         page, span = await self._shelf.page(self._need.ask, self._order, token)
@@ -177,7 +162,7 @@ class Pages:
         self._source.dropped += page.dropped
         self._source.as_of = _older(self._source.as_of, span.began_at)
         self._source.note(self._shelf.of, self._order, How.PAGE, len(page.connections), span.began_at)
-        self._check()
+        await self._check()
         self._read.append(page)
         if page.next is None:  # where it began at the start, this was all of it
             self._shelf.read_through(self._need.ask, self._order, self._read)
@@ -191,30 +176,36 @@ class Pages:
         self._source.failures += map(self._source.instance.named, completed.failures)
         return completed.connections
 
-    def _check(self) -> None:
+    async def _check(self) -> None:
         """See whether the page is in order, and brings anything: one with nothing but rows that were met before is the
         sign of a list that goes round in a circle."""
         ids = {row.native_id for _, row in self._rows}
         if ids and ids <= self._met:
             self.end()
             return
-        keys = [key for key, _ in self._rows]
-        if self._last is not None:
-            keys.insert(0, self._last)
-        self._empty = 0 if ids else self._empty + 1
-        is_disordered = any(before > after for before, after in itertools.pairwise(keys))
-        if self._here is None and self._next is not None:  # rows without a key come first nowhere but upstream
-            is_disordered |= any(map(orders.begins_last, keys[:1]))
-        if is_disordered:
-            self._shelf.distrust(self._order)
-            self._is_disordered = True
-            if self._need.after is None:
-                raise Disordered
-        if self._empty > walk.EMPTY_PAGES:
-            raise ContractBroken("page after page of the list holds nothing that can be read")
-        self._last = keys[-1] if keys else self._last
-        self._rows = [each for each in self._rows if each[1].native_id not in self._met]
+        self._rows = [(key, row) for key, row in self._rows if row.native_id not in self._met]
         self._met |= ids
+        self._empty = 0 if ids else self._empty + 1
+        keys = [key for key, _ in self._rows]
+        is_mixed = any(before > after for before, after in itertools.pairwise(keys))
+        if self._here is None and self._next is not None:  # rows without a key come first nowhere but upstream
+            is_mixed |= any(map(orders.begins_last, keys[:1]))
+        if is_mixed or self._empty > walk.EMPTY_PAGES or (keys and self._last is not None and self._last > keys[0]):
+            await self._turn_back(ids, is_mixed=is_mixed)
+        self._last = keys[-1] if keys else self._last
+
+    async def _turn_back(self, ids: Set[str], *, is_mixed: bool) -> None:
+        """The page brings nothing, or goes back before what came before it. Raises Disordered, and ContractBroken where
+        rows were shown by that order already."""
+        if self._need.after is not None and self._here is not None and ids:
+            first, _ = await self._shelf.page(self._need.ask, self._order, None)
+            if ids <= {row.native_id for row in first.connections}:  # it begins anew, so that was all of it
+                self.end()
+                return
+        self._shelf.distrust(self._order, COMPARES_ELSE_S if is_mixed else DISTRUSTED_S)
+        if self._need.after is None:
+            raise Disordered
+        raise ContractBroken("its rows come in another order than the one that this walk began with: begin it again")
 
 
 class Source:
@@ -366,15 +357,13 @@ class Source:
         the cursor says where this list goes on."""
         need = self._need
         order = need.order
-        if order is None or not self.instance.adapter.sorts(order):
+        if order is None or not self.instance.adapter.sorts(order) or filters.left(need.where, narrowing):
             return None
-        if shelf.of.part in need.resumes(self.instance.name):
-            return None if filters.left(need.where, narrowing) else order
-        if need.after is not None or not shelf.trusts(order):
-            return None
-        if shelf.length is not None and MOST_OF_IT * shelf.length <= need.size:
-            return None  # nearly all of it is to be shown: it is quicker read whole, several pages at a time
-        return None if filters.left(need.where, narrowing) else order
+        if need.after is not None:  # a walk goes on as it began
+            return order if shelf.of.part in need.resumes(self.instance.name) else None
+        # Where nearly all of it is to be shown, it is quicker read whole, several pages at a time.
+        is_short = shelf.length is not None and MOST_OF_IT * shelf.length <= need.size
+        return order if shelf.trusts(order) and not is_short else None
 
     def _take(self, shelf: Shelf, snapshot: Snapshot, how: How | None = None) -> None:
         self._snapshots.append(snapshot)

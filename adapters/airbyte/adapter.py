@@ -57,16 +57,21 @@ def build(workshop: Workshop, settings: Settings) -> "AirbyteAdapter":
     return AirbyteAdapter(workshop.instance, settings, Client(settings, workshop))
 
 
+_ALL_TYPES = "all"
+
+
 class AirbyteAdapter:
     """One Airbyte, with the workspaces that are configured or that it has."""
 
     def __init__(self, instance: str, settings: Settings, client: Client) -> None:
         self._instance = instance
-        self._workspaces = tuple(map(str.lower, settings.workspaces))  # as Airbyte itself writes UUIDs
+        self._workspaces = settings.workspaces
+        self._own = frozenset(map(str.lower, settings.workspaces))
+        """The same as Airbyte itself writes UUIDs."""
         self._web_url = settings.web_url or settings.base_url.rstrip("/").removesuffix("/api")
         self._client = client
         self._joins = Joins(client)
-        self._drafts = Drafts(client, self._workspaces)
+        self._drafts = Drafts(client, self._own)
 
     @property
     def transport(self) -> Transport:
@@ -151,11 +156,14 @@ class AirbyteAdapter:
         return await walk.find(ids, parts=await self.parts(), read=read, get=self._get_brief, list_is_complete=False)
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
-        """The connection's jobs, the newest first; a token counts the jobs before it."""
+        """The connection's jobs, the newest first. A token counts the jobs before it, of the types that it names: which
+        the upstream knows may be seen between two pages."""
         start = walk.token(after)
-        page = await self._client.list_jobs(connection.native_id, limit=limit, offset=start.position)
+        of_all = None if after is None else start.cursor == _ALL_TYPES
+        page = await self._client.list_jobs(connection.native_id, limit=limit, offset=start.position, of_all=of_all)
+        types = _ALL_TYPES if page.is_of_all else ""
         met = [(convert.run(job), count) for count, job in enumerate(page.rows.places, 1) if job is not None]
-        tokens = tuple(str(walk.Token(start.position + count)) for _, count in met)
+        tokens = tuple(str(walk.Token(start.position + count, types)) for _, count in met)
         read = len(page.rows.places)
         more = bool(met) and (start.position + read < page.total if page.total is not None else read >= limit)
         return RunPage(tuple(run for run, _ in met), tokens, more, page.total)
@@ -282,9 +290,9 @@ class AirbyteAdapter:
         """The connection of this id. A call by id finds those of all workspaces; by list they would be missing."""
         row = await self._client.get_connection(id, kind)
         workspace_id = convert.workspace_of(row) or listed_in
-        if self._workspaces:
+        if self._own:
             workspace_id = workspace_id or (await self._client.get_workspace_of(id)).workspace_id
-            if workspace_id.lower() not in self._workspaces:
+            if workspace_id.lower() not in self._own:
                 raise NotFound("in a workspace that is not configured", instance=self._instance, provider="airbyte")
         return self._unified(row, workspace_id)
 

@@ -73,7 +73,7 @@ class Settings(transport.Settings, frozen=True, kw_only=True, tag="airbyte"):
     ] = None
 
     def __post_init__(self) -> None:
-        if len(set(self.workspaces)) < len(self.workspaces):
+        if len(set(map(str.lower, self.workspaces))) < len(self.workspaces):
             raise ValueError("workspaces names one of them twice")
 
 
@@ -101,10 +101,11 @@ def counted(places: Sequence[Connection | None]) -> int:
 
 
 class JobPage(NamedTuple):
-    """Jobs, the newest first, and how many there are in all, where the upstream says so."""
+    """Jobs of some types, the newest first, and how many there are in all, where the upstream says so."""
 
     rows: Rows[wire.JobWithAttempts]
     total: int | None
+    is_of_all: bool
 
 
 class Client:
@@ -228,22 +229,23 @@ class Client:
         reply = await self._of_workspace(DESTINATION_DEFINITIONS, workspace_id, wire.DestinationDefinitions)
         return decode.rows(reply.destination_definitions, wire.Definition)
 
-    async def list_jobs(self, connection_id: str, *, limit: int, offset: int, try_all: bool = False) -> JobPage:
-        """Jobs that are runs, of all the types that the upstream knows. Where it has not shown yet which these are, it
-        is only asked for all of them to ``try_all``: that may cost a call that is refused, once."""
+    async def list_jobs(self, connection_id: str, *, limit: int, offset: int, of_all: bool | None = None) -> JobPage:
+        """Jobs that are runs, of all the types that the upstream knows, or ``of_all`` there are. Where it has not shown
+        yet which it knows, it is only asked for all of them where that is wanted: once, that may be refused."""
         body = {"configId": connection_id, "pagination": {"pageSize": limit, "rowOffset": offset}}
-        if not (self._knows_all_types or (try_all and self._knows_all_types is None)):
-            return await self._jobs({"configTypes": RUN_TYPES, **body})
+        if not (self._knows_all_types if of_all is None else of_all and self._knows_all_types is not False):
+            return await self._jobs(body, of_all=False)
         try:
-            return await self._jobs({"configTypes": ALL_RUN_TYPES, **body})
+            return await self._jobs(body, of_all=True)
         except Rejected:
-            page = await self._jobs({"configTypes": RUN_TYPES, **body})
+            page = await self._jobs(body, of_all=False)
             self._knows_all_types = False  # it was them that it refused
             return page
 
-    async def _jobs(self, body: dict[str, Any]) -> JobPage:
-        reply = decode.whole(await self.transport.send(JOBS.of(json=body)), wire.JobList)
-        return JobPage(decode.rows(reply.jobs, wire.JobWithAttempts), reply.total_job_count)
+    async def _jobs(self, body: dict[str, Any], *, of_all: bool) -> JobPage:
+        asked = {"configTypes": ALL_RUN_TYPES if of_all else RUN_TYPES, **body}
+        reply = decode.whole(await self.transport.send(JOBS.of(json=asked)), wire.JobList)
+        return JobPage(decode.rows(reply.jobs, wire.JobWithAttempts), reply.total_job_count, of_all)
 
     async def get_document(self, connection_id: str) -> bytes:
         """The full record as it was sent. It holds credentials."""

@@ -81,7 +81,7 @@ class Drafts:
 
     def __init__(self, client: Client, workspaces: Collection[str]) -> None:
         self._client = client
-        self._workspaces = workspaces
+        self._workspaces = workspaces  # in lower case
 
     async def of(self, wish: Wish) -> Draft:  # noqa: PLR0911  a table of cases
         """The draft of a wish. Raises Unfit and AdapterError."""
@@ -136,7 +136,7 @@ class Drafts:
     def _misplaced(self, source: wire.Source | None, destination: wire.Destination | None) -> list[Problem]:
         problems: list[Problem] = []
         for place, end in ((("source_id",), source), (("destination_id",), destination)):
-            if end is None or (self._workspaces and end.workspace_id not in self._workspaces):
+            if end is None or self._is_elsewhere(end.workspace_id):
                 problems.append(Problem(place, ProblemCode.UNKNOWN_ID, "The instance has nothing with this id."))
         if source and destination and not problems and source.workspace_id != destination.workspace_id:
             message = "Source and destination must be of one workspace."
@@ -147,14 +147,18 @@ class Drafts:
         self, operations: Sequence[inputs.AirbyteOperationInput] | msgspec.UnsetType | None
     ) -> list[Problem]:
         """What is wrong with operations that would be kept in workspaces which are not configured."""
-        if not operations or not self._workspaces:
+        if not operations:
             return []
         message = "The instance has no workspace with this id."
         return [
             Problem(("operations", place, "workspace_id"), ProblemCode.UNKNOWN_ID, message)
             for place, operation in enumerate(operations)
-            if operation.workspace_id.lower() not in self._workspaces
+            if self._is_elsewhere(operation.workspace_id)
         ]
+
+    def _is_elsewhere(self, workspace_id: str | None) -> bool:
+        """Whether this is a workspace that is not configured."""
+        return bool(self._workspaces) and (workspace_id or "").lower() not in self._workspaces
 
     async def _known_streams(self, source_id: str, given: object) -> wire.DeclaredCatalog | None:
         return await self._client.get_catalog(source_id) if given is not None else None
@@ -236,7 +240,7 @@ class Drafts:
 
     async def _newest(self, id: str) -> wire.JobWithAttempts | None:
         # What goes on may be of any type, and what it is decides whether anything is sent.
-        page = await self._client.list_jobs(id, limit=1, offset=0, try_all=True)
+        page = await self._client.list_jobs(id, limit=1, offset=0, of_all=True)
         return page.rows.rows[0] if page.rows.rows else None
 
     async def _cancel(self, id: str, run_id: str | None) -> Draft:
@@ -283,7 +287,7 @@ class Drafts:
         get: Callable[[str], Awaitable[wire.Source | wire.Destination]]
         get = self._client.get_source if side is Side.SOURCE else self._client.get_destination
         end = await _found(get(id))
-        if end is None or (self._workspaces and end.workspace_id not in self._workspaces):
+        if end is None or self._is_elsewhere(end.workspace_id):
             raise Unfit(Problem(place, ProblemCode.UNKNOWN_ID, "The instance has nothing with this id."))
 
 

@@ -187,7 +187,7 @@ class WorkivaAdapter:
             known.update({id: answered.get(id, "") for id in unknown})
 
         if unknown:
-            await walk.attempt(self._names.more("more queries", look_up), None, failures)
+            await walk.attempt(self._names.unless_failing("more queries", look_up), None, failures)
         return known
 
     async def _table_names(self) -> dict[str, str]:

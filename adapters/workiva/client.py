@@ -1,6 +1,5 @@
 """Wdata's endpoints: arguments in, wire records out."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
@@ -14,7 +13,7 @@ from adapters.model import Connection
 from adapters.port import Page, Planned, Workshop
 from adapters.secret import Secret
 from adapters.transport import Query, Request
-from adapters.walk import NOTHING_BEFORE, UNKNOWN, Before, Sent
+from adapters.walk import NOTHING_BEFORE, UNKNOWN, Before, Sent, together
 from adapters.workiva import wire
 
 API_VERSION = "2026-01-01"
@@ -125,7 +124,7 @@ class Client:
     async def list_queries(self, ids: Sequence[str]) -> list[wire.Named]:
         """Queries by id, a call for each hundred."""
         chunks = [ids[start : start + _IDS_IN_A_CALL] for start in range(0, len(ids), _IDS_IN_A_CALL)]
-        return [query for answer in await asyncio.gather(*map(self._some_queries, chunks)) for query in answer]
+        return [query for answer in await together(list(map(self._some_queries, chunks))) for query in answer]
 
     async def _some_queries(self, ids: Sequence[str]) -> Sequence[wire.Named]:
         query = [*(("ids", id) for id in ids), ("limit", str(PAGE_LIMIT))]

@@ -23,9 +23,9 @@ PAGE_FIELDS: Mapping[str, int] = {"connections": 25, "connectionFacets": 25, "ru
 """Rows of a page where a query does not say how many; of facets, about as many as each list of them has values."""
 KEPT = 300
 """Documents that are kept; the one longest unused makes room. A hostile one can take half a megabyte."""
-LONGEST = 16_384
-"""Letters of a document that is kept, with the name of its operation. The text itself is held as well, and where there
-were no bound, it could be as long as a request."""
+LONGEST = 32_768
+"""Letters of a document that is kept, with the name of its operation: more than one has that is written as people write
+and within the limits. The text itself is held as well, and without a bound it could be as long as a request."""
 
 
 def is_kept(node: Node) -> bool:

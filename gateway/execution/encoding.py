@@ -5,6 +5,7 @@ nested deeper than orjson writes. One such value is to cost nothing else of an a
 """
 
 import json
+import math
 from typing import Any, Final, cast
 
 import orjson
@@ -26,7 +27,9 @@ def to_json(value: Any) -> bytes:
 
 
 def _cut(value: Any, levels: int) -> Any:
-    """The value without maps and lists that are nested deeper than that."""
+    """The value without maps and lists that are nested deeper than that, and without floats that are no numbers."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if not isinstance(value, dict | list | tuple):
         return value
     if not levels:

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import graphql
@@ -85,16 +85,15 @@ class Engine:
         try:
             # What changes something has times of its own: cut short, nobody could tell how it ended.
             with contextlib.nullcontext() if changes_something else deadline.within(self._limits.request_timeout):
-                given = self._run(
+                result: Any = self._run(
                     self._graphql,
                     document.node,
                     context_value=context,
                     variable_values=operation.variables,
                     operation_name=operation.operation_name,
                 )
-                result = (
-                    given if isinstance(given, ExecutionResult) else await cast("Awaitable[ExecutionResult]", given)
-                )
+                if not isinstance(result, ExecutionResult):
+                    result = await result
         finally:
             context.close()
             if watched is not None:

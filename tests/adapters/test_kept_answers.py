@@ -84,11 +84,11 @@ async def test_of_what_is_asked_bit_by_bit_a_failure_alone_is_kept_and_for_a_whi
 
     for _ in range(3):
         with pytest.raises(UpstreamFault):
-            await kept.more("key", answer)
+            await kept.unless_failing("key", answer)
     assert asked == 1
     fails = False
     await asyncio.sleep(0.06)
-    assert [await kept.more("key", answer) for _ in range(2)] == [2, 3]
+    assert [await kept.unless_failing("key", answer) for _ in range(2)] == [2, 3]
     assert not kept.is_ready("key")
 
 
@@ -100,6 +100,6 @@ async def test_who_has_no_time_left_for_a_bit_does_not_make_it_a_failure_for_oth
         return "answer"
 
     with deadline.within(0.01), pytest.raises(TimedOut):
-        await kept.more("key", answer)
+        await kept.unless_failing("key", answer)
     may_end.set()
-    assert await kept.more("key", answer) == "answer"
+    assert await kept.unless_failing("key", answer) == "answer"

@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 
 from adapters.port import Order, OrderField
 from gateway import cursors, orders
-from gateway.cursors import Cursor, Place
+from gateway.cursors import Cursor
 from gateway.orders import TEXTS, OrderBy
 
 BY_NAME: OrderBy = (Order(OrderField.NAME),)
 WORDS = st.text(st.characters(exclude_categories=["Cs"]))
 ORDERS = st.lists(st.builds(Order, st.sampled_from(OrderField), st.booleans()), min_size=1, max_size=3).map(tuple)
-PLACE = st.builds(Place, st.none() | WORDS, WORDS, st.booleans())
-PLACES = st.dictionaries(WORDS, st.dictionaries(WORDS, PLACE, max_size=3), max_size=3)
+PLACES = st.dictionaries(WORDS, st.dictionaries(WORDS, st.none() | WORDS, max_size=3), max_size=3)
 
 
 def values(order_by: OrderBy) -> st.SearchStrategy[list[Any]]:
@@ -99,7 +98,7 @@ def test_a_cursor_cut_short_is_the_clients_mistake(cursor: Cursor, length: int):
         refused(text[:length], cursor.order_by)
 
 
-GOOD: list[Any] = [3, "NAME", ["alpha"], "a", "1", {"a": {"p": ["3", "1"], "q": [None, ""]}}]
+GOOD: list[Any] = [2, "NAME", ["alpha"], "a", "1", {"a": {"p": "3", "q": None}}]
 
 
 def changed(place: int, value: object) -> list[Any]:
@@ -109,7 +108,7 @@ def changed(place: int, value: object) -> list[Any]:
 
 def test_the_good_cursor_of_the_tests_below_is_one():
     cursor = cursors.decode(written(GOOD), BY_NAME)
-    assert cursor == Cursor(BY_NAME, ["alpha"], "a", "1", {"a": {"p": Place("3", "1"), "q": Place(None)}})
+    assert cursor == Cursor(BY_NAME, ["alpha"], "a", "1", {"a": {"p": "3", "q": None}})
     assert cursors.decode(written(GOOD[:5]), BY_NAME).places == {}
 
 
@@ -125,7 +124,7 @@ def test_the_good_cursor_of_the_tests_below_is_one():
         [*GOOD, "more"],
         {"version": 2, "order": "NAME", "values": ["alpha"], "instance": "a", "native_id": "1"},
         changed(0, 1),
-        changed(0, 2),
+        changed(0, 3),
         changed(0, "2"),
         changed(0, True),
         changed(1, None),
@@ -146,9 +145,7 @@ def test_the_good_cursor_of_the_tests_below_is_one():
         changed(5, None),
         changed(5, {"a": "3"}),
         changed(5, {"a": {"p": 3}}),
-        changed(5, {"a": {"p": "3"}}),
-        changed(5, {"a": {"p": [3, "1"]}}),
-        changed(5, {"a": {"p": ["3", None]}}),
+        changed(5, {"a": {"p": ["3"]}}),
         changed(5, {"a": None}),
     ],
     ids=str,
@@ -161,12 +158,12 @@ def test_what_is_not_inside_a_cursor_is_refused(inside: object):
 def test_a_moment_must_be_a_number(value: object):
     order_by = (Order(OrderField.LAST_RUN_AT),)
     if value == 2**200:  # more digits than JSON numbers are written with here
-        body = b'[3,"LAST_RUN_AT",[%d],"a","1"]' % 2**200
+        body = b'[2,"LAST_RUN_AT",[%d],"a","1"]' % 2**200
         assert_cursor_or_mistake(base64.urlsafe_b64encode(body).decode(), order_by)
     else:
-        refused(written([3, "LAST_RUN_AT", [value], "a", "1"]), order_by)
-    assert cursors.decode(written([3, "LAST_RUN_AT", [-5], "a", "1"]), order_by).values == [-5]
-    assert cursors.decode(written([3, "LAST_RUN_AT", [None], "a", "1"]), order_by).values == [None]
+        refused(written([2, "LAST_RUN_AT", [value], "a", "1"]), order_by)
+    assert cursors.decode(written([2, "LAST_RUN_AT", [-5], "a", "1"]), order_by).values == [-5]
+    assert cursors.decode(written([2, "LAST_RUN_AT", [None], "a", "1"]), order_by).values == [None]
 
 
 @pytest.mark.parametrize(
@@ -174,12 +171,12 @@ def test_a_moment_must_be_a_number(value: object):
     [
         b"",
         b"\xff\xfe",
-        b'[3,"NAME",["\xff"],"a","1"]',
-        b'[3,"NAME",["\\ud800"],"a","1"]',
+        b'[2,"NAME",["\xff"],"a","1"]',
+        b'[2,"NAME",["\\ud800"],"a","1"]',
         b"[" * 50_000,
-        b'[3,"NAME",[' + b"[" * 50_000 + b"]" * 50_000 + b'],"a","1"]',
-        b'[3,"NAME",["alpha"],"a","1",{"a":' + b'{"a":' * 50_000,
-        b'[3,"NAME",["alpha"],"a","1"] ...',
+        b'[2,"NAME",[' + b"[" * 50_000 + b"]" * 50_000 + b'],"a","1"]',
+        b'[2,"NAME",["alpha"],"a","1",{"a":' + b'{"a":' * 50_000,
+        b'[2,"NAME",["alpha"],"a","1"] ...',
         b"NaN",
     ],
     ids=lambda body: str(body[:24]),

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.errors import Unreachable
+from adapters.errors import AdapterError, Unreachable
 from adapters.model import Connection, ConnectionStatus, ScheduleType
 from adapters.port import Filter, Order, OrderField
 from adapters.walk import Bounds
@@ -262,6 +262,8 @@ class Walker:
         self.max_age = max_age
         self.restarts = restarts
         self.tolerates = tolerates
+        self.told: list[AdapterError] = []
+        """What failed, of all pages."""
         self.inventory = inventory(max_age)
 
     async def page(
@@ -291,6 +293,7 @@ class Walker:
         async with asyncio.timeout(10):
             page = await paging.page(self.instances, self.inventory, need, window)
         assert self.tolerates or not page.failures
+        self.told += page.failures
         assert len(page.edges) <= size
         assert list(page.nodes) == [edge.node for edge in page.edges]
         if page.edges:
@@ -436,7 +439,7 @@ def test_every_walk_meets_every_row_once_in_the_one_order(order_by: OrderBy, fle
     run(everywhere(built(fleet, seed), order_by, drawn(seed)))
 
 
-async def to_the_end(walker: Walker, *, after: str | None = None, is_in_order: bool = True) -> list[Edge]:
+async def to_the_end(walker: Walker, *, after: str | None = None) -> list[Edge]:
     """A walk forward with nothing said of what it meets but that it goes on in order, repeats nothing, and ends."""
     met: list[Edge] = []
     for step in count():
@@ -447,7 +450,7 @@ async def to_the_end(walker: Walker, *, after: str | None = None, is_in_order: b
             break
         assert page.edges, "a page that promises more must lead there"
         after = page.end_cursor
-    assert not is_in_order or all(one.key < other.key for one, other in pairwise(met))
+    assert all(one.key < other.key for one, other in pairwise(met))
     return met
 
 
@@ -456,9 +459,10 @@ async def misled(adapters: Sequence[Listed], order_by: OrderBy, rng: random.Rand
     whole = expected(adapters, order_by, meets)
     max_age = rng.choice((0.0, 1000.0))
     walker = Walker(instances_of(*adapters), order_by, rng, where=where, counts=False, max_age=max_age)
-    met = ids_of(await to_the_end(walker, is_in_order=False))
-    assert len(met) == len(whole)
-    assert set(met) == set(whole)
+    walker.tolerates = True
+    met = ids_of(await to_the_end(walker))
+    assert met == whole or (walker.told and len(met) < len(whole)), "a row too few is told"
+    walker.tolerates = False
     await forward(walker, whole)  # whatever there was to notice has been noticed
     walker.counts = True
     await forward(walker, whole)
@@ -468,7 +472,7 @@ async def misled(adapters: Sequence[Listed], order_by: OrderBy, rng: random.Rand
 @EVERY_ORDER
 @few(8)
 @given(shapes(*DISHONEST, honest), SEEDS)
-def test_an_upstream_with_an_order_of_its_own_costs_the_first_walk_its_order_and_no_row(
+def test_an_upstream_with_an_order_of_its_own_costs_the_first_walk_no_row_without_a_word(
     order_by: OrderBy, fleet: list[Shape], seed: int
 ):
     run(misled(built(fleet, seed), order_by, drawn(seed)))
@@ -511,8 +515,8 @@ def test_an_upstream_that_repeats_its_second_page_for_ever_comes_to_an_end(
 
     async def walks() -> None:
         rng = drawn(seed)
-        walker = Walker(instances_of(*adapters), order_by, rng, counts=False)
-        assert set(ids_of(await to_the_end(walker, is_in_order=False))) <= whole
+        walker = Walker(instances_of(*adapters), order_by, rng, counts=False, tolerates=True)
+        assert set(ids_of(await to_the_end(walker))) <= whole
         # What there is of such lists is their first two pages.
         for adapter in adapters:
             adapter.lists = {part: rows[: 2 * adapter.page] for part, rows in adapter.lists.items()}
