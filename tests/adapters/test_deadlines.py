@@ -142,11 +142,12 @@ async def test_calls_that_end_by_their_callers_deadline_say_nothing_about_the_up
         assert await sender.send(READ) == b"[]"
 
 
-async def test_calls_that_end_by_their_own_time_do():
+@pytest.mark.parametrize("left_s", [0.08, 30])
+async def test_calls_that_had_most_of_their_time_or_all_of_it_do(left_s: float):
     upstream = Upstream()
     async with over(upstream, timeout=0.1, retries=0, break_after=2) as sender:
         upstream.gate.clear()
-        with deadline.within(30):
+        with deadline.within(left_s):
             slow = await outcomes(*(sender.send(READ.of(query=[("number", str(number))])) for number in range(3)))
         assert {type(each) for each in slow} == {errors.TimedOut}
         upstream.gate.set()

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from adapters import deadline
-from adapters.errors import TimedOut, UpstreamFault
+from adapters.errors import AdapterError, NotFound, Rejected, TimedOut, UpstreamFault
 from adapters.flight import Kept
 from tests.adapters.upstream import until
 
@@ -90,6 +90,21 @@ async def test_of_what_is_asked_bit_by_bit_a_failure_alone_is_kept_and_for_a_whi
     await asyncio.sleep(0.06)
     assert [await kept.unless_failing("key", answer) for _ in range(2)] == [2, 3]
     assert not kept.is_ready("key")
+
+
+@pytest.mark.parametrize("kind", [Rejected, NotFound])
+async def test_what_is_refused_says_nothing_of_what_others_ask_for(kind: type[AdapterError]):
+    kept = Kept(ttl_s=60)
+
+    async def refused() -> str:
+        raise kind("not this one")
+
+    async def answer() -> str:
+        return "answer"
+
+    with pytest.raises(kind):
+        await kept.unless_failing("key", refused)
+    assert await kept.unless_failing("key", answer) == "answer"
 
 
 async def test_who_has_no_time_left_for_a_bit_does_not_make_it_a_failure_for_others():

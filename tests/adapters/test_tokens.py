@@ -129,6 +129,18 @@ async def test_a_token_is_fetched_on_where_who_asked_first_runs_out_of_time():
     assert len(service.seen) == 1
 
 
+async def test_a_token_is_fetched_on_where_all_who_asked_run_out_of_time():
+    service = Upstream(Response(b"token"))
+    service.gate.clear()
+    async with over(service, timeout=60) as tokens, over(Upstream(), authorizer=renewing_over(tokens)) as sender:
+        for number in range(3):
+            with deadline.within(0.05), pytest.raises(errors.TimedOut):
+                await sender.send(read(number))
+        service.gate.set()
+        assert await sender.send(READ) == b"[]"
+    assert len(service.seen) == 1
+
+
 async def test_a_token_service_left_alone_does_not_close_the_breaker_of_the_data():
     service, upstream = Upstream(Response(b"token"), Response(status_code=400)), Upstream(Response(status_code=500))
     async with over(service) as tokens:

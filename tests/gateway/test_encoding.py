@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import json
+import math
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -47,6 +48,12 @@ def test_numbers_inside_what_was_written_before_lose_no_digit():
     kept = orjson.Fragment(to_json({"n": BEYOND}))
     assert json.loads(to_json([kept])) == [{"n": BEYOND}]
     assert json.loads(to_json([kept, BEYOND])) == [{"n": BEYOND}, BEYOND]
+
+
+def test_what_is_no_number_is_null_in_either_way():
+    odd = [math.nan, math.inf, {"a": -math.inf}]
+    assert json.loads(to_json(odd)) == [None, None, {"a": None}]
+    assert json.loads(to_json([*odd, BEYOND])) == [None, None, {"a": None}, BEYOND]
 
 
 def test_what_is_no_json_is_refused():

@@ -172,7 +172,7 @@ async def test_names_of_workspaces_that_were_known_stay_where_they_cannot_be_ask
         assert all(map(operator.is_, again, named))
 
 
-@pytest.mark.parametrize("workspaces", [["a", "a"], [""]])
+@pytest.mark.parametrize("workspaces", [["a", "a"], ["a", "A"], [""]])
 def test_workspaces_that_make_no_sense_are_refused(workspaces: list[str]):
     with pytest.raises(ValueError, match="workspaces"):
         settings_of(PROVIDER, {"provider": "airbyte", "base_url": "http://a", "workspaces": workspaces})

@@ -231,6 +231,26 @@ async def test_the_earlier_generation_is_asked_for_what_it_knows_and_a_change_tr
         assert asked_types(contracted)[-1] == ALL, "it was updated meanwhile"
 
 
+async def test_pages_of_runs_count_the_types_that_the_first_of_them_did():
+    imitation = AirbyteImitation(clock=quiet(), generation="cursor", login="basic")
+    imitation.app = Rewritten(imitation.app, "/connections/get", _undated)
+    async with over(PROVIDER, imitation) as contracted:
+        await begun(contracted, "refresh")
+        connection = await found(contracted)
+        first = await contracted.adapter.runs(connection, after=None, limit=2)
+        await listed(contracted.adapter)  # which shows that it is of a later version
+        second = await contracted.adapter.runs(connection, after=first.tokens[-1], limit=2)
+        assert asked_types(contracted) == [EARLIER, EARLIER]
+        whole = await contracted.adapter.runs(connection, after=None, limit=5)
+        assert asked_types(contracted)[-1] == ALL
+    met = [run.id for run in (*first.runs, *second.runs)]
+    assert met == [run.id for run in whole.runs[1:]]
+
+
+def _undated(body: Any) -> Any:
+    return {name: value for name, value in body.items() if name != "createdAt"}
+
+
 async def test_a_connection_that_is_refused_itself_says_nothing_of_types():
     imitation = AirbyteImitation(clock=lambda: NOW, generation="cursor")
     async with over(PROVIDER, imitation, retries=0) as contracted:
