@@ -22,13 +22,19 @@ from adapters.port import Adapter, Completed, Found, List, Page, Reader
 T = TypeVar("T")
 
 
+MOST_ROWS = 10_000_000
+"""More than any list has. Clients hold tokens, and no upstream is to be asked for what none of them can have met."""
+LONGEST = 16_384
+"""Letters of an upstream's own cursor; likewise."""
+
+
 class Token(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Where a list goes on: after how many rows, at which cursor of the upstream's own, and the first row of the page
     before (an upstream that begins a page like the one before is repeating itself)."""
 
-    position: Annotated[int, msgspec.Meta(ge=0)] = 0
-    cursor: str = ""
-    first: str = ""
+    position: Annotated[int, msgspec.Meta(ge=0, le=MOST_ROWS)] = 0
+    cursor: Annotated[str, msgspec.Meta(max_length=LONGEST)] = ""
+    first: Annotated[str, msgspec.Meta(max_length=LONGEST)] = ""
 
     def __str__(self) -> str:
         return msgspec.json.encode(self).decode()

@@ -86,10 +86,6 @@ class Disordered(Exception):
     """An upstream's pages are not in the order they were asked for in."""
 
 
-class Moved(Exception):
-    """What a cursor stands after is not on the page where it was: rows before it are gone, and others came up."""
-
-
 class Pages:
     """A list read page by page, in an order that the upstream keeps and that is checked here.
 
@@ -118,11 +114,13 @@ class Pages:
         """Pages one after the other without a row."""
 
     async def begin(self) -> None:
-        """Read the page on which the list goes on. Raises AdapterError, Disordered, and Moved."""
+        """Read the page on which the list goes on. Raises AdapterError, Disordered."""
         token, after = self.token, self._need.after
         await self._turn(token)
         if token is not None and after is not None and not (self._rows and self._rows[0][0] <= after.key):
-            raise Moved
+            # Rows before it are gone, and others came up: where the list goes on now is on a page before.
+            self.token, self._last, self._met, self._read = None, None, set(), []
+            await self._turn(None)
         await self._settle()
 
     def mark(self) -> None:
@@ -197,7 +195,9 @@ class Pages:
     async def _turn_back(self, ids: Set[str], *, is_mixed: bool) -> None:
         """The page brings nothing, or goes back before what came before it. Raises Disordered, and ContractBroken where
         rows were shown by that order already."""
-        if self._need.after is not None and self._here is not None and ids:
+        if not ids and self._need.after is not None:
+            raise ContractBroken("page after page of the list holds nothing that can be read")
+        if self._need.after is not None and self._here is not None:
             first, _ = await self._shelf.page(self._need.ask, self._order, None)
             if ids <= {row.native_id for row in first.connections}:  # it begins anew, so that was all of it
                 self.end()
@@ -324,15 +324,13 @@ class Source:
 
     async def _in_order(self, shelf: Shelf, order: Order) -> Snapshot | Pages | None:
         """The list in an order that its upstream keeps: whole, where one page tells that this is all of it, else page
-        by page; None where the upstream will not hear of that order, or where it does not go on where it did."""
+        by page; None where the upstream will not hear of that order."""
         try:
             opened = await shelf.open(self._need.ask, order) if self._need.after is None else None
             if opened is not None:
                 return opened
             pages = Pages(self, shelf, self._need, order)
             await pages.begin()
-        except Moved:
-            return None
         except Rejected:
             if self._need.after is not None:  # it may be a token that the client made up
                 raise
