@@ -225,19 +225,36 @@ async def test_workers_answer_and_end_with_the_command(
                 await client.get(url)
 
 
+async def until_refused(url: str) -> None:
+    """Wait until nobody listens any more; it takes a moment."""
+    async with asyncio.timeout(ENDS_WITHIN_S):
+        while True:
+            try:
+                async with httpx.AsyncClient(timeout=ENDS_WITHIN_S) as client:
+                    await client.get(f"{url}/healthz")
+            except httpx.ConnectError:
+                return
+            except httpx.TransportError:  # it was taken, and closed at that very moment
+                pass
+            await asyncio.sleep(0.05)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_who_comes_while_the_last_requests_are_answered_is_refused_at_once(
     workers: int, fleet: Fleet, upstreams: Mapping[str, Any], tmp_path: Path
 ):
     async with by_workers(upstreams, tmp_path, workers=workers) as (process, _, url):
         await answers(url)
-        fleet.servers[AIRBYTE].knobs = Knobs(delay_s=1.5)
+        fleet.servers[AIRBYTE].knobs = Knobs(delay_s=4.0)
+        fleet.forget()
         query = {"query": "{ connections(first: 9, maxAge: 0) { nodes { id } } }"}
         async with httpx.AsyncClient(timeout=10) as client:
             under_way = asyncio.create_task(client.post(f"{url}/graphql", json=query))
-            await asyncio.sleep(0.4)
+            async with asyncio.timeout(ENDS_WITHIN_S):
+                while not fleet.servers[AIRBYTE].journal.asked:  # noqa: ASYNC110  it is asked by another process
+                    await asyncio.sleep(0.05)
             process.send_signal(signal.SIGTERM)
-            await asyncio.sleep(0.4)
+            await until_refused(url)
             for _ in range(5):
                 with pytest.raises(httpx.ConnectError):
                     await httpx.AsyncClient().get(f"{url}/healthz")
