@@ -254,7 +254,7 @@ async def test_a_row_that_a_walk_stood_on_and_is_gone_costs_a_call_by_cursor_and
     ]
 
 
-@pytest.mark.parametrize("position", [10**6, 2**62, 10**30])
+@pytest.mark.parametrize("position", [10**6, walk.MOST_ROWS])
 async def test_a_token_that_somebody_made_up_never_asks_for_a_page_of_any_length(position: int):
     made_up = str(walk.Token(position, "00000000-0000-0000-0000-000000000000"))
     async with over(PROVIDER, airbyte("cursor"), workspaces=[FIRST]) as contracted:
@@ -262,6 +262,14 @@ async def test_a_token_that_somebody_made_up_never_asks_for_a_page_of_any_length
         bodies = [asked.json() for asked in contracted.imitation.journal.asked]
     assert (page.connections, page.next) == ((), None)
     assert max(body["pageSize"] for body in bodies) <= 10_000
+
+
+@pytest.mark.parametrize("position", [walk.MOST_ROWS + 1, 2**62, 10**30])
+async def test_a_token_beyond_all_lists_is_refused_and_asks_for_nothing(position: int):
+    async with over(PROVIDER, airbyte("cursor"), workspaces=[FIRST]) as contracted:
+        with pytest.raises(errors.Rejected):
+            await contracted.adapter.read(List(FIRST), after=str(walk.Token(position)))
+        assert not contracted.imitation.journal.asked
 
 
 async def test_rows_deleted_elsewhere_are_missed_by_nobody_and_bring_none_twice():
