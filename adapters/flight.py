@@ -221,12 +221,11 @@ class Kept:
 
     async def get(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
         """The kept answer of ``call``, or a new one. Raises what it raises where there is none."""
-        now = time.monotonic()
         ends_at, answer = self._answers.get(key, (0.0, None))
-        if ends_at > now:
+        if ends_at > time.monotonic():
             return answer
-        failed_until, failure = self._failures.get(key, (0.0, None))
-        if failure is None or failed_until <= now:
+        failure = self._failing(key)
+        if failure is None:
             try:
                 return await self._running.setdefault(key, Shared())(lambda: self._asked(key, call))
             except AdapterError as error:
@@ -238,8 +237,8 @@ class Kept:
     async def unless_failing(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
         """What ``call`` answers, which is not kept. Where one of this key has failed lately none is made, whatever it
         would ask for, and that failure is raised again. Raises what ``call`` raises."""
-        failed_until, failure = self._failures.get(key, (0.0, None))
-        if failure is not None and failed_until > time.monotonic():
+        failure = self._failing(key)
+        if failure is not None:
             raise failure.with_traceback(None)
         one: Shared[T] = Shared()  # which goes on where its caller has no time left
         try:
@@ -247,6 +246,11 @@ class Kept:
         except (Rejected, NotFound):
             self._failures.pop(key, None)  # of what was asked for, and not of who was asked
             raise
+
+    def _failing(self, key: Hashable) -> AdapterError | None:
+        """The failure of this key that is not over yet."""
+        failed_until, failure = self._failures.get(key, (0.0, None))
+        return failure if failed_until > time.monotonic() else None
 
     async def _asked(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
         """The answer of ``call``. It is kept before the run ends, or who asks between the two would call again."""

@@ -1,7 +1,7 @@
 """How deep JSON is nested.
 
 What people put into free-form maps may be nested without end. All that reads it, looks through it or writes it stops
-somewhere, each in another place and with all that stands beside it; so there is one bound.
+somewhere, each in another place and with all that stands beside it; so what is deeper than this is never shown.
 """
 
 import re

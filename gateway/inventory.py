@@ -177,19 +177,24 @@ class _Reading(Generic[T]):
         return self._shared.is_running
 
     async def __call__(
-        self, work: Callable[[], Coroutine[Any, Any, T]], begin: Callable[[], Span], suits: Callable[[Span], bool]
+        self, work: Callable[[Span], Coroutine[Any, Any, T]], begin: Callable[[], Span], suits: Callable[[Span], bool]
     ) -> T:
         """The outcome of what goes on. Where that began too early for the caller, it is waited for, and what is read
-        then is shared again. Raises as `Shared`."""
+        then is shared again. ``work`` is told when it begins. Raises as `Shared`."""
+
+        def begun() -> Coroutine[Any, Any, T]:
+            assert self._begun is not None  # noqa: S101  it is by then
+            return work(self._begun)
+
         while self.is_running and self._begun is not None and not suits(self._begun):
             try:
-                await self._shared(work)
+                await self._shared(begun)
             except AdapterError:
                 if self.is_running:  # it is the caller's own time that is over
                     raise
         if not self.is_running:
             self._begun = begin()
-        return await self._shared(work)
+        return await self._shared(begun)
 
     def end(self) -> None:
         """End it."""
@@ -270,7 +275,7 @@ class Shelf:
         if found is not None or self.is_long:
             return found
         return await self._opening(
-            lambda: self._timed(self._open(order)), self._begin, lambda span: self._suits(span, ask)
+            lambda begun: self._timed(self._open(order, begun)), self._begin, lambda span: self._suits(span, ask)
         )
 
     async def whole(self, ask: Ask) -> Snapshot:
@@ -278,14 +283,10 @@ class Shelf:
         opened = await self.open(ask, None)
         if opened is not None:
             return opened
-        begun: list[tuple[Span, Page | None]] = []
-
-        def begin() -> Span:
-            begun.append(self._set_out(ask))
-            return begun[-1][0]
-
         return await self._walking(
-            lambda: self._timed(self._walk(*begun[-1])), begin, lambda span: self._suits(span, ask)
+            lambda begun: self._timed(self._walk(begun)),
+            lambda: self._set_out(ask),
+            lambda span: self._suits(span, ask),
         )
 
     async def page(self, ask: Ask, order: Order | None, token: str | None) -> KeptPage:
@@ -299,7 +300,7 @@ class Shelf:
         work = functools.partial(self._read, order, token)
         # Tokens are in the hands of clients: what becomes of one is no failure of the list.
         timed = self._timed if token is None else self._bounded
-        return await reading(lambda: timed(work()), self._begin, lambda span: self._suits(span, ask))
+        return await reading(lambda begun: timed(work(begun)), self._begin, lambda span: self._suits(span, ask))
 
     def read_through(self, ask: Ask, order: Order, pages: Sequence[Page]) -> None:
         """Keep the whole list, where these are all of its pages, and were all read for who asks: they need not be read
@@ -364,8 +365,7 @@ class Shelf:
             raise outcome
         return outcome
 
-    async def _read(self, order: Order | None, token: str | None) -> KeptPage:
-        begun = self._begin()
+    async def _read(self, order: Order | None, token: str | None, begun: Span) -> KeptPage:
         last = self._pages.get((order, token))
         of = self.of._replace(order=order)
         page = await self._instance.adapter.read(of, after=token, last=last and last.page)
@@ -375,9 +375,9 @@ class Shelf:
             self._pages.popitem(last=False)
         return kept
 
-    async def _open(self, order: Order | None) -> Snapshot | None:
-        begun, before = self._begin(), self.snapshot
-        order, page = await self._first(order)
+    async def _open(self, order: Order | None, begun: Span) -> Snapshot | None:
+        before = self.snapshot
+        order, page = await self._first(order, begun)
         if page.next is not None:
             self.is_long = True
             return None
@@ -386,30 +386,30 @@ class Shelf:
         self._pages[order, None] = KeptPage(walked.pages[0], begun)
         return self._keep(walked, order, begun._replace(ended=time.monotonic()))
 
-    async def _first(self, order: Order | None) -> tuple[Order | None, Page]:
+    async def _first(self, order: Order | None, begun: Span) -> tuple[Order | None, Page]:
         """The first page, in the order of the last time, where there was one and the upstream still takes it: so that
         an unchanged list has an unchanged body."""
         last = self.snapshot and self.snapshot.order
         if last is not None and last != order and self.trusts(last):
             try:
-                return last, (await self._read(last, None)).page
+                return last, (await self._read(last, None, begun)).page
             except Rejected:
                 self.distrust(last)
-        return order, (await self._read(order, None)).page
+        return order, (await self._read(order, None, begun)).page
 
-    async def _walk(self, begun: Span, first: Page | None) -> Snapshot:
+    async def _walk(self, begun: Span) -> Snapshot:
+        opened = self._pages.get((None, None))
+        first = opened.page if opened is not None and opened.span is begun else None
         age_s = time.monotonic() - begun.ended  # of the first page, and so of the list when it is whole
         last = self.snapshot.walked if self.snapshot is not None and self.snapshot.order is None else NOTHING_READ
         walked = await walk.whole(self._instance.adapter, self.of, first=first, last=last, bounds=self._bounds)
         self.is_long = len(walked.pages) > 1
         return self._keep(walked, None, begun._replace(ended=time.monotonic() - age_s))
 
-    def _set_out(self, ask: Ask) -> tuple[Span, Page | None]:
-        """When a walk begins, and its first page: with the one that was just read, where there is one, and then."""
+    def _set_out(self, ask: Ask) -> Span:
+        """When a walk begins: with its first page, where that was just read, and then."""
         opened = self._pages.get((None, None))
-        if opened is not None and self._is_fresh(opened.span, ask):
-            return opened.span, opened.page
-        return self._begin(), None
+        return opened.span if opened is not None and self._is_fresh(opened.span, ask) else self._begin()
 
     def _begin(self) -> Span:
         now = time.monotonic()

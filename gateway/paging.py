@@ -265,44 +265,44 @@ def _as_rows(
 async def _rows(found: Sequence[Source], need: Need, window: Window) -> AsyncGenerator[tuple[Connection, Places]]:
     """The rows after one cursor and before another in order, or in the reverse of it, each with its places. Each comes
     once: pages may send one twice, and so may the lists of an instance that ignores which of them it was asked for."""
-    paged = [(source, pages) for source in found for pages in source.pages]
+    paged = [pages for source in found for pages in source.pages]
     listed = iter(_sorted_together(_spans(found, need.order_by, window), need.order_by, window))
     head = next(listed, None)
     last: Key | None = None
     while True:
         ahead = min(_heads(paged), key=itemgetter(0), default=None)
         if ahead is not None and (head is None or ahead[0] < head[0]):
-            key, row, source, pages = ahead
+            key, row, pages = ahead
             pages.mark()
         elif head is not None:
-            key, row, source, pages = *head, None, None
+            key, row, pages = *head, None
         else:
             return
         if key != last:
             last = key
             yield row, _places(paged)
-        if source is not None and pages is not None:
-            await _advance(source, pages)
+        if pages is not None:
+            await _advance(pages)
         else:
             head = next(listed, None)
 
 
-def _heads(paged: Sequence[tuple[Source, Pages]]) -> list[tuple[Key, Connection, Source, Pages]]:
-    return [(*head, source, pages) for source, pages in paged if (head := pages.head()) is not None]
+def _heads(paged: Sequence[Pages]) -> list[tuple[Key, Connection, Pages]]:
+    return [(*head, pages) for pages in paged if (head := pages.head()) is not None]
 
 
-async def _advance(source: Source, pages: Pages) -> None:
+async def _advance(pages: Pages) -> None:
     try:
         await pages.advance()
     except AdapterError as error:
-        source.errors.append(source.instance.named(error))
+        pages.source.errors.append(pages.source.instance.named(error))
         pages.end()
 
 
-def _places(paged: Sequence[tuple[Source, Pages]]) -> Places:
+def _places(paged: Sequence[Pages]) -> Places:
     places: defaultdict[str, dict[str, str | None]] = defaultdict(dict)
-    for source, pages in paged:
-        places[source.instance.name][pages.part] = pages.token
+    for pages in paged:
+        places[pages.source.instance.name][pages.part] = pages.token
     return places
 
 

@@ -96,7 +96,7 @@ class Pages:
 
     def __init__(self, source: "Source", shelf: Shelf, need: Need, order: Order) -> None:
         self.part = shelf.of.part
-        self._source = source
+        self.source = source
         self._shelf = shelf
         self._need = need
         self._order = order
@@ -157,9 +157,9 @@ class Pages:
         key = orders.keyer(self._need.order_by)
         self._rows = [(key(row), row) for row in completed]
         self._at, self._next, self._here = 0, page.next, token
-        self._source.dropped += page.dropped
-        self._source.as_of = _older(self._source.as_of, span.began_at)
-        self._source.note(self._shelf.of, self._order, How.PAGE, len(page.connections), span.began_at)
+        self.source.dropped += page.dropped
+        self.source.as_of = _older(self.source.as_of, span.began_at)
+        self.source.note(self._shelf.of, self._order, How.PAGE, len(page.connections), span.began_at)
         await self._check()
         self._read.append(page)
         if page.next is None:  # where it began at the start, this was all of it
@@ -168,10 +168,10 @@ class Pages:
     async def _completed(self, page: Page) -> Sequence[Connection]:
         if not self._need.joins:
             return page.connections
-        completed = await self._source.completed(page.connections, self._need.joins)
+        completed = await self.source.completed(page.connections, self._need.joins)
         if isinstance(completed, AdapterError):
             raise completed
-        self._source.failures += map(self._source.instance.named, completed.failures)
+        self.source.failures += map(self.source.instance.named, completed.failures)
         return completed.connections
 
     async def _check(self) -> None:

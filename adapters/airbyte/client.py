@@ -233,7 +233,8 @@ class Client:
         """Jobs that are runs, of all the types that the upstream knows, or ``of_all`` there are. Where it has not shown
         yet which it knows, it is only asked for all of them where that is wanted: once, that may be refused."""
         body = {"configId": connection_id, "pagination": {"pageSize": limit, "rowOffset": offset}}
-        if not (self._knows_all_types if of_all is None else of_all and self._knows_all_types is not False):
+        wants_all = self._knows_all_types if of_all is None else of_all
+        if not wants_all or self._knows_all_types is False:
             return await self._jobs(body, of_all=False)
         try:
             return await self._jobs(body, of_all=True)

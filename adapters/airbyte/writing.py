@@ -195,7 +195,7 @@ class Drafts:
             return Done(was_read_back=True) if all(_holds(now, name, value) for name, value in wanted.items()) else None
 
         record = _document(body)
-        shown = record | {"operations": _operations(body)}
+        shown = record | {"operations": _operations(body)} if "operations" in wanted else record
         changes = tuple(
             change(name, shown.get(ON_THE_RECORD.get(name, name)), value)
             for name, value in wanted.items()

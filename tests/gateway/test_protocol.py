@@ -508,18 +508,23 @@ async def test_framing_without_an_end_is_not_read_after_the_answer_either(
         assert await client.is_left() == b""
 
 
-async def test_nothing_of_a_trailer_is_kept():
-    protocols: list[Spoken] = []
+def told_of(ends: list[Spoken], kind: type[Spoken]) -> type[Spoken]:
+    """Such ends of sockets, each of which is put down when it is open."""
 
-    class Told(Spoken):
+    class Told(kind):
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            protocols.append(self)
+            ends.append(self)
 
-    async with over(unasked, http=Told) as client:
+    return Told
+
+
+async def test_nothing_of_a_trailer_is_kept():
+    ends: list[Spoken] = []
+    async with over(unasked, http=told_of(ends, Spoken)) as client:
         client.writer.write(_CHUNKED + b"1\r\na\r\n0\r\n" + b"a:b\r\n" * 5_000)
         assert (await client.answer()).status == 401
-        assert not protocols[0].headers
+        assert not ends[0].headers
         client.writer.write(b"\r\n")
         client.send(b"next")
         assert (await client.answer()).status == 401
@@ -651,17 +656,11 @@ async def test_a_server_that_ends_waits_for_no_client_that_does_not_read(monkeyp
     monkeypatch.setattr(protocol, "_UNREAD_S", 0.2)
     monkeypatch.setattr(Patient, "gone", asyncio.Event(), raising=False)
     ends: list[Spoken] = []
-
-    class Told(Patient):
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            ends.append(self)
-
-    async with over(long_answer, http=Told) as client:
+    async with over(long_answer, http=told_of(ends, Patient)) as client:
         client.send(method="POST")
         await client.reader.readuntil(b"\r\n\r\n")
         ends[0].shutdown()
-        await Told.gone.wait()
+        await Patient.gone.wait()
 
 
 async def test_a_socket_that_was_closed_leaves_no_garbage():
@@ -686,27 +685,22 @@ async def test_a_socket_that_was_closed_leaves_no_garbage():
 
 
 async def test_a_request_is_known_to_be_under_way_until_it_is_over():
-    under_way: list[set[asyncio.Task[None]]] = []
-
-    class Told(Spoken):
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            under_way.append(self.tasks)
+    ends: list[Spoken] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            (tasks,) = under_way
-            assert tasks == {asyncio.current_task()}
+            (end,) = ends
+            assert end.tasks == {asyncio.current_task()}
             if scope["method"] == "DELETE":
                 raise RuntimeError("a mistake")
             await Echo()(scope, receive, send)
 
-    async with over(app, http=Told) as client:
+    async with over(app, http=told_of(ends, Spoken)) as client:
         for method, status in (("POST", 200), ("DELETE", 500)):
             client.send(b"a", method=method)
             assert (await client.answer()).status == status
             await asyncio.sleep(0)
-            assert under_way == [set()]
+            assert [end.tasks for end in ends] == [set()]
 
 
 # Heads that were parsed before
