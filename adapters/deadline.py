@@ -4,6 +4,7 @@ A context variable, because a deadline belongs to the request and not to any one
 request inherit it, so a loader's batch or a retry ends when its caller would stop listening.
 """
 
+import contextlib
 import time
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
@@ -26,9 +27,20 @@ class _Until:
 
 def within(seconds: float) -> AbstractContextManager[None]:
     """Bound what happens inside to ``seconds`` from now, or to the deadline already set if that is nearer."""
-    ends_at = time.monotonic() + seconds
+    return until(time.monotonic() + seconds)
+
+
+def until(ends_at: float) -> AbstractContextManager[None]:
+    """Likewise, to a moment of the monotonic clock."""
     outer = _ends_at.get()
     return _Until(ends_at if outer is None else min(outer, ends_at))
+
+
+def within_share(share: float, since: float) -> AbstractContextManager[None]:
+    """Bound what happens inside to this part of the time from ``since``, by the monotonic clock, to the deadline; where
+    there is none, to nothing."""
+    ends_at = _ends_at.get()
+    return contextlib.nullcontext() if ends_at is None else _Until(since + share * (ends_at - since))
 
 
 def afresh(seconds: float) -> AbstractContextManager[None]:

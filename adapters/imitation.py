@@ -534,6 +534,7 @@ async def serve(
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             lifespan="auto",
             timeout_graceful_shutdown=1,
         )

@@ -17,6 +17,7 @@ from adapters.port import Provider, Workshop
 from adapters.transport import Hook
 from adapters.walk import Bounds
 from gateway import config, ledger, observability
+from gateway.answers import Answers
 from gateway.config import Settings
 from gateway.context import Context
 from gateway.execution.compiled import Plans, compiled
@@ -50,6 +51,11 @@ def http_client(settings: Settings) -> Client:
 def schema() -> Subgraph:
     """The schema, made once in a process: it depends on nothing but the providers that are installed."""
     return build()
+
+
+def plans() -> Plans:
+    """No plans yet, for what the schema's resolvers give."""
+    return Plans(AS_ENCODED, constant=(Connection, Edge), shares_arguments=True)
 
 
 def connect(
@@ -101,13 +107,13 @@ def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)
     ages = Ages(kept.max_age, kept.max_stale, kept.walk_timeout)
     outcomes, versions = shared(settings.writes)
     inventory = Inventory(ages, Bounds(kept.max_rows, kept.max_bytes), versions)
-    plans = Plans(AS_ENCODED, constant=(Connection, Edge), shares_arguments=True)
-    executor = compiled(plans) if settings.execution.compiled else None
+    executor = compiled(plans()) if settings.execution.compiled else None
     writes = Writes(inventory, outcomes, settings.writes.settle)
     new_context = functools.partial(Context, instances, inventory, writes, max_first=limits.first)
     engine = Engine(schema(), limits, new_context, executor)
     keys = Keys(settings.auth.keys, settings.auth.read_only)
-    endpoint = Endpoint(engine, limits, keys, explains=settings.auth.explain, show_graphiql=settings.graphiql)
+    answers = Answers(inventory)
+    endpoint = Endpoint(engine, limits, keys, answers, explains=settings.auth.explain, show_graphiql=settings.graphiql)
 
     def lifespan(_: Starlette) -> contextlib.AbstractAsyncContextManager[None]:
         return serving(client, inventory, outcomes, writes)

@@ -63,7 +63,7 @@ class Attendance:
         self._ended_by: Exception | None = None
 
     def __enter__(self) -> Self:
-        self._task = cast("asyncio.Task[Any]", asyncio.current_task(self._loop))
+        self._task: Any = asyncio.current_task(self._loop)
         return self
 
     def expect_within(self, seconds: float, late: Exception) -> None:

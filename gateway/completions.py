@@ -33,6 +33,11 @@ class Completions:
         kept = self._kept.get((id(row), fields))
         return kept.completed if kept is not None and kept.good_until > time.monotonic() else None
 
+    def good_until(self, row: Connection, fields: Fields, completed: Connection) -> float | None:
+        """Until when, by the monotonic clock, this would come of a row; None where that is not known."""
+        kept = self._kept.get((id(row), fields))
+        return kept.good_until if kept is not None and kept.completed is completed else None
+
     async def of(self, instance: Instance, rows: Sequence[Connection], fields: Fields) -> Completed | AdapterError:
         """Rows of an instance with what they lack of these field paths, or the error in place of all of them."""
         if not instance.adapter.adds(fields):

@@ -1,8 +1,10 @@
 """What one request carries from the endpoint to the resolvers."""
 
 import datetime as dt
+import itertools
 import time
-from collections.abc import Hashable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any
 
 from graphql import GraphQLError
@@ -10,9 +12,10 @@ from strawberry.types import Info
 
 from adapters.errors import AdapterError
 from adapters.port import LIST_FIELDS, Fields, Work
-from gateway import errors, filters
+from gateway import errors, filters, grounds
 from gateway.deeds import NOBODY, Caller
 from gateway.explain import Explanation, Note
+from gateway.grounds import Ground
 from gateway.info import raw
 from gateway.instances import Instances
 from gateway.inventory import Ask, Inventory
@@ -37,6 +40,8 @@ class Context:
         explanation: Explanation | None = None,
         caller: Caller = NOBODY,
         idempotency_key: str | None = None,
+        began: float | None = None,
+        tells_grounds: bool = False,
     ) -> None:
         self.instances = instances
         self.inventory = inventory
@@ -46,26 +51,40 @@ class Context:
         """What the request's header says; a mutation's input may have one of its own."""
         self.max_first = max_first
         self.explanation = explanation
+        self.is_planning = explanation is not None and explanation.is_plan
+        """Whether the calls that would be made are to be told, and none made."""
+        self.tells_grounds = tells_grounds
+        """Whether fields of the operation are to tell what they rest on."""
         self.now = dt.datetime.now(dt.UTC)
         """The moment of the request, the same for all of its fields."""
-        self._began = time.monotonic()
+        self._began = time.monotonic() if began is None else began
         self._usual_ask = Ask(inventory.ages.max_age, self._began)
         self.loaders = Loaders(instances, inventory)
         self.errors: list[GraphQLError] = []
         self.abilities: dict[Hashable, Sequence[Any]] = {}
         """What can be done, by the instance and by what a connection's state forbids: many rows share it."""
+        self._grounds: defaultdict[str, list[Ground]] = defaultdict(list)
+        """What each field of the operation rests on."""
         self._reported: set[tuple[str, str, type[AdapterError]]] = set()
-
-    @property
-    def is_planning(self) -> bool:
-        """Whether the calls that would be made are to be told, and none made."""
-        return self.explanation is not None and self.explanation.is_plan
 
     def ask(self, max_age: int | None) -> Ask:
         """How old what is answered may be: as old as asked for, else as configured."""
         if max_age is not None:
             return Ask(max_age, self._began, takes_refreshing=False)
         return self._usual_ask
+
+    def rest_on(self, grounds: Sequence[Ground | None], info: Info[Any, Any]) -> None:
+        """Take note of what the present field rests on; None is among it for something that no list holds."""
+        told = [ground for ground in grounds if ground is not None]
+        self._grounds[str(raw(info).path.key)] += told
+        if len(told) < len(grounds):
+            self.tells_grounds = False
+
+    def grounds(self, fields: Collection[str]) -> Sequence[Ground] | None:
+        """All that these fields of the operation rest on; None where that is not known of each of them."""
+        if not self.tells_grounds or self.errors or not self._grounds.keys() >= set(fields):
+            return None
+        return grounds.joined(itertools.chain.from_iterable(self._grounds.values()))
 
     def noting(self, info: Info[Any, Any]) -> Note | None:
         """Where the present field tells how it came by its lists; None where nobody wants to know."""

@@ -95,6 +95,11 @@ def may_match(where: Filter, instance: Instance) -> bool:
     )
 
 
+def moves(where: Filter) -> bool:
+    """Whether the same rows may meet the filter now and not later."""
+    return where.overdue is not None or (where.not_ is not None and moves(where.not_))
+
+
 PRUNING = frozenset({"provider", "instance"})
 """Conditions that are met by all rows of an instance or by none."""
 

@@ -1,6 +1,6 @@
 """The engine's own view of the present field, which Strawberry wraps."""
 
-from typing import Any, cast
+from typing import Any
 
 from graphql import GraphQLResolveInfo
 from strawberry.types import Info
@@ -8,4 +8,5 @@ from strawberry.types import Info
 
 def raw(info: Info[Any, Any]) -> GraphQLResolveInfo[Any]:
     """The engine's info: the selection's nodes, the return type, the fragments, the path."""
-    return cast("Any", info)._raw_info
+    wrapped: Any = info
+    return wrapped._raw_info

@@ -302,6 +302,13 @@ class Shelf:
         timed = self._timed if token is None else self._bounded
         return await reading(lambda begun: timed(work(begun)), self._begin, lambda span: self._suits(span, ask))
 
+    async def again(self, ask: Ask, *, walks: bool) -> Snapshot | None:
+        """The whole list, as it was read the last time; None where it was not, or where it takes more than one page
+        and ``walks`` does not allow for that."""
+        if self.snapshot is None:
+            return None
+        return await self.whole(ask) if walks else await self.open(ask, self.snapshot.order)
+
     def read_through(self, ask: Ask, order: Order, pages: Sequence[Page]) -> None:
         """Keep the whole list, where these are all of its pages, and were all read for who asks: they need not be read
         again for who wants it. Of pages of different ages, rows that moved between them could be missing."""
@@ -468,6 +475,13 @@ class Inventory:
         self._shelves.move_to_end(key)
         return self._shelves[key]
 
+    def known_shelf(self, instance: Instance, of: List) -> Shelf | None:
+        """The shelf of a list, where there is one."""
+        shelf = self._shelves.get((instance.name, of))
+        if shelf is not None:
+            self._shelves.move_to_end((instance.name, of))
+        return shelf
+
     def stale(self, instance: Instance, of: List) -> tuple[Shelf, Snapshot] | None:
         """What was read last of a list, if it may still be shown, and where it is kept."""
         shelf = self._shelves.get((instance.name, of))
@@ -493,13 +507,16 @@ class Inventory:
 
     def fresh(self, instance: Instance, ask: Ask) -> Sequence[Snapshot]:
         """The whole lists of an instance that were read lately enough."""
-        found: list[Snapshot] = []
+        return [snapshot for _, snapshot in self.held(instance, ask)]
+
+    def held(self, instance: Instance, ask: Ask) -> Sequence[tuple[List, Snapshot]]:
+        """Likewise, each with what it is of."""
+        found: list[tuple[List, Snapshot]] = []
         for part in self._parts_of(instance) or self._met[instance.name]:
-            key = instance.name, List(part)
-            shelf = self._shelves.get(key)
+            of = List(part)
+            shelf = self.known_shelf(instance, of)
             if shelf is not None and shelf.snapshot is not None and shelf.is_fresh(ask):
-                self._shelves.move_to_end(key)
-                found.append(shelf.snapshot)
+                found.append((of, shelf.snapshot))
         return found
 
     def as_of(self, instance: str) -> dt.datetime | None:

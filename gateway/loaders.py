@@ -7,6 +7,8 @@ failed is part of the answer, so that nothing is lost of one that nobody waits f
 
 import asyncio
 import functools
+import math
+import weakref
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -15,11 +17,12 @@ from aiodataloader import DataLoader
 
 from adapters.errors import AdapterError
 from adapters.model import Connection
-from adapters.port import LIST_FIELDS, Fields, Found, List, Page, Work
+from adapters.port import LIST_FIELDS, Fields, Found, Reader, Work
 from adapters.walk import together
 from gateway.execution.later import Later
+from gateway.grounds import Ground, Held
 from gateway.instances import Instance, Instances
-from gateway.inventory import Ask, Inventory
+from gateway.inventory import Ask, Inventory, Snapshot
 
 T = TypeVar("T")
 Place: TypeAlias = tuple[str, str]
@@ -84,8 +87,18 @@ class Loaders:
             return await self.later(place, fields, ask, Answer.given)
         if self._lacks(place, fields, ask):
             name, native_id = place
-            return (await self._of_instance(name, ask, {native_id: LIST_FIELDS | fields}))[place, ask].given()
+            instance, ids = self._instances[name], {native_id: LIST_FIELDS | fields}
+            # Where no list was found in memory just now, there is still none.
+            is_unlisted = self._lists.get((name, fields, ask)) == ()
+            asked = instance.adapter.get_many(ids, self._reader(instance, ask)) if is_unlisted else None
+            found = await instance.ask(asked or self._found(instance, ask, ids))
+            return self._answered(instance, ask, ids, found)[place, ask].given()
         return self._known[place, ask][1]
+
+    @property
+    def is_gathering(self) -> bool:
+        """Whether something is asked for that is yet to be loaded, or is being loaded."""
+        return "_by_key" in self.__dict__
 
     def later(self, place: Place, fields: Fields, ask: Ask, make: Callable[[Answer], T]) -> Later[Answer, T]:
         """What ``make`` makes of the answer when it is there. It is asked for with all else that is by then."""
@@ -118,8 +131,37 @@ class Loaders:
         adapter = instance.adapter
         if not adapter.holds(fields):
             return ()
-        fresh = self._inventory.fresh(instance, ask)
-        return [_Listed(each.listed.by_native_id, not adapter.adds(fields - each.joined)) for each in fresh]
+        held = self._inventory.held(instance, ask)
+        if not held:  # as a rule where this is asked for each request
+            return ()
+        return [_Listed(each.listed.by_native_id, not adapter.adds(fields - each.joined)) for _, each in held]
+
+    def ground(self, found: Connection | None, fields: Fields, ask: Ask) -> Ground | None:
+        """What a connection rests on that was just come by; None where that is more than a row of a list in memory."""
+        if found is None:
+            return None
+        instance = self._instances[found.instance]
+        adapter = instance.adapter
+        if not adapter.holds(fields):
+            return None
+        for of, snapshot in self._inventory.held(instance, ask):
+            good_until = self._good_until(snapshot, found, fields, adds=adapter.adds(fields - snapshot.joined))
+            if good_until is not None:
+                held = Held(of, weakref.ref(snapshot.listed), snapshot.joined, good_until=good_until)
+                return Ground(instance, ask, None, (held,))
+        return None
+
+    def _good_until(self, snapshot: Snapshot, found: Connection, fields: Fields, *, adds: bool) -> float | None:
+        """Until when a connection is what a list has of it; None where it is not."""
+        listed = snapshot.listed.by_native_id.get(found.native_id)
+        if listed is None:
+            return None
+        if listed is found and not adds:
+            return math.inf
+        # Who read the list for it completed the row as it was read.
+        read = next(row for row in snapshot.walked.rows if row.native_id == found.native_id)
+        known = (self._inventory.completions.good_until(row, fields, found) for row in (listed, read))
+        return next(filter(None, known), None)
 
     def close(self) -> None:
         """Cancel the batches that nobody waits for any more."""
@@ -159,9 +201,15 @@ class Loaders:
         return known is None or not fields <= known[0]
 
     async def _of_instance(self, name: str, ask: Ask, ids: Mapping[str, Fields]) -> Mapping[_Asked, Answer]:
-        """Comes by ids of one instance in one go. What is no error is known from then on."""
+        """Comes by ids of one instance in one go."""
         instance = self._instances[name]
-        found = await instance.ask(self._found(instance, ask, ids))
+        return self._answered(instance, ask, ids, await instance.ask(self._found(instance, ask, ids)))
+
+    def _answered(
+        self, instance: Instance, ask: Ask, ids: Mapping[str, Fields], found: Found | AdapterError
+    ) -> Mapping[_Asked, Answer]:
+        """What came of ids of one instance. What is no error is known from then on."""
+        name = instance.name
         if isinstance(found, AdapterError):
             return {((name, id), ask): Answer(None, error=found) for id in ids}
         failures = tuple(map(instance.named, found.failures))
@@ -182,10 +230,7 @@ class Loaders:
         adapter = instance.adapter
         rows = self._listed(instance, ask, ids)
         lacking = {id: fields for id, fields in ids.items() if id not in rows}
-
-        async def read(of: List) -> Page:
-            return await self._inventory.shelf(instance, of).first(ask)
-
+        read = self._reader(instance, ask)
         if len(ids) == 1 and lacking:
             return await adapter.get_many(ids, read)
         held = {id: LIST_FIELDS for id, fields in lacking.items() if adapter.holds(fields)}
@@ -197,6 +242,10 @@ class Loaders:
             raise completed
         by_id = {**got.by_id, **dict(zip(rows, completed.connections, strict=True))}
         return Found(by_id, (*completed.failures, *got.failures))
+
+    def _reader(self, instance: Instance, ask: Ask) -> Reader:
+        """How an adapter that looks for ids in a list comes by that."""
+        return lambda of: self._inventory.shelf(instance, of).first(ask)
 
     def _listed(self, instance: Instance, ask: Ask, ids: Mapping[str, Fields]) -> dict[str, Connection]:
         """The rows that are in memory, read lately enough, and will do."""

@@ -13,9 +13,12 @@ import re
 import sys
 import termios
 from collections import deque
-from collections.abc import Mapping, Sequence, Sized
-from typing import Any, Final, NamedTuple, Protocol, cast
+from collections.abc import Callable, Mapping, Sequence, Sized
+from http import HTTPStatus
+from typing import Any, Final, Protocol, TypeAlias, cast
+from weakref import WeakKeyDictionary
 
+import msgspec
 from starlette.responses import PlainTextResponse
 from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -24,13 +27,27 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from adapters.alarm import Alarm
 
 
+class Head(msgspec.Struct, eq=False):
+    """What was parsed of a head that is followed by so many bytes of body, as a scope has it. ``note`` is what the app
+    makes of it."""
+
+    length: int
+    method: str
+    path: str
+    raw_path: bytes
+    query_string: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    fields: Mapping[bytes, bytes]
+    note: Any = None
+
+
 class Direct(Protocol):
     """What a server can do for an app beside what ASGI describes. ``loop`` is the one that it runs in."""
 
     loop: asyncio.AbstractEventLoop
 
-    def fields(self, scope: Scope) -> Mapping[bytes, bytes]:
-        """The header fields of the request by their names, which are in lower case; of one sent twice the first."""
+    def head(self, scope: Scope) -> Head | None:
+        """The head of the request, where the same came before; the very object each time, as long as it is known."""
         ...
 
     def whole_body(self, scope: Scope) -> bytes | None:
@@ -41,6 +58,11 @@ class Direct(Protocol):
         """Answer the request with header ``lines`` as they are sent, and a body whose length is told by the server.
         False where that is to be sent in messages."""
         ...
+
+
+_AtOnce: TypeAlias = Callable[[Head, bytes], tuple[bytes, bytes] | None]
+"""What an app may have as its ``at_once``, so that nothing need be begun for a request: gives the header lines and the
+body of the answer to a whole one, whose status is 200; None where the app is to be called for it. Must not raise."""
 
 
 _EXTENSION: Final = "gateway.direct"
@@ -63,18 +85,6 @@ _UNREAD_S: Final = 20
 _LONG_HEAD: Final = "The head of the request is too long."
 _ALL_FRAMING: Final = "The request is nearly all framing."
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n[^ \t])", re.IGNORECASE)
-
-
-class _Head(NamedTuple):
-    """What was parsed of a head that is followed by so many bytes of body, as a scope has it."""
-
-    length: int
-    method: str
-    path: str
-    raw_path: bytes
-    query_string: bytes
-    headers: Sequence[tuple[bytes, bytes]]
-    fields: Mapping[bytes, bytes]
 
 
 _TRAILER: Final[deque[tuple[bytes, bytes]]] = deque(maxlen=0)
@@ -120,8 +130,12 @@ class _Flow(FlowControl):
         self.pause_reading()
 
 
-_heads: Final[dict[bytes, _Head]] = {}
-"""Of the process, since clients share them too."""
+_heads: Final[WeakKeyDictionary[Any, dict[bytes, Head]]] = WeakKeyDictionary()
+
+
+def _heads_of(app: Any) -> dict[bytes, Head]:
+    """The heads that are known of an app. All of its sockets share them, since its clients send the same ones."""
+    return _heads.setdefault(app, {})
 
 
 def direct(scope: Scope) -> Direct | None:
@@ -136,6 +150,9 @@ class Spoken(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._extensions: dict[str, Direct] = {_EXTENSION: self}
+        self._app: Any = cast("Any", self).app
+        self._heads = _heads_of(self._app)
+        self._at_once: _AtOnce | None = getattr(self._app, "at_once", None)
         self._alarm = Alarm(self.loop, self._close)
         self._watch = Alarm(self.loop, self._look)
         self._unread_bytes = 0
@@ -152,7 +169,8 @@ class Spoken(HttpToolsProtocol):
         """How much of it is body."""
         self._ignored_bytes = 0
         """How much of it has come since it was answered."""
-        self._fields: Mapping[bytes, bytes] | None = None
+        self._head: Head | None = None
+        """That of the latest request, where it is known."""
 
     # What uvicorn does otherwise
 
@@ -168,16 +186,16 @@ class Spoken(HttpToolsProtocol):
         self._extensions.clear()  # or scopes and this would hold each other until garbage is collected
 
     def data_received(self, data: bytes) -> None:
-        cycle = cast("RequestResponseCycle | None", self.cycle)
+        cycle: Any = self.cycle
         is_first = self._is_between and (cycle is None or cycle.response_complete) and not self.pipeline
         end = data.find(_END) + len(_END) if is_first else 0
         if end < len(_END):
             self._parse(data)
             return
         head, rest = data[:end], len(data) - end
-        known = _heads.get(head)
+        known = self._heads.get(head)
         if known is not None and rest == known.length and self.limit_concurrency is None:
-            self._begin(known, data[end:])
+            self._take(known, data[end:])
             return
         begun = self._begun
         # The server may ignore an upgrade, but the parser takes the body for what is spoken after one.
@@ -240,7 +258,7 @@ class Spoken(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._begun += 1
-        self._is_between, self._fields = False, None
+        self._is_between, self._head = False, None
         cast("Any", self.scope)["extensions"] = self._extensions
         self._came_bytes = self._body_bytes = self._ignored_bytes = 0
         cycle = cast("RequestResponseCycle | None", self.cycle)
@@ -275,7 +293,8 @@ class Spoken(HttpToolsProtocol):
         try:
             await cycle.run_asgi(app)
         finally:
-            self.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task(self.loop)))
+            own: Any = asyncio.current_task(self.loop)
+            self.tasks.discard(own)
             if self.transport.is_closing():
                 self._close()
 
@@ -325,13 +344,28 @@ class Spoken(HttpToolsProtocol):
         else:
             self.transport.abort()
 
-    def _begin(self, known: _Head, body: bytes) -> None:
+    def _take(self, known: Head, body: bytes) -> None:
+        """Answer a request whose head is known, or begin with it."""
+        answer = None if self._at_once is None or self.flow.write_paused else self._at_once(known, body)
+        if answer is None or self.transport.is_closing():
+            self._begin(known, body)
+            return
+        self._write(STATUS_LINE[HTTPStatus.OK], *answer)
+        self.server_state.total_requests += 1
+        self._alarm.set(self.timeout_keep_alive)
+
+    def _write(self, status_line: bytes, lines: bytes, body: bytes, end: bytes = b"") -> None:
+        head = b"%b%b%b%bcontent-length: %d\r\n\r\n" % (status_line, self._lines(), lines, end, len(body))
+        self.transport.write(head + body)
+
+    def _begin(self, known: Head, body: bytes) -> None:
         """Begin with a request whose head is known, as uvicorn does when it has come to the end of one."""
         super().on_message_begin()
         self._alarm.clear()
-        self._is_between, self._fields = True, known.fields
+        self._is_between, self._head = True, known
         self.headers = list(known.headers)
-        cast("Any", self.scope).update(
+        scope: Any = self.scope
+        scope.update(
             extensions=self._extensions,
             method=known.method,
             path=known.path,
@@ -339,8 +373,8 @@ class Spoken(HttpToolsProtocol):
             query_string=known.query_string,
             headers=self.headers,
         )
-        self.cycle = cycle = RequestResponseCycle(
-            scope=self.scope,
+        cycle: Any = RequestResponseCycle(
+            scope=scope,
             transport=self.transport,
             flow=self.flow,
             logger=self.logger,
@@ -352,10 +386,10 @@ class Spoken(HttpToolsProtocol):
             keep_alive=True,
             on_response=self.on_response_complete,
         )
-        cycle.body += body
-        cycle.more_body = False
+        self.cycle = cycle
+        cycle.body, cycle.more_body = body, False
         cycle.message_event.set()
-        self._start_asgi_task(cycle, cast("Any", self).app)
+        self._start_asgi_task(cycle, self._app)
 
     def _keep(self, head: bytes, rest: int) -> None:
         """Keep what was just parsed of a head, where what followed it was its body and nothing else, nothing about it
@@ -366,10 +400,10 @@ class Spoken(HttpToolsProtocol):
         is_plain = self._is_between and cycle.keep_alive and not self.expect_100_continue
         is_short = len(head) <= _LONGEST_HEAD and rest <= _LONGEST_BODY
         if is_plain and is_short and scope["http_version"] == "1.1":
-            if len(_heads) >= _HEADS_KEPT:
-                _heads.clear()
+            if len(self._heads) >= _HEADS_KEPT:
+                self._heads.clear()
             headers = tuple(scope["headers"])
-            _heads[head] = _Head(
+            self._heads[head] = Head(
                 rest,
                 scope["method"],
                 scope["path"],
@@ -379,11 +413,9 @@ class Spoken(HttpToolsProtocol):
                 by_name(headers),
             )
 
-    def fields(self, scope: Scope) -> Mapping[bytes, bytes]:
+    def head(self, scope: Scope) -> Head | None:
         """As `Direct` has it."""
-        if self._fields is not None and self.scope is scope:
-            return self._fields
-        return by_name(scope["headers"])
+        return self._head if self.scope is scope else None
 
     def whole_body(self, scope: Scope) -> bytes | None:
         """Likewise."""
@@ -405,8 +437,7 @@ class Spoken(HttpToolsProtocol):
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
         end = b"" if cycle.keep_alive else b"connection: close\r\n"
-        head = b"%b%b%b%bcontent-length: %d\r\n\r\n" % (STATUS_LINE[status], self._lines(), lines, end, len(body))
-        self.transport.write(head + body)
+        self._write(STATUS_LINE[status], lines, body, end)
         if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()

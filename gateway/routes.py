@@ -10,7 +10,7 @@ import functools
 import re
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -22,8 +22,12 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from adapters import deadline
 from gateway import observability
+from gateway.answers import Answers
+from gateway.answers import Asked as Known
 from gateway.attendance import Attendance, Rounds
+from gateway.deeds import Caller
 from gateway.errors import Code, error, masked
 from gateway.examples import EXAMPLES
 from gateway.execution.encoding import to_json
@@ -33,15 +37,15 @@ from gateway.graphiql import page as graphiql
 from gateway.protection.body import (
     BadRequest,
     Operation,
-    Operations,
     Refused,
-    checked_body,
+    check_head,
+    check_size,
     from_query,
     read_body,
 )
 from gateway.protection.identity import Keys
 from gateway.protection.limits import Limits
-from gateway.protocol import Direct, by_name, direct
+from gateway.protocol import Direct, Head, by_name, direct
 
 GRAPHQL_PATH = "/graphql"
 RESPONSE_TYPE = "application/graphql-response+json"
@@ -70,6 +74,8 @@ class Gateway(Starlette):
     def __init__(self, endpoint: "Endpoint", **options: object) -> None:
         super().__init__(routes=endpoint.routes(), **options)  # pyright: ignore[reportArgumentType]  starlette's own
         self._endpoint = endpoint
+        self.at_once = endpoint.at_once
+        """As the server takes it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == GRAPHQL_PATH and scope["method"] in _METHODS:
@@ -78,17 +84,28 @@ class Gateway(Starlette):
             await super().__call__(scope, receive, send)
 
 
+class _Door(NamedTuple):
+    """What the head of a request says. ``refusal`` makes what it is refused with, where it is, ``lines`` are the header
+    lines of a usual answer."""
+
+    is_post: bool
+    headers: Mapping[bytes, bytes]
+    viewer: str | None
+    caller: Caller
+    media_type: str
+    lines: bytes
+    explain: str
+    idempotency_key: str | None
+    refusal: Callable[[], Refused] | None
+
+
 class _Asked(NamedTuple):
-    """One request. Names of headers are in lower case; of a header sent twice the first one counts."""
+    """One request."""
 
     scope: Scope
     receive: Receive
-    headers: Mapping[bytes, bytes]
+    door: _Door
     direct: Direct | None
-
-    @property
-    def is_post(self) -> bool:
-        return self.scope["method"] == "POST"
 
     @property
     def params(self) -> QueryParams:
@@ -108,13 +125,15 @@ class _Answer(NamedTuple):
 class Endpoint:
     """The GraphQL endpoint, an ASGI app."""
 
-    def __init__(self, engine: Engine, limits: Limits, keys: Keys, *, explains: str, show_graphiql: bool) -> None:
+    def __init__(
+        self, engine: Engine, limits: Limits, keys: Keys, answers: Answers, *, explains: str, show_graphiql: bool
+    ) -> None:
         self._engine = engine
+        self._answers = answers
         self._explains = explains
         self._limits = limits
         self._keys = keys
         self._show_graphiql = show_graphiql
-        self._operations = Operations()
         self._rounds = Rounds()
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -130,78 +149,145 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Whatever goes wrong is a coded error in a GraphQL response."""
         at_once = direct(scope)
-        fields = by_name(scope["headers"]) if at_once is None else at_once.fields(scope)
-        asked = _Asked(scope, receive, fields, at_once)
-        if self._show_graphiql and _is_browser(asked):
+        head = None if at_once is None else at_once.head(scope)
+        known = None if head is None else self._known_door(head)
+        door = known or self._door(scope["method"], by_name(scope["headers"]))
+        asked = _Asked(scope, receive, door, at_once)
+        if self._show_graphiql and not door.is_post and _is_browser(asked):
             await graphiql_page(needs_key=not self._keys.admit(None))(scope, receive, send)
             return
-        media_type = _media_type(asked.headers.get(b"accept", b""))
         try:
-            answer = await self._answer(asked, media_type)
+            answer = await self._answer(asked)
         except ClientDisconnect:
             return  # nobody would read it
         if not _sent_at_once(answer, asked):
             await _send(answer, send)
 
-    async def _answer(self, asked: _Asked, media_type: str | None) -> _Answer:
-        """What is sent back, whatever came of the request, and told in the log. Raises ClientDisconnect."""
-        began, viewer, operation = time.perf_counter(), None, None
+    def at_once(self, head: Head, body: bytes) -> tuple[bytes, bytes] | None:
+        """What the server is to send for a request where the same answer is given again and nothing need be read for
+        that: its header lines and its body."""
+        door = self._known_door(head)
+        if door is None or not door.is_post or door.refusal is not None or door.explain:
+            return None
+        began = time.perf_counter()
+        known = self._answers.at_once((door.viewer, body))
+        if known is None or known.answer is None:
+            return None
+        observability.log_request(operation=known.operation.operation_name, viewer=door.viewer, began=began, codes=())
+        return door.lines, known.answer
+
+    def _known_door(self, head: Head) -> _Door | None:
+        """What a head says that came before; None where it is for something else."""
+        if head.note is None:
+            head.note = (self._door(head.method, head.fields) if head.path == GRAPHQL_PATH else None,)
+        return head.note[0]
+
+    def _door(self, method: str, fields: Mapping[bytes, bytes]) -> _Door:
+        """What a head says. ``fields`` have names in lower case; of a header sent twice the first one counts."""
+        is_post, viewer = method == "POST", self._keys.name(fields)
+        media_type = _media_type(fields.get(b"accept", b""))
+        refusal = None
+        if media_type is None:
+            refusal = functools.partial(NotAcceptable, f"Accept {RESPONSE_TYPE} or {JSON_TYPE}")
+        elif not self._keys.admit(viewer):
+            told = "Send a valid API key, as Authorization: Bearer or X-API-Key"
+            refusal = functools.partial(Unauthenticated, told)
+        elif is_post and not _is_json(fields.get(b"content-type", b"")):
+            # Other types can be posted by a form on any page, without a preflight.
+            refusal = functools.partial(UnsupportedType, f"Send the request as {JSON_TYPE}")
+        elif is_post:
+            refusal = self._refused_unread(fields)
+        media_type = media_type or JSON_TYPE
+        return _Door(
+            is_post,
+            fields,
+            viewer,
+            self._keys.caller(viewer),
+            media_type,
+            _LINES[media_type],
+            fields.get(_EXPLAIN, b"").decode("latin-1"),
+            _idempotency_key(fields),
+            refusal,
+        )
+
+    def _refused_unread(self, fields: Mapping[bytes, bytes]) -> Callable[[], Refused] | None:
         try:
-            if media_type is None:
-                raise NotAcceptable(f"Accept {RESPONSE_TYPE} or {JSON_TYPE}")
-            viewer = self._keys.name(asked.headers)
-            if not self._keys.admit(viewer):
-                raise Unauthenticated("Send a valid API key, as Authorization: Bearer or X-API-Key")
+            check_head(fields, self._limits.body_bytes)
+        except Refused as refused:
+            return functools.partial(type(refused), *refused.args)
+        return None
+
+    async def _answer(self, asked: _Asked) -> _Answer:
+        """What is sent back, whatever came of the request, and told in the log. Raises ClientDisconnect."""
+        began, operation, door = time.perf_counter(), None, asked.door
+        try:
+            if door.refusal is not None:
+                raise door.refusal()
             # To ask for the running loop asks the kernel.
             loop = asyncio.get_running_loop() if asked.direct is None else asked.direct.loop
             with Attendance(asked.receive, self._rounds, loop) as attendance:
-                operation = await self._operation(asked, attendance)
-                explain = self._explained(asked, operation, viewer)
-                outcome = await self._engine.run(
-                    operation,
-                    allow_mutation=asked.is_post,
-                    explain=explain,
-                    caller=self._keys.caller(viewer),
-                    idempotency_key=_idempotency_key(asked),
-                )
-            if not outcome.is_allowed:
-                raise NotAllowed("Only queries can be sent by GET")
-            answer, codes = _response(outcome, media_type), _codes(outcome)
+                operation, known = await self._operation(asked, attendance)
+                explain = self._explained(operation, door)
+                if explain is not None:
+                    known = None
+                since = time.monotonic()
+                given = None if known is None or known.answer is None else await self._again(known, since)
+                if given is not None:
+                    answer, codes = _Answer(given, door.media_type), ()
+                else:
+                    is_due = known is not None and known.is_due()
+                    outcome = await self._engine.run(
+                        operation,
+                        allow_mutation=door.is_post,
+                        explain=explain,
+                        caller=door.caller,
+                        idempotency_key=door.idempotency_key,
+                        began=since,
+                        tells_grounds=is_due,
+                    )
+                    if not outcome.is_allowed:
+                        raise NotAllowed("Only queries can be sent by GET")
+                    answer, codes = _response(outcome, door.media_type), _codes(outcome)
+                    if known is not None and is_due:
+                        self._answers.keep(known, answer.body, outcome.grounds)
         except Refused as refused:
-            answer, codes = _refusal(refused, media_type or JSON_TYPE)
+            answer, codes = _refusal(refused, door.media_type)
         except ClientDisconnect:
             raise
         except Exception as unforeseen:  # noqa: BLE001  nothing of it may reach the client
             failed = Outcome(None, [masked(unforeseen)], began=True)
-            answer, codes = _response(failed, media_type or JSON_TYPE), _codes(failed)
+            answer, codes = _response(failed, door.media_type), _codes(failed)
         name = None if operation is None else operation.operation_name
-        observability.log_request(operation=name, viewer=viewer, began=began, codes=codes)
+        observability.log_request(operation=name, viewer=door.viewer, began=began, codes=codes)
         return answer
 
-    async def _operation(self, asked: _Asked, attendance: Attendance) -> Operation:
-        if not asked.is_post:
-            operation = from_query(asked.params)
+    async def _again(self, known: Known, since: float) -> bytes | None:
+        """The answer that is kept, where it still is the answer to a request that began then."""
+        with deadline.until(since + self._limits.request_timeout):
+            return await self._answers.again(known, since)
+
+    async def _operation(self, asked: _Asked, attendance: Attendance) -> tuple[Operation, Known | None]:
+        """What is asked for, and what is known of that."""
+        if not asked.door.is_post:
+            found = from_query(asked.params), None
         else:
-            if not _is_json(asked.headers.get(b"content-type", b"")):
-                # Other types can be posted by a form on any page, without a preflight.
-                raise UnsupportedType(f"Send the request as {JSON_TYPE}")
-            operation = self._operations.of(await self._body(asked, attendance))
+            whole = None if asked.direct is None else asked.direct.whole_body(asked.scope)
+            if whole is not None:
+                check_size(len(whole), self._limits.body_bytes)
+                body = whole
+            else:
+                attendance.expect_within(self._limits.request_timeout, TooSlow("The body came too slowly"))
+                body = await read_body(asked.door.headers, asked.receive, self._limits.body_bytes)
+            found = self._answers.read(asked.door.viewer, body)
         attendance.watch()
-        return operation
+        return found
 
-    async def _body(self, asked: _Asked, attendance: Attendance) -> bytes:
-        whole = None if asked.direct is None else asked.direct.whole_body(asked.scope)
-        if whole is not None:
-            return checked_body(asked.headers, whole, self._limits.body_bytes)
-        attendance.expect_within(self._limits.request_timeout, TooSlow("The body came too slowly"))
-        return await read_body(asked.headers, asked.receive, self._limits.body_bytes)
-
-    def _explained(self, asked: _Asked, operation: Operation, viewer: str | None) -> Mode | None:
+    def _explained(self, operation: Operation, door: _Door) -> Mode | None:
         """What is to be explained, by header or by the request's extensions; None for nothing. Raises Refused."""
-        wanted = (operation.extensions or {}).get("explain") or asked.headers.get(_EXPLAIN, b"").decode("latin-1")
+        wanted = (operation.extensions or {}).get("explain") or door.explain
         if not wanted:
             return None
-        if self._explains == "off" or (self._explains == "viewers" and viewer is None):
+        if self._explains == "off" or (self._explains == "viewers" and door.viewer is None):
             raise Forbidden("Explanations are not given to you here")
         try:
             return Mode(str(wanted).upper())
@@ -213,9 +299,9 @@ _EXPLAIN = EXPLAIN_HEADER.lower().encode()
 _IDEMPOTENCY = IDEMPOTENCY_HEADER.lower().encode()
 
 
-def _idempotency_key(asked: _Asked) -> str | None:
+def _idempotency_key(fields: Mapping[bytes, bytes]) -> str | None:
     """What the header says, which may be quoted as a structured field is."""
-    sent = asked.headers.get(_IDEMPOTENCY)
+    sent = fields.get(_IDEMPOTENCY)
     return None if sent is None else sent.decode("latin-1").strip().strip('"')
 
 
@@ -281,9 +367,7 @@ async def readyz(request: Request) -> Response:
 
 def _is_browser(asked: _Asked) -> bool:
     """A page was asked for, not an operation."""
-    if asked.is_post:
-        return False
-    return b"text/html" in asked.headers.get(b"accept", b"") and "query" not in asked.params
+    return b"text/html" in asked.door.headers.get(b"accept", b"") and "query" not in asked.params
 
 
 def _is_json(content_type: bytes) -> bool:
@@ -336,7 +420,7 @@ def _sent_at_once(answer: _Answer, asked: _Asked) -> bool:
     """Whether the server took the answer as a whole, which it does nearly always."""
     if asked.direct is None or answer.header is not None:
         return False
-    return asked.direct.answer(asked.scope, answer.status, _LINES[answer.media_type], answer.body)
+    return asked.direct.answer(asked.scope, answer.status, asked.door.lines, answer.body)
 
 
 async def _send(answer: _Answer, send: Send) -> None:

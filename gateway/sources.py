@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import itertools
+import weakref
 from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
@@ -18,14 +19,12 @@ from gateway import filters, orders, tables
 from gateway.completions import Completions
 from gateway.cursors import Cursor
 from gateway.explain import How, ListRead, Note
+from gateway.grounds import LISTING_SHARE, Ground, Held
 from gateway.instances import Instance, Instances
 from gateway.inventory import COMPARES_ELSE_S, DISTRUSTED_S, Ask, Inventory, Shelf, Snapshot
 from gateway.orders import Key, OrderBy
 from gateway.tables import Mask, Table
 
-LISTING_SHARE = 0.8
-"""The part of the request's time in which lists are read: an instance that hangs must leave some of it to what the
-rows of the others still lack."""
 LARGE = 5_000
 """Rows of which nothing takes long; more are worked on while others wait."""
 JOINED_WHOLE = 1000
@@ -229,7 +228,12 @@ class Source:
         """The field paths that have been looked up for all rows in memory."""
         self._need = need
         self._completions = completions
+        self._parts: Sequence[str] | None = None
+        self._shelves: list[Shelf] = []
+        """Of the snapshots, in their order."""
         self._snapshots: list[Snapshot] = []
+        self._filled: Sequence[Table] = ()
+        """Their rows, as they were taken."""
 
     @property
     def state(self) -> SourceState:
@@ -263,6 +267,22 @@ class Source:
             of = of._replace(order=order)
             self._need.note(ListRead(self.instance.name, of, how, rows, as_of, where, narrowing))
 
+    def ground(self) -> Ground | None:
+        """What its part rests on; None where that is more than lists in memory with all that is needed of them."""
+        need, adapter = self._need, self.instance.adapter
+        if not filters.may_match(need.where, self.instance):
+            return Ground(self.instance, need.ask, None, ())
+        is_all = not (self.pages or self.told or self.is_stale or adapter.adds(need.fields - self.joined))
+        if not is_all or filters.moves(need.where):
+            return None
+        narrowing = adapter.narrow(need.where)
+        held = zip(self._shelves, self._snapshots, self._filled, strict=True)
+        lists = (
+            Held(shelf.of, weakref.ref(table), self._shown(snapshot), self._pageable(shelf, narrowing) is None)
+            for shelf, snapshot, table in held
+        )
+        return Ground(self.instance, need.ask, self._parts, tuple(lists))
+
     def take_fresh(self, inventory: Inventory) -> bool:
         """Come by the rows without waiting, where all of them are in memory with all that is needed of them; tells
         whether they were."""
@@ -273,6 +293,7 @@ class Source:
         parts = inventory.known_parts(self.instance, need.ask)
         if parts is None or (need.order is not None and need.resumes(self.instance.name)):
             return False
+        self._parts = parts
         read = self._read_of(parts, self.instance.adapter.narrow(need.where))
         shelves = [inventory.shelf(self.instance, List(part)) for part in read]
         snapshots = [shelf.snapshot for shelf in shelves if shelf.is_fresh(need.ask)]
@@ -290,6 +311,7 @@ class Source:
         narrowing = self.instance.adapter.narrow(self._need.where)
         parts, failed = await inventory.parts(self.instance)
         self.errors += [failed] if failed else []
+        self._parts = parts
         read = self._read_of(parts, narrowing)
         self.is_skipped = bool(parts) and not read
         await together([self._list(inventory, part, narrowing) for part in read])
@@ -364,6 +386,7 @@ class Source:
         return order if shelf.trusts(order) and not is_short else None
 
     def _take(self, shelf: Shelf, snapshot: Snapshot, how: How | None = None) -> None:
+        self._shelves.append(shelf)
         self._snapshots.append(snapshot)
         self.dropped += snapshot.walked.dropped
         self.as_of = _older(self.as_of, snapshot.span.began_at)
@@ -382,6 +405,7 @@ class Source:
 
     def _fill(self, found: Sequence[Table]) -> None:
         """The tables of the snapshots, and which of their rows meet the filter."""
+        self._filled = found
         if not self.failures:
             self.joined = JOINED.intersection(*(each.joined for each in self._snapshots if each.walked.rows))
         where, now = self._need.where, self._need.now
@@ -398,8 +422,7 @@ async def gathered(instances: Instances, inventory: Inventory, need: Need) -> Se
     sources = [Source(instance, need, inventory.completions) for instance in instances.values()]
     asked = [source for source in sources if not source.take_fresh(inventory)]
     if asked:
-        left_s = deadline.remaining()
-        with contextlib.nullcontext() if left_s is None else deadline.within(left_s * LISTING_SHARE):
+        with deadline.within_share(LISTING_SHARE, need.ask.since):
             await together([source.gather(inventory) for source in asked])
     return sources
 

@@ -33,6 +33,7 @@ from adapters.port import (
     Workshop,
     wants,
 )
+from adapters.singles import Singles
 from adapters.transport import Transport
 from adapters.walk import Before
 from adapters.writing import Draft, Start, Wish
@@ -71,6 +72,7 @@ class AirbyteAdapter:
         self._web_url = settings.web_url or settings.base_url.rstrip("/").removesuffix("/api")
         self._client = client
         self._joins = Joins(client)
+        self._singles: Singles[Connection] = Singles()
         self._drafts = Drafts(client, self._own)
 
     @property
@@ -288,13 +290,18 @@ class AirbyteAdapter:
 
     async def _one(self, id: str, kind: type[wire.Brief], listed_in: str | None = None) -> Connection:
         """The connection of this id. A call by id finds those of all workspaces; by list they would be missing."""
-        row = await self._client.get_connection(id, kind)
+        body = await self._client.get_body(id)
+        seen, names = self._singles.seen((id, kind, listed_in), body), self._joins.known_workspaces
+        made = None if seen is None else seen.made
+        if made is not None and made.workspace_name == names.get(made.workspace_id or ""):
+            return made
+        row = self._client.read(body, kind)
         workspace_id = convert.workspace_of(row) or listed_in
         if self._own:
             workspace_id = workspace_id or (await self._client.get_workspace_of(id)).workspace_id
             if workspace_id.lower() not in self._own:
                 raise NotFound("in a workspace that is not configured", instance=self._instance, provider="airbyte")
-        return self._unified(row, workspace_id)
+        return self._singles.take(seen, self._unified(row, workspace_id))
 
 
 def _up_to_the_last_readable(places: Sequence[Connection | None]) -> Sequence[Connection | None]:

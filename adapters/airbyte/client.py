@@ -193,10 +193,14 @@ class Client:
         size = (reply.page_size or body.get("pageSize")) if paged else None
         return ConnectionPage(rows, size, reply.num_connections, Sent.of(sent))
 
-    async def get_connection(self, connection_id: str, kind: type[B]) -> B:
-        """The full record, or as much of it as ``kind`` has: its catalog alone can be longer than a list. Never asks
-        for a refreshed catalog: that starts a discovery which takes minutes."""
-        record = decode.whole(await self.transport.send(GET.of(json={"connectionId": connection_id})), kind)
+    async def get_body(self, connection_id: str) -> bytes:
+        """A full record as it is sent, to be `read`. Never asks for a refreshed catalog: that starts a discovery which
+        takes minutes."""
+        return await self.transport.send(GET.of(json={"connectionId": connection_id}))
+
+    def read(self, body: bytes, kind: type[B]) -> B:
+        """The record in such a body, or as much of it as ``kind`` has: its catalog alone can be longer than a list."""
+        record = decode.whole(body, kind)
         if record.created_at is not None:
             self._seems_later()
         return record

@@ -33,6 +33,7 @@ from adapters.port import (
     Workshop,
     wants,
 )
+from adapters.singles import Singles
 from adapters.transport import Query, Transport
 from adapters.unified_to import client, convert, wire
 from adapters.unified_to.checks import DEFAULT_ENVIRONMENT
@@ -65,6 +66,7 @@ class UnifiedToAdapter:
         self._environments = settings.environments
         self._imports = settings.import_credentials
         self._integrations = Kept(_INTEGRATIONS_KEPT_S)
+        self._singles: Singles[Connection] = Singles()
         self._drafts = Drafts(client, settings, self._offered)
 
     @property
@@ -194,11 +196,17 @@ class UnifiedToAdapter:
         return row.environment != environment
 
     async def _get(self, id: str) -> Connection:
-        row = await self._client.get_connection(id)
+        body = await self._client.get_body(id)
+        seen = self._singles.seen(id, body)
+        if seen is not None and seen.made is not None:
+            return seen.made
+        row = self._client.read(body)
         # A call by id finds those of all environments; by list they would be missing.
         if row.environment and row.environment not in self._environments:
             raise NotFound("in an environment that is not configured", instance=self._instance, provider="unified_to")
-        return convert.connection(row, instance=self._instance, now=dt.datetime.now(dt.UTC))
+        ends: list[dt.datetime] = []
+        made = convert.connection(row, instance=self._instance, now=dt.datetime.now(dt.UTC), ends=ends)
+        return self._singles.take(seen, made, min(ends, default=None))
 
     async def _offered(self) -> Mapping[str, wire.Integration]:
         return await self._integrations.get("all", self._by_type)

@@ -90,7 +90,15 @@ class Client:
 
     async def get_connection(self, connection_id: str) -> wire.Connection:
         """One connection, of whichever environment."""
-        return decode.whole(await self.transport.send(GET.of(ids={"id": connection_id})), wire.Connection)
+        return self.read(await self.get_body(connection_id))
+
+    async def get_body(self, connection_id: str) -> bytes:
+        """The same as it is sent, to be `read`."""
+        return await self.transport.send(GET.of(ids={"id": connection_id}))
+
+    def read(self, body: bytes) -> wire.Connection:
+        """The connection in such a body."""
+        return decode.whole(body, wire.Connection)
 
     async def list_integrations(self) -> list[wire.Integration]:
         """All integrations on offer, active or not: connections outlive the activation of theirs.

@@ -26,6 +26,7 @@ from adapters.port import (
     Workshop,
     wants,
 )
+from adapters.singles import Singles
 from adapters.transport import Transport
 from adapters.walk import Before
 from adapters.workiva import client, convert, writing
@@ -69,6 +70,7 @@ class WorkivaAdapter:
         self._client = client
         self._names = Kept(_NAMES_KEPT_S)
         self._drafts = writing.Drafts(client)
+        self._singles: Singles[Connection] = Singles()
         self._unified = functools.partial(convert.connection, instance=instance)
 
     @property
@@ -173,7 +175,11 @@ class WorkivaAdapter:
             return None
 
     async def _get(self, id: str) -> Connection:
-        return self._unified(await self._client.get_connection(id))
+        body = await self._client.get_body(id)
+        seen = self._singles.seen(id, body)
+        if seen is not None and seen.made is not None:
+            return seen.made
+        return self._singles.take(seen, self._unified(self._client.read(body)))
 
     async def _query_names(self, ids: Set[str], failures: list[AdapterError]) -> dict[str, str]:
         """Names by id: one call for a hundred queries, none for those that were looked up lately. Where it fails, those

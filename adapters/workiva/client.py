@@ -111,9 +111,13 @@ class Client:
         rows = decode.rows(paged.body, wire.Connection, before.known, body=body)
         return ConnectionPage(rows, paged.cursor or None, Sent.of(body))
 
-    async def get_connection(self, connection_id: str) -> wire.Connection:
-        request = GET.of(ids={"connectionId": connection_id}, query=self._narrowed())
-        return decode.whole(await self.transport.send(request), wire.Single).body
+    async def get_body(self, connection_id: str) -> bytes:
+        """One connection as it is sent, to be `read`."""
+        return await self.transport.send(GET.of(ids={"connectionId": connection_id}, query=self._narrowed()))
+
+    def read(self, body: bytes) -> wire.Connection:
+        """The connection in such a body."""
+        return decode.whole(body, wire.Single).body
 
     async def get_status(self, connection_id: str, job_id: str | None = None) -> wire.ConnectionRun:
         """A run by its job id; without one, the last run."""

@@ -45,7 +45,7 @@ from gateway.execution.documents import is_kept
 from gateway.execution.kept import Memo, Room
 from gateway.execution.values import nullable
 from gateway.execution.variables import Variables
-from gateway.execution.whole import Asked, Execution, Outcome, Read, Roots
+from gateway.execution.whole import Asked, Execution, Outcome, Read, Reads, Roots
 from gateway.execution.writer import Plan, Project, plan
 
 KEPT: Final = 300
@@ -188,7 +188,8 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
                 if roots and reads and None not in arguments:
                     asked = Asked(schema, operation, given, root_value, context_value)
                     new = functools.partial(cls._going_on, plans)
-                    return Execution(roots, asked, reads, new).result(cast("Any", arguments))
+                    whole: Any = arguments
+                    return Execution(roots, asked, reads, new).result(whole)
         return cast("Any", graphql).execute(
             schema,
             document,
@@ -331,22 +332,24 @@ _ROOTS: Final = "roots"
 _READS: Final = "reads"
 
 
-def _reads(roots: Roots, plans: dict[Any, Any]) -> list[Read] | None:
+def _reads(roots: Roots, plans: dict[Any, Any]) -> Reads | None:
     """How the values of all fields are read, which is kept; None where one is not all plain, or was not met yet."""
-    known: list[Read] | None = plans.get(_READS)
+    known: Reads | None = plans.get(_READS)
     if known is not None:
         return known
     reads: list[Read] = []
+    is_moving = False
     for root in roots.fields:
         known_plan: Plan | None = plans.get(root.plan)
         if known_plan is None or known_plan.others:
             return None
+        is_moving |= known_plan.is_moving
         if root.is_list:
             reads.append(functools.partial(_read_all, known_plan.project, is_required=root.has_required))
         else:
             reads.append(functools.partial(_read, known_plan))
-    plans[_READS] = reads
-    return reads
+    known = plans[_READS] = Reads(reads, are_settled=not is_moving)
+    return known
 
 
 def _read(plan: Plan, value: Any, executor: Any) -> dict[str, Any] | None:

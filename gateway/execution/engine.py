@@ -2,7 +2,8 @@
 
 import contextlib
 import functools
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import graphql
@@ -16,7 +17,9 @@ from gateway.deeds import NOBODY, Caller
 from gateway.errors import Code, error, presented
 from gateway.execution.compiled import CompiledExecutor
 from gateway.execution.documents import Documents, Unfit
+from gateway.execution.whole import Settled
 from gateway.explain import Explanation, Mode
+from gateway.grounds import Ground
 from gateway.protection.body import Operation
 from gateway.protection.limits import Limits
 
@@ -30,6 +33,8 @@ class Outcome(NamedTuple):
     began: bool
     explanation: Explanation | None = None
     is_allowed: bool = True
+    grounds: Sequence[Ground] | None = None
+    """What all of it rests on, where that was asked for and can be told."""
 
     def body(self) -> dict[str, Any]:
         """The response as GraphQL defines it: errors only where there are some, no data where nothing began."""
@@ -67,8 +72,11 @@ class Engine:
         explain: Mode | None = None,
         caller: Caller = NOBODY,
         idempotency_key: str | None = None,
+        began: float | None = None,
+        tells_grounds: bool = False,
     ) -> Outcome:
-        """Execute an operation. Never raises but for cancellation."""
+        """Execute an operation. Never raises but for cancellation. ``began`` is when its request did, by the monotonic
+        clock, where that is not now."""
         try:
             document = self._documents.get(operation.query, operation.operation_name, operation.variables)
         except Unfit as unfit:
@@ -79,12 +87,20 @@ class Engine:
         if changes_something and explain is Mode.PLAN:
             refused = error(Code.BAD_REQUEST, "A mutation is rehearsed by dryRun in its input.")
             return Outcome(None, [refused], began=False)
+        began = time.monotonic() if began is None else began
+        ends_at = began + self._limits.request_timeout
         explanation = None if explain is None else Explanation(explain)
-        context = self._new_context(explanation=explanation, caller=caller, idempotency_key=idempotency_key)
+        context = self._new_context(
+            explanation=explanation,
+            caller=caller,
+            idempotency_key=idempotency_key,
+            began=began,
+            tells_grounds=tells_grounds,
+        )
         watched = None if explanation is None else watching.set((explanation.called,))
         try:
             # What changes something has times of its own: cut short, nobody could tell how it ended.
-            with contextlib.nullcontext() if changes_something else deadline.within(self._limits.request_timeout):
+            with contextlib.nullcontext() if changes_something else deadline.until(ends_at):
                 result: Any = self._run(
                     self._graphql,
                     document.node,
@@ -100,7 +116,8 @@ class Engine:
                 watching.reset(watched)  # the next request on the same socket may begin with what this one leaves
         errors = [presented(reason) for reason in result.errors or ()] + context.errors
         data = None if context.is_planning else result.data
-        return Outcome(data, errors, _began(result), explanation)
+        grounds = context.grounds(result.data) if isinstance(result, Settled) and result.data is not None else None
+        return Outcome(data, errors, _began(result), explanation, grounds=grounds)
 
 
 def _began(result: ExecutionResult) -> bool:

@@ -32,6 +32,14 @@ Read: TypeAlias = Callable[[Any, Any], Any]
 """Reads a value for an execution; gives None where it is for an executor."""
 
 
+class Reads(NamedTuple):
+    """How the values of all fields of an operation are read, in their order. ``are_settled`` says that the same is read
+    of the same values each time: nothing is called that may answer otherwise."""
+
+    of: Sequence[Read]
+    are_settled: bool
+
+
 class Root(NamedTuple):
     """A field of an operation. ``plan`` is the key of the plan of its value, or of the items of a list;
     ``has_required`` says of a list whether each must be something."""
@@ -85,6 +93,11 @@ class Outcome(NamedTuple):
         return self.value
 
 
+class Settled(ExecutionResult):
+    """A result without errors, whose data is the same whenever the resolvers of the operation's fields come to the same
+    values."""
+
+
 class Asked(NamedTuple):
     """What is to be executed: an operation with its coerced variables, upon a value and in a context."""
 
@@ -97,16 +110,17 @@ class Asked(NamedTuple):
 
 class Execution:
     """One execution of an operation. It is to the resolvers what an executor would be: ``new`` makes one where that is
-    needed after all. ``reads`` are those of the values of all fields, in their order."""
+    needed after all."""
 
-    def __init__(self, roots: Roots, asked: Asked, reads: Sequence[Read], new: Callable[..., Any]) -> None:
+    def __init__(self, roots: Roots, asked: Asked, reads: Reads, new: Callable[..., Any]) -> None:
         self.schema, self.operation, self.variable_values, self.root_value, self.context_value = asked
         self.fragment_definitions = roots.fragment_definitions
         self.is_awaitable: Any = _engine.default_is_awaitable
         self.abort_signal = None
         self.operation_extensions = None
         self._roots = roots
-        self._reads = reads
+        self._reads = reads.of
+        self._kind = Settled if reads.are_settled else ExecutionResult
         self._new = new
         self._made: Any = None
         self._outcomes: dict[str, Outcome] = {}
@@ -124,7 +138,7 @@ class Execution:
             elif not self._is_answered(root, read, outcome):
                 return self._by_executor()  # which calls the other resolvers, if they are to be called
         if not pending:
-            return ExecutionResult(self._data, None)
+            return self._kind(self._data, None)
         return self._alone(*pending[0]) if len(pending) == 1 else self._together(pending)
 
     def _resolved(self, root: Root, arguments: dict[str, Any]) -> Outcome:
@@ -140,7 +154,7 @@ class Execution:
             outcome = Outcome(await self._outcomes[root.name].value, was_awaited=True)
         except Exception as raised:  # noqa: BLE001  as above
             outcome = Outcome(raised=raised)
-        return ExecutionResult(self._data, None) if self._is_answered(root, read, outcome) else await self._in_the_end()
+        return self._kind(self._data, None) if self._is_answered(root, read, outcome) else await self._in_the_end()
 
     async def _together(self, pending: Sequence[tuple[Root, Read]]) -> ExecutionResult:
         """What is under way already needs no task, and one after the other is as soon as all of them. Unless one must
@@ -155,7 +169,8 @@ class Execution:
                 if any(root.is_required and of.raised for (root, _), of in zip(pending, outcomes, strict=True)):
                     await _end(waiting)  # there is no data any more
             else:
-                outcomes = [await _awaited(each) for each in waiting]
+                # What is loaded together is there at the same time.
+                outcomes = [_made(each) if _is_ready(each) else await _awaited(each) for each in waiting]
         except BaseException:
             for each in waiting:
                 if isinstance(each, asyncio.Future):
@@ -164,7 +179,7 @@ class Execution:
         answered = [
             self._is_answered(root, read, outcome) for (root, read), outcome in zip(pending, outcomes, strict=True)
         ]
-        return ExecutionResult(self._data, None) if all(answered) else await self._in_the_end()
+        return self._kind(self._data, None) if all(answered) else await self._in_the_end()
 
     def _is_answered(self, root: Root, read: Read, outcome: Outcome) -> bool:
         """Whether a field has its answer; takes note of what it has come to."""
@@ -225,6 +240,19 @@ async def _end(waiting: Iterable["asyncio.Future[Any]"]) -> None:
     for each in undone:
         each.cancel()
     await asyncio.gather(*undone, return_exceptions=True)
+
+
+def _is_ready(value: Any) -> bool:
+    """Whether something need not be waited for."""
+    return isinstance(value, Later) and value.is_ready
+
+
+def _made(value: Later[Any, Any]) -> Outcome:
+    """What such a thing comes to."""
+    try:
+        return Outcome(value.made(), was_awaited=True)
+    except Exception as raised:  # noqa: BLE001  whatever it is, the engine tells it
+        return Outcome(raised=raised)
 
 
 async def _awaited(value: Awaitable[Any]) -> Outcome:

@@ -34,10 +34,12 @@ Project: TypeAlias = Callable[[Any, Reader], Any]
 
 
 class Plan(NamedTuple):
-    """How an object is read: its plain fields by ``project``, with None at the places of those in ``others``."""
+    """How an object is read: its plain fields by ``project``, with None at the places of those in ``others``.
+    ``is_moving`` says whether a resolver is called that may answer otherwise each time."""
 
     project: Project
     others: tuple[str, ...]
+    is_moving: bool
 
 
 def plan(executor: Any, kind: Kind, details: Sequence[Any]) -> Plan | None:
@@ -81,7 +83,7 @@ class _Writer:
         name, others = self._composite(kind, details)
         source = "\n".join(self._lines)
         exec(compile(source, "<compiled selection>", "exec"), self._names)  # noqa: S102  written here, of checked names
-        return Plan(self._names[name], others)
+        return Plan(self._names[name], others, self._moving > 0)
 
     def _refer(self, value: object) -> str:
         name = f"n{len(self._names)}"

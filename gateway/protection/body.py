@@ -55,31 +55,25 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit_byte
     ``headers`` have names in lower case. A body that says it is too large is refused unread; one that turns out to be
     is refused where the limit is passed.
     """
-    _check_head(headers, limit_bytes)
+    check_head(headers, limit_bytes)
     body, more = await _piece(receive)
-    _check_size(len(body), limit_bytes)
+    check_size(len(body), limit_bytes)
     if not more:
         return body
     pieces = bytearray(body)
     while more:
         body, more = await _piece(receive)
         pieces += body
-        _check_size(len(pieces), limit_bytes)
+        check_size(len(pieces), limit_bytes)
     return bytes(pieces)
 
 
-def checked_body(headers: Mapping[bytes, bytes], body: bytes, limit_bytes: int) -> bytes:
-    """As `read_body`, of a body that is here already."""
-    _check_head(headers, limit_bytes)
-    _check_size(len(body), limit_bytes)
-    return body
-
-
-def _check_head(headers: Mapping[bytes, bytes], limit_bytes: int) -> None:
+def check_head(headers: Mapping[bytes, bytes], limit_bytes: int) -> None:
+    """Raises UnsupportedEncoding, and BodyTooLarge for a body that says it is, before any of it is read."""
     if headers.get(b"content-encoding", b"").strip().lower() not in (b"", b"identity"):
         raise UnsupportedEncoding("Send the body uncompressed, without Content-Encoding")
     announced = headers.get(b"content-length", b"")
-    _check_size(int(announced[:20]) if announced.isdigit() else 0, limit_bytes)
+    check_size(int(announced[:20]) if announced.isdigit() else 0, limit_bytes)
 
 
 async def _piece(receive: Receive) -> tuple[bytes, bool]:
@@ -90,7 +84,8 @@ async def _piece(receive: Receive) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
-def _check_size(size_bytes: int, limit_bytes: int) -> None:
+def check_size(size_bytes: int, limit_bytes: int) -> None:
+    """Raises BodyTooLarge."""
     if size_bytes > limit_bytes:
         raise BodyTooLarge(f"The body is larger than {limit_bytes} bytes")
 
@@ -103,39 +98,6 @@ def parse_operation(body: bytes) -> Operation:
     if not isinstance(value, dict):
         raise BadRequest("The body must be a JSON object with a query")
     return _operation(cast("Json", value))
-
-
-_LONGEST: Final = 4_096
-_KEPT: Final = 256
-_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
-
-
-class Operations:
-    """What bodies ask for. Clients send the same again and again: one that was read before, to the last byte, is not
-    read once more. Short queries with plain variables are kept, for what may change something may hold a credential."""
-
-    def __init__(self) -> None:
-        self._known: dict[bytes, Operation] = {}
-
-    def of(self, body: bytes) -> Operation:
-        """As `parse_operation`."""
-        if len(body) > _LONGEST:
-            return parse_operation(body)
-        known = self._known.get(body)
-        if known is None:
-            known = parse_operation(body)
-            if _is_plain(known):
-                if len(self._known) >= _KEPT:
-                    self._known.clear()
-                self._known[body] = known
-        return known
-
-
-def _is_plain(operation: Operation) -> bool:
-    variables = (operation.variables or {}).values()
-    return (
-        operation.extensions is None and "mutation" not in operation.query and _PLAIN.issuperset(map(type, variables))
-    )
 
 
 def from_query(params: QueryParams) -> Operation:

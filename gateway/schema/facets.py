@@ -7,6 +7,7 @@ import msgspec
 import strawberry
 
 from gateway import facets
+from gateway.execution.called import constant
 from gateway.schema.fields import described
 from gateway.schema.page import SourceReport, report
 
@@ -25,6 +26,7 @@ class Facet:
 def _counted(name: str, description: str) -> Any:
     """A field with the counts of one kind."""
 
+    @constant
     def counted(parent: strawberry.Parent[facets.Facets]) -> Sequence[facets.Facet]:
         found = parent.counted(name)
         # A filter takes providers by their words in the graph.

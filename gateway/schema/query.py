@@ -22,7 +22,7 @@ from gateway.schema.filters import ConnectionFilter, ConnectionOrder, filter_of,
 from gateway.schema.instance import Instance
 from gateway.schema.selection import child_fields, connection_fields, is_only_field
 from gateway.schema.tasks import Task
-from gateway.sources import Need
+from gateway.sources import Need, Source
 
 T = TypeVar("T")
 
@@ -57,27 +57,36 @@ def find(
         raise error(Code.NOT_FOUND, "There is no such instance.", retryable=False)
     if not configured.knows(native_id):
         raise bad_input(f"This cannot be an id of {configured.provider.label}.")
-    ask = _ask(info, max_age)
+    ask = _ask(context, max_age)
     if context.is_planning:
         context.plan_connection(instance, native_id, fields, ask)
         return None
     place = instance, native_id
     listed = context.loaders.listed(place, fields, ask)
     if listed is not None:
+        if context.tells_grounds:
+            context.rest_on([context.loaders.ground(listed, fields, ask)], info)
         return listed
-    if by_itself and is_only_field(info):
-        return _loaded(info, place, fields, ask)
-    return context.loaders.later(place, fields, ask, lambda answer: _told(answer, info))
+    if by_itself and not context.loaders.is_gathering and is_only_field(info):
+        return _loaded(context, place, fields, ask, info)
+    return context.loaders.later(place, fields, ask, lambda answer: _told(answer, context, fields, ask, info))
 
 
-async def _loaded(info: Info[Context, None], place: Place, fields: frozenset[str], ask: Ask) -> model.Connection | None:
-    return _told(await info.context.loaders.connection(place, fields, ask, alone=True), info)
+async def _loaded(
+    context: Context, place: Place, fields: frozenset[str], ask: Ask, info: Info[Context, None]
+) -> model.Connection | None:
+    answer = await context.loaders.connection(place, fields, ask, alone=True)
+    return _told(answer, context, fields, ask, info)
 
 
-def _told(answer: Answer, info: Info[Context, None]) -> model.Connection | None:
+def _told(
+    answer: Answer, context: Context, fields: frozenset[str], ask: Ask, info: Info[Context, None]
+) -> model.Connection | None:
     connection, failures, _ = answer.given()
     if failures:
-        info.context.report(failures, info)
+        context.report(failures, info)
+    if context.tells_grounds:
+        context.rest_on([context.loaders.ground(connection, fields, ask)], info)
     return connection
 
 
@@ -135,11 +144,19 @@ def _window(
     )
 
 
-def _ask(info: Info[Context, None], max_age: int | None) -> Ask:
+def _rest(info: Info[Context, None], found: Sequence[Source]) -> None:
+    """Tell what rows and counts rest on, where anybody wants to know. What is told of the sources themselves is another
+    thing each time."""
+    if info.context.tells_grounds:
+        is_told = "sources" in child_fields(info)
+        info.context.rest_on([None] if is_told else [source.ground() for source in found], info)
+
+
+def _ask(context: Context, max_age: int | None) -> Ask:
     """How old what is answered may be. Raises BAD_USER_INPUT."""
     if max_age is not None and max_age < 0:
         raise bad_input("maxAge must not be negative.")
-    return info.context.ask(max_age)
+    return context.ask(max_age)
 
 
 @strawberry.type(description="Everything that can be asked.")
@@ -184,7 +201,7 @@ class Query:
         need = Need(
             where=where,
             order_by=by,
-            ask=_ask(info, given(max_age)),
+            ask=_ask(context, given(max_age)),
             joins=filters.joins(where) | {orders.JOINS[order.field] for order in by if order.field in orders.JOINS},
             fields=fields if window.size else frozenset(),
             now=context.now,
@@ -198,6 +215,7 @@ class Query:
             return paging.Merged(paging.no_rows(by), (), window, ())
         merged = await paging.page(context.instances, context.inventory, need, window)
         context.report(merged.failures, info)
+        _rest(info, merged.sources)
         return merged
 
     @strawberry.field(
@@ -217,12 +235,13 @@ class Query:
     ) -> facets.Facets:
         context = info.context
         where = filter_of(filter, context.instances)
-        need = facets.need(where, child_fields(info), _ask(info, given(max_age)), context.now, context.noting(info))
+        need = facets.need(where, child_fields(info), _ask(context, given(max_age)), context.now, context.noting(info))
         if context.is_planning:
             context.plan_lists(need)
             return facets.Facets((), where, need)
         counted = await facets.count(context.instances, context.inventory, where, need)
         context.report(counted.failures, info)
+        _rest(info, counted.sources)
         return counted
 
     @strawberry.field(

@@ -1,6 +1,7 @@
 """No call outlasts the deadline of its caller, and nothing is repeated that could not end before it."""
 
 import asyncio
+import time
 
 import pytest
 from starlette.responses import Response
@@ -35,6 +36,18 @@ async def test_an_inner_deadline_never_reaches_beyond_the_outer_one():
     assert left_s <= 1
     with deadline.within(-1):
         assert deadline.remaining() == 0
+
+
+async def test_a_part_of_the_time_is_counted_from_when_it_began():
+    began = time.monotonic()
+    with deadline.within_share(0.5, began):
+        assert deadline.remaining() is None
+    with deadline.until(began + 60):
+        with deadline.within_share(0.5, began):
+            assert 20 < (deadline.remaining() or 0) <= 30
+        with deadline.within_share(0.5, began - 60):
+            assert deadline.remaining() == 0
+        assert 50 < (deadline.remaining() or 0) <= 60
 
 
 async def test_a_deadline_that_is_over_costs_no_call_and_says_nothing_about_the_upstream():

@@ -2,14 +2,17 @@
 
 import contextlib
 import functools
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
 
 import httpx
 
 from adapters.imitation import serve
 from adapters.walk import Bounds
 from gateway import app
+from gateway.answers import Answers
 from gateway.context import Context
+from gateway.execution.compiled import compiled
 from gateway.execution.engine import Engine
 from gateway.inventory import Ages, Inventory
 from gateway.ledger import Ledger
@@ -23,14 +26,15 @@ from tests.gateway.listed import Listed, instances_of
 
 
 @contextlib.asynccontextmanager
-async def serving(*adapters: Listed, max_age: float = 0) -> AsyncGenerator[Fleet]:
+async def serving(*adapters: Listed, max_age: float = 0, limits: Mapping[str, Any] = {}) -> AsyncGenerator[Fleet]:
     """The gateway over these, which keeps nothing unless told to; over HTTP."""
-    limits = Limits()
+    bounds = Limits(**limits)
     inventory = Inventory(Ages(max_age, max_age, 60), Bounds(100_000, 2**30))
     ledger = Ledger(None, 600)
     writes = Writes(inventory, ledger)
-    context = functools.partial(Context, instances_of(*adapters), inventory, writes, max_first=limits.first)
-    endpoint = Endpoint(Engine(app.schema(), limits, context), limits, Keys({}), explains="off", show_graphiql=False)
+    context = functools.partial(Context, instances_of(*adapters), inventory, writes, max_first=bounds.first)
+    engine = Engine(app.schema(), bounds, context, compiled(app.plans()))
+    endpoint = Endpoint(engine, bounds, Keys({}), Answers(inventory), explains="off", show_graphiql=False)
     async with serve(Gateway(endpoint), http=Spoken) as url, httpx.AsyncClient(timeout=30) as client:
         yield Fleet(url, {}, client)
     await writes.close()

@@ -17,10 +17,10 @@ from gateway.protection.body import (
     BadRequest,
     BodyTooLarge,
     Operation,
-    Operations,
     Refused,
     UnsupportedEncoding,
-    checked_body,
+    check_head,
+    check_size,
     from_query,
     parse_operation,
     read_body,
@@ -74,7 +74,9 @@ async def test_a_body_that_is_here_already_is_judged_as_one_that_is_received(
         return await read_body(headers, Sender(body).receive, 4)
 
     async def here() -> bytes:
-        return checked_body(headers, body, 4)
+        check_head(headers, 4)
+        check_size(len(body), 4)
+        return body
 
     for read in (received, here):
         with contextlib.nullcontext() if refused is None else pytest.raises(refused):
@@ -235,49 +237,6 @@ def test_any_bytes_are_an_operation_or_a_bad_request(body: bytes):
 def test_what_a_client_writes_is_what_is_read(query: str, variables: dict[str, Any] | None, name: str | None):
     body = orjson.dumps({"query": query, "variables": variables, "operationName": name})
     assert parse_operation(body) == Operation(query, variables, name)
-
-
-# Bodies that come again
-
-KEPT_BODIES = [
-    {"query": "{a}"},
-    {"query": "query A { a }", "operationName": "A", "variables": {}},
-    {"query": "query($id: ID!, $n: Int) { a }", "variables": {"id": "x", "n": 1, "b": None, "c": True, "d": 0.5}},
-]
-OTHER_BODIES = [
-    {"query": "mutation { a }"},
-    {"query": "query A { a } mutation B { b }", "operationName": "A"},
-    {"query": "{a}", "variables": {"input": {"token": SECRET}}},
-    {"query": "{a}", "variables": {"ids": ["a"]}},
-    {"query": "{a}", "extensions": {}},
-    {"query": "{a}", "variables": {"text": "x" * 5_000}},
-]
-
-
-@pytest.mark.parametrize(
-    ("body", "is_kept"), [*((body, True) for body in KEPT_BODIES), *((body, False) for body in OTHER_BODIES)]
-)
-def test_a_short_query_that_comes_again_is_not_read_again(body: dict[str, Any], is_kept: bool):
-    operations, sent = Operations(), orjson.dumps(body)
-    first, again = operations.of(sent), operations.of(bytes(bytearray(sent)))
-    assert first == again == parse_operation(sent)
-    assert (first is again) is is_kept
-    assert operations.of(sent + b" ") == first
-
-
-def test_what_is_no_operation_is_refused_each_time():
-    operations = Operations()
-    for _ in range(3):
-        with pytest.raises(BadRequest):
-            operations.of(b'{"query": ""}')
-
-
-def test_no_more_bodies_are_kept_than_a_few():
-    operations = Operations()
-    for number in range(1_000):
-        body = orjson.dumps({"query": "{a}", "variables": {"n": number}})
-        assert operations.of(body).variables == {"n": number}
-        assert len(operations._known) <= 256
 
 
 # Addresses

@@ -18,6 +18,7 @@ from adapters.port import Fields, Filter, Found, List, Narrowing, Order, Page, P
 from adapters.transport import Transport
 from adapters.walk import BOUNDLESS
 from gateway import app
+from gateway.answers import Answers
 from gateway.context import Context
 from gateway.execution.engine import Engine
 from gateway.instances import Instance
@@ -438,7 +439,8 @@ async def gateway_with(instances: Mapping[str, Instance]) -> AsyncGenerator[str]
     writes = Writes(inventory, Ledger(None, 60))
     new_context = functools.partial(Context, instances, inventory, writes, max_first=limits.first)
     engine = Engine(app.schema(), limits, new_context)
-    toy = Starlette(routes=Endpoint(engine, limits, Keys({}), explains="off", show_graphiql=False).routes())
+    endpoint = Endpoint(engine, limits, Keys({}), Answers(inventory), explains="off", show_graphiql=False)
+    toy = Starlette(routes=endpoint.routes())
     async with serve(toy) as url:
         yield url
 

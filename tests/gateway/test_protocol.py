@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from adapters.imitation import serve
 from gateway import protocol
-from gateway.protocol import Spoken, direct
+from gateway.protocol import Head, Spoken, by_name, direct
 
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 LINES = b"content-type: text/plain\r\nx-own: yes\r\n"
@@ -710,7 +710,7 @@ async def test_a_request_is_known_to_be_under_way_until_it_is_over():
 def heads(monkeypatch: pytest.MonkeyPatch) -> dict[bytes, Any]:
     """The heads that are known, none at first."""
     known: dict[bytes, Any] = {}
-    monkeypatch.setattr(protocol, "_heads", known)
+    monkeypatch.setattr(protocol, "_heads_of", lambda _: known)
     return known
 
 
@@ -727,7 +727,8 @@ class Seen(Echo):
             self.scopes.append({**scope, "headers": list(scope["headers"]), "extensions": None})
             at_once = direct(scope)
             assert at_once is not None
-            self.fields.append(at_once.fields(scope))
+            head = at_once.head(scope)
+            self.fields.append(by_name(scope["headers"]) if head is None else head.fields)
             scope["headers"].clear()  # it is the app's own
         await super().__call__(scope, receive, send)
 
@@ -935,6 +936,89 @@ async def test_no_more_heads_are_kept_than_a_few(heads: dict[bytes, Any]):
             client.send(b"a", head=f"x-number: {number}\r\n")
             assert (await client.answer()).body == b"a"
             assert len(heads) <= protocol._HEADS_KEPT
+
+
+# Answers that are known
+
+
+class Knowing(Echo):
+    """Knows the answer to what asks for it; ``asked`` are the requests of which it was asked whether it does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[bytes, bytes]] = []
+
+    def at_once(self, head: Head, body: bytes) -> tuple[bytes, bytes] | None:
+        self.asked.append((head.fields[b"x-own"], body))
+        return (LINES, b"known " + body) if body.startswith(b"known") else None
+
+
+async def test_a_known_answer_is_given_without_the_app(heads: dict[bytes, Any]):
+    app = Knowing()
+    async with over(app) as client:
+        for body in (b"known1", b"known2", b"other1", b"known3"):
+            client.send(body, head="x-own: 1\r\n")
+            answer = await client.answer()
+            is_known = app.asked != [] and body.startswith(b"known")
+            assert (answer.status, answer.body) == (200, b"known " + body if is_known else body)
+            assert answer.headers["x-own"] == "yes"
+            assert answer.headers["date"].endswith("GMT")
+    assert app.asked == [(b"1", b"known2"), (b"1", b"other1"), (b"1", b"known3")]
+    assert len(app.ways) == 2
+
+
+async def test_known_answers_come_in_their_turn(heads: dict[bytes, Any]):
+    app = Knowing()
+    async with over(app) as client:
+        client.send(b"known0", head="x-own: 1\r\n")
+        await client.answer()
+        for number in range(1, 9):
+            client.send(b"known%d" % number, head="x-own: 1\r\n")
+        assert [(await client.answer()).body[-1:] for _ in range(8)] == [b"%d" % number for number in range(1, 9)]
+
+
+async def test_who_reads_nothing_of_known_answers_is_given_no_more_of_them(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(protocol, "_UNREAD_S", 0.1)
+
+    class Long(Knowing):
+        def at_once(self, head: Head, body: bytes) -> tuple[bytes, bytes] | None:
+            self.asked.append((b"", body))
+            return LINES, b"x" * 1_000_000
+
+    app = Long()
+    async with over(app, is_small=True) as client:
+        client.send(b"body")
+        await client.answer()
+        for _ in range(200):
+            client.send(b"body")
+            await asyncio.sleep(0.002)
+            if client.is_closed:
+                break
+        assert len(app.asked) < 20
+        await asyncio.sleep(0.5)
+        assert not await client.is_left() or client.is_closed
+
+
+async def test_a_socket_is_kept_after_a_known_answer_as_after_any(monkeypatch: pytest.MonkeyPatch):
+    keep_for(monkeypatch, 0.2)
+    app = Knowing()
+    async with over(app) as client:
+        for _ in range(4):
+            client.send(b"known", head="x-own: 1\r\n")
+            await client.answer()
+            await asyncio.sleep(0.1)
+        assert not client.is_closed
+        assert await client.is_left() == b""
+    assert len(app.asked) == 3
+
+
+async def test_each_app_of_a_process_knows_its_own_heads():
+    one, other = Knowing(), Knowing()
+    async with over(one) as asking, over(other) as asking_other:
+        for client in (asking, asking, asking_other):
+            client.send(b"known", head="x-own: 1\r\n")
+            await client.answer()
+    assert (len(one.asked), len(other.asked)) == (1, 0)
 
 
 async def test_where_another_server_serves_nothing_is_done_at_once():

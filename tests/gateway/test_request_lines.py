@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from adapters.imitation import serve
+from gateway.answers import Answers
 from gateway.protection.identity import Keys
 from gateway.protection.limits import Limits
 from gateway.protocol import Spoken
@@ -42,7 +43,7 @@ ASKED = {
     "a change by GET": Asking(
         ["405", "BAD_REQUEST"], params={"query": MUTATION, "operationName": "Change"}, operation="Change"
     ),
-    "XML": Asking(["406", "BAD_REQUEST"], {**OURS, "Accept": "application/xml"}, viewer=None),
+    "XML": Asking(["406", "BAD_REQUEST"], {**OURS, "Accept": "application/xml"}),
     "a long body": Asking(["413", "BAD_REQUEST"], body=QUERY + " " * 300_000),
     "plain text": Asking(["415", "BAD_REQUEST"], {**OURS, "Content-Type": "text/plain"}),
     "a document that does not fit": Asking(["GRAPHQL_VALIDATION_FAILED"], body='{"query": "{ nothing }"}'),
@@ -83,7 +84,8 @@ class Mistaken:
 
 
 async def test_a_mistake_of_ours_is_a_line_too(log: io.BytesIO):
-    endpoint = Endpoint(cast("Any", Mistaken()), Limits(), Keys({}), explains="off", show_graphiql=False)
+    answers = Answers(cast("Any", None))
+    endpoint = Endpoint(cast("Any", Mistaken()), Limits(), Keys({}), answers, explains="off", show_graphiql=False)
     async with serve(Gateway(endpoint), http=Spoken) as url, httpx.AsyncClient() as client:
         answered = await client.post(f"{url}/graphql", content=QUERY, headers=JSON)
     assert answered.json()["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"

@@ -1,0 +1,128 @@
+"""What answers rest on: lists as they were held in memory, and how old these may be.
+
+As long as the lists are the same, so is what is made of them. Nothing here holds a list: what was made of one that has
+been read anew since is not to keep it.
+"""
+
+import math
+import time
+import weakref
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from adapters import deadline
+from adapters.errors import AdapterError
+from adapters.port import Fields, List
+from adapters.walk import together
+from gateway.instances import Instance
+from gateway.inventory import Ask, Inventory, Snapshot
+from gateway.tables import Table
+
+LISTING_SHARE = 0.8
+"""The part of the request's time in which lists are read: an instance that hangs must leave some of it to what the
+rows of the others still lack."""
+
+
+class Held(NamedTuple):
+    """A list, its rows, and the field paths that had been looked up for all of them. ``walks`` says that all of it was
+    needed, however many pages it takes; ``good_until`` is when, by the monotonic clock, what was looked up for single
+    rows may be another thing."""
+
+    of: List
+    table: weakref.ref[Table]
+    joined: Fields
+    walks: bool = False
+    good_until: float = math.inf
+
+    def is_in(self, snapshot: Snapshot | None, instance: Instance) -> bool:
+        """Whether the list is what it was, and nothing is to be looked up anew."""
+        if snapshot is None or snapshot.listed is not self.table() or time.monotonic() >= self.good_until:
+            return False
+        lacking = self.joined - snapshot.joined
+        return not lacking or not snapshot.walked.rows or not instance.adapter.adds(lacking)
+
+
+class Ground(NamedTuple):
+    """Lists of one instance that something rests on, for whoever asks like this; ``parts`` are all that it had, where
+    it depends on them."""
+
+    instance: Instance
+    ask: Ask
+    parts: Sequence[str] | None
+    lists: tuple[Held, ...]
+
+    def holds(self, inventory: Inventory, since: float) -> bool:
+        """Whether memory has all of it, fresh for a request that began at ``since``."""
+        ask = self._ask(since)
+        if self.parts is not None and self.parts != inventory.known_parts(self.instance, ask):
+            return False
+        return all(self._has(held, inventory, ask) for held in self.lists)
+
+    async def holds_anew(self, inventory: Inventory, since: float) -> bool:
+        """Likewise, with what is not fresh read anew. What fails holds no more."""
+        ask = self._ask(since)
+        if self.parts is not None:
+            parts, failed = await inventory.parts(self.instance)
+            if failed is not None or parts != self.parts:
+                return False
+        lacking = [held for held in self.lists if not self._has(held, inventory, ask)]
+        return all(await together([self._reads(held, inventory, ask) for held in lacking])) if lacking else True
+
+    def and_on(self, other: "Ground") -> "Ground | None":
+        """What rests on this and on another one for the same instance; None where they differ in what they are of."""
+        if self.parts != other.parts and None not in (self.parts, other.parts):
+            return None
+        lists = {held.of: held for held in self.lists}
+        for held in other.lists:
+            both = lists.setdefault(held.of, held)
+            if both.table is not held.table:  # a table has one reference of this kind
+                return None
+            lists[held.of] = Held(
+                held.of,
+                held.table,
+                both.joined | held.joined,
+                both.walks or held.walks,
+                min(both.good_until, held.good_until),
+            )
+        parts = other.parts if self.parts is None else self.parts
+        return self._replace(parts=parts, lists=tuple(lists.values()))
+
+    def _ask(self, since: float) -> Ask:
+        return Ask(self.ask.max_age, since, self.ask.takes_refreshing)
+
+    def _has(self, held: Held, inventory: Inventory, ask: Ask) -> bool:
+        shelf = inventory.known_shelf(self.instance, held.of)
+        return shelf is not None and shelf.is_fresh(ask) and held.is_in(shelf.snapshot, self.instance)
+
+    async def _reads(self, held: Held, inventory: Inventory, ask: Ask) -> bool:
+        shelf = inventory.known_shelf(self.instance, held.of)
+        if shelf is None:
+            return False
+        try:
+            return held.is_in(await shelf.again(ask, walks=held.walks), self.instance)
+        except AdapterError:  # which is remembered, and told to whoever asks for the rows
+            return False
+
+
+def hold(grounds: Sequence[Ground], inventory: Inventory, since: float) -> bool:
+    """Whether memory has all that something rests on, fresh for a request that began at ``since``."""
+    return all(ground.holds(inventory, since) for ground in grounds)
+
+
+async def hold_anew(grounds: Sequence[Ground], inventory: Inventory, since: float) -> bool:
+    """Likewise, with what is not fresh read anew, all of it at once."""
+    with deadline.within_share(LISTING_SHARE, since):
+        return all(await together([ground.holds_anew(inventory, since) for ground in grounds]))
+
+
+def joined(grounds: Iterable[Ground]) -> Sequence[Ground] | None:
+    """All that several things rest on, each list once; None where something was read anew in between."""
+    found: dict[tuple[str, Ask], Ground] = {}
+    for ground in grounds:
+        key = ground.instance.name, ground.ask
+        known = found.get(key)
+        both = ground if known is None else known.and_on(ground)
+        if both is None:
+            return None
+        found[key] = both
+    return tuple(found.values())

@@ -1,0 +1,554 @@
+"""Requests that come again are read once, and given the same answer while what it rests on is the same: never an older
+one than is asked for, never another one than executing them would give.
+"""
+
+import asyncio
+import io
+import json
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import httpx
+import msgspec
+import orjson
+import pytest
+
+from adapters import ids
+from adapters.errors import NotFound, Unreachable
+from adapters.model import Connection
+from adapters.port import Found, Reader
+from adapters.walk import find
+from gateway import answers
+from gateway.answers import Answers
+from gateway.execution.engine import Engine
+from gateway.protection.body import BadRequest, Operation, parse_operation
+from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, Upstreams, fleet_over
+from tests.gateway.changing import world
+from tests.gateway.listed import Listed, connection, drawn, some
+from tests.gateway.served import serving
+
+SECRET = "hunter2"
+PAGE = """{ connections(first: 10) {
+  nodes { id name status source { name type } } edges { cursor } pageInfo { hasNextPage endCursor } totalCount } }"""
+LONG = 600.0
+
+Executed: TypeAlias = list[Operation]
+
+
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch) -> Executed:
+    """The operations that were executed."""
+    found: Executed = []
+    run = Engine.run
+
+    async def watched(self: Engine, operation: Operation, **told: Any) -> Any:
+        found.append(operation)
+        return await run(self, operation, **told)
+
+    monkeypatch.setattr(Engine, "run", watched)
+    return found
+
+
+class Rows(Listed):
+    """Finds ids in its lists, as real ones do."""
+
+    async def get_many(self, wanted: Mapping[str, Any], read: Reader | None = None) -> Found:
+        async def get(id: str) -> Connection:
+            for row in self.rows:
+                if row.native_id == id:
+                    return row
+            raise NotFound("nothing has this id")
+
+        return Found(await find(list(wanted), parts=tuple(self.lists), read=read or self.read, get=get))
+
+
+def id_of(number: int) -> str:
+    return f"{number:08}-0000-4000-8000-000000000000"
+
+
+def rows_of(instance: str, count: int) -> list[Connection]:
+    return [connection(instance, id_of(number), name=f"name {number:03}") for number in range(count)]
+
+
+async def again(fleet: Fleet, query: str, times: int, variables: Mapping[str, Any] | None = None) -> list[Any]:
+    return [await fleet.data(query, variables) for _ in range(times)]
+
+
+# What is given again
+
+
+@pytest.mark.parametrize("max_age", [0, LONG])
+async def test_a_page_is_not_executed_again_while_its_lists_are_what_they_were(executed: Executed, max_age: float):
+    adapters = [Rows(name, {"": rows_of(name, 4)}) for name in ("a", "b")]
+    async with serving(*adapters, max_age=max_age) as fleet:
+        told = await again(fleet, PAGE, 8)
+    assert told == [told[0]] * 8
+    assert told[0]["connections"]["totalCount"] == 8
+    assert len(executed) == answers.WORTH
+    # Each request that keeps nothing reads each list once, executed or not.
+    assert [len(adapter.reads) for adapter in adapters] == [8 if max_age == 0 else 1] * 2
+
+
+@pytest.mark.parametrize("max_age", [0, LONG])
+async def test_connections_by_id_that_lists_hold_are_not_executed_again(executed: Executed, max_age: float):
+    adapter = Rows("a", {"": rows_of("a", 4)})
+    wanted = [ids.encode("a", id_of(number)) for number in range(3)]
+    aliased = " ".join(f'c{at}: connection(id: "{id}") {{ name nativeId }}' for at, id in enumerate(wanted))
+    nodes = f"nodes(ids: {json.dumps(wanted)}) {{ id ... on Connection {{ name }} }}"
+    async with serving(adapter, max_age=max_age) as fleet:
+        told = await again(fleet, f"{{ {aliased} {nodes} }}", 8)
+    assert told == [told[0]] * 8
+    assert [row["name"] for row in told[0]["nodes"]] == ["name 000", "name 001", "name 002"]
+    assert len(executed) == answers.WORTH
+    assert len(adapter.reads) == (8 if max_age == 0 else 1)
+
+
+async def test_counts_are_not_made_again(executed: Executed):
+    facets = "{ connectionFacets { totalCount status { value count } provider { value label } } }"
+    async with serving(Rows("a", {"": rows_of("a", 4)})) as fleet:
+        told = await again(fleet, facets, 6)
+    assert told == [told[0]] * 6
+    assert told[0]["connectionFacets"]["status"] == [{"value": "HEALTHY", "count": 4}]
+    assert len(executed) == answers.WORTH
+
+
+async def test_variables_tell_requests_apart(executed: Executed):
+    query = (
+        "query($first: Int, $where: ConnectionFilter) { connections(first: $first, filter: $where) { nodes { name } } }"
+    )
+    asked: list[dict[str, Any]] = [{"first": 1}, {"first": 2}, {"first": 2, "where": {"text": "name 002"}}]
+    async with serving(Rows("a", {"": rows_of("a", 4)})) as fleet:
+        told = [[len(data["connections"]["nodes"]) for data in await again(fleet, query, 5, each)] for each in asked]
+        names = await fleet.data(query, asked[2])
+    assert told == [[1] * 5, [2] * 5, [1] * 5]
+    assert names["connections"]["nodes"] == [{"name": "name 002"}]
+    # Plans are made at the second time, whatever the variables.
+    assert len(executed) == 3 * answers.WORTH
+
+
+async def test_twenty_ids_over_real_adapters_cost_the_same_calls_each_time(fleet: Fleet, executed: Executed):
+    instances = {AIRBYTE: 7, WORKIVA: 7, UNIFIED_TO: 6}
+    wanted = [(name, fleet.servers[name].id_of(at)) for name, count in instances.items() for at in range(count)]
+    fields = (
+        f'c{at}: connection(ref: {{ instance: "{name}", nativeId: "{id}" }}) {{ id status enabled }}'
+        for at, (name, id) in enumerate(wanted)
+    )
+    query = "{ " + " ".join(fields) + " }"
+    costs: list[list[int]] = []
+    told: list[Any] = []
+    for _ in range(6):
+        fleet.forget()
+        told.append(await fleet.data(query))
+        costs.append([fleet.calls(name) for name in instances])
+    assert told == [told[0]] * 6
+    assert len(executed) == answers.WORTH
+    # Given again, it takes the lists that have them, and no other.
+    assert all(all(map(int.__le__, cost, costs[1])) for cost in costs[1:])
+
+
+async def test_what_is_asked_for_by_many_at_once_is_read_once(executed: Executed):
+    adapter = Rows("a", {"": rows_of("a", 4)})
+    async with serving(adapter) as fleet:
+        await again(fleet, PAGE, 3)
+        adapter.gate.clear()
+        asking = [asyncio.create_task(fleet.data(PAGE)) for _ in range(20)]
+        await asyncio.sleep(0.2)
+        adapter.gate.set()
+        told = await asyncio.gather(*asking)
+    assert told == [told[0]] * 20
+    assert len(executed) == answers.WORTH
+    assert len(adapter.reads) <= 5  # the one under way may have begun before some of them did
+
+
+async def test_a_list_of_several_pages_is_walked_again_where_all_of_it_is_needed(executed: Executed):
+    adapter = Rows("a", {"": rows_of("a", 10)}, page=4)
+    async with serving(adapter) as fleet:
+        told = await again(fleet, PAGE, 6)
+        adapter.lists[""][9] = connection("a", id_of(9), name="another")
+        changed = await fleet.data(PAGE)
+    assert told == [told[0]] * 6
+    assert len(executed) == answers.WORTH + 1
+    assert len(adapter.reads) == 7 * 3
+    assert changed["connections"]["nodes"][0]["name"] == "another"
+
+
+# What is not
+
+
+Change: TypeAlias = Callable[[Rows], None]
+
+
+def another_name(adapter: Rows) -> None:
+    adapter.lists[""][1] = msgspec.structs.replace(adapter.lists[""][1], name="another")
+
+
+def one_more(adapter: Rows) -> None:
+    adapter.lists[""].append(connection("a", "new", name="new"))
+
+
+def one_less(adapter: Rows) -> None:
+    del adapter.lists[""][0]
+
+
+def one_more_part(adapter: Rows) -> None:
+    adapter.lists["more"] = [connection("a", "more", name="more")]
+
+
+def other_order(adapter: Rows) -> None:
+    adapter.lists[""].reverse()
+
+
+@pytest.mark.parametrize("change", [another_name, one_more, one_less, one_more_part])
+@pytest.mark.parametrize("warm_up", range(1, 7))
+async def test_what_changes_upstream_is_seen_by_the_next_who_reads(change: Change, warm_up: int):
+    adapter = Rows("a", {"": rows_of("a", 4)})
+    async with serving(adapter) as fleet:
+        for _ in range(2):
+            (*_, before) = await again(fleet, PAGE, warm_up)
+            expected = {row.name for rows in adapter.lists.values() for row in rows}
+            assert {row["name"] for row in before["connections"]["nodes"]} == expected
+            assert before["connections"]["totalCount"] == len(expected)
+            change(adapter)
+        after = await fleet.data(PAGE)
+    assert {row["name"] for row in after["connections"]["nodes"]} == {row.name for row in adapter.rows}
+
+
+async def test_rows_that_only_moved_are_the_same_page():
+    adapter = Rows("a", {"": rows_of("a", 4)})
+    async with serving(adapter) as fleet:
+        (*_, before) = await again(fleet, PAGE, 5)
+        other_order(adapter)
+        assert await again(fleet, PAGE, 5) == [before] * 5
+
+
+async def test_a_row_that_changes_is_seen_by_id():
+    adapter = Rows("a", {"": rows_of("a", 4)})
+    query = (
+        "{ " + " ".join(f'c{at}: connection(id: "{ids.encode("a", id_of(at))}") {{ name }}' for at in range(3)) + " }"
+    )
+    async with serving(adapter) as fleet:
+        await again(fleet, query, 5)
+        another_name(adapter)
+        assert (await fleet.data(query))["c1"] == {"name": "another"}
+        one_less(adapter)
+        answered = await fleet.ask(query)
+    assert answered["data"] == {"c0": None, "c1": {"name": "another"}, "c2": {"name": "name 002"}}
+
+
+async def test_an_answer_is_not_older_than_its_rows_may_be(executed: Executed, monkeypatch: pytest.MonkeyPatch):
+    adapter = Rows("a", {"": rows_of("a", 4)})
+    async with serving(adapter, max_age=0.2) as fleet:
+        await again(fleet, PAGE, 6)
+        another_name(adapter)
+        await asyncio.sleep(0.25)
+        await fleet.data(PAGE)  # or the one that takes what is being refreshed
+        told = await fleet.data(PAGE)
+    assert "another" in {row["name"] for row in told["connections"]["nodes"]}
+
+
+async def test_who_reads_now_has_others_see_what_is_new():
+    adapter = Rows("a", {"": rows_of("a", 4)})
+    now = PAGE.replace("first: 10", "first: 10, maxAge: 0")
+    async with serving(adapter, max_age=LONG) as fleet:
+        (*_, before) = await again(fleet, PAGE, 5)
+        assert await again(fleet, now, 5) == [before] * 5
+        another_name(adapter)
+        assert await fleet.data(PAGE) == before
+        after = await fleet.data(now)
+        assert after != before
+        assert await again(fleet, PAGE, 4) == [after] * 4
+
+
+async def test_what_is_changed_through_the_gateway_is_seen_at_once(executed: Executed):
+    async with world(AIRBYTE) as changing:
+        query = "{ connections(first: 100) { nodes { id enabled } } }"
+        told = [(await changing.ask(query))["data"] for _ in range(5)]
+        assert len(executed) == answers.WORTH
+        row = next(row for row in told[-1]["connections"]["nodes"] if row["enabled"])
+        changed = "mutation($input: SetConnectionEnabledInput!) { setConnectionEnabled(input: $input) { readBack } }"
+        given = {"id": row["id"], "enabled": False}
+        assert "errors" not in await changing.ask(changed, {"input": given})
+        after = (await changing.ask(query))["data"]
+    assert next(each for each in after["connections"]["nodes"] if each["id"] == row["id"])["enabled"] is False
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ connections { nodes { name } sources { state asOf } } }",
+        "{ connections { nodes { name freshness { state } } } }",
+        "{ connections { nodes { can { capability allowed } } } }",
+        "{ connections(filter: { overdue: true }) { nodes { name } } }",
+        "{ connections(filter: { not: { overdue: true } }) { nodes { name } } }",
+        "{ connections { nodes { name } } instances { name } }",
+        "{ connections { nodes { name } } __typename }",
+        '{ connections { nodes { name } } connection(id: "nothing") { name } }',
+        "{ connectionFacets { totalCount sources { state } } }",
+    ],
+)
+async def test_what_may_be_another_thing_each_time_is_executed_each_time(executed: Executed, query: str):
+    async with serving(Rows("a", {"": rows_of("a", 4)}), max_age=LONG) as fleet:
+        for _ in range(40):
+            await fleet.ask(query)
+    assert len(executed) == 40
+
+
+@pytest.mark.parametrize("max_age", [0, LONG])
+async def test_what_fails_is_told_each_time_and_what_comes_back_is_given_again(executed: Executed, max_age: float):
+    adapters = [Rows(name, {"": rows_of(name, 2)}) for name in ("a", "b")]
+    adapters[0].failing = Unreachable("nobody there")
+    now = PAGE.replace("first: 10", "first: 10, maxAge: 0")
+    async with serving(*adapters, max_age=max_age) as fleet:
+        failed = [await fleet.ask(now) for _ in range(5)]
+        assert [answer["errors"][0]["extensions"]["code"] for answer in failed] == ["UPSTREAM_UNAVAILABLE"] * 5
+        assert [answer["data"]["connections"]["totalCount"] for answer in failed] == [2] * 5
+        assert len(executed) == 5
+        adapters[0].failing = None
+        whole = await again(fleet, now, 30)
+        assert [data["connections"]["totalCount"] for data in whole] == [4] * 30
+        assert len(executed) < 30
+        adapters[0].failing = Unreachable("nobody there again")
+        (error,) = (await fleet.ask(now))["errors"]
+    assert error["extensions"]["code"] == "UPSTREAM_UNAVAILABLE"
+
+
+async def test_who_has_no_key_is_given_nothing(upstreams: Upstreams, executed: Executed):
+    keys = {"auth": {"mode": "api_key", "keys": {"ops": "a-key-of-sixteen-or-more", "web": "another-key-of-sixteen"}}}
+    query = "{ connections(first: 3) { nodes { id } } }"
+    async with fleet_over(upstreams, inventory={"max_age": LONG}, **keys) as fleet:
+
+        async def asked(**headers: str) -> httpx.Response:
+            told = {name.replace("_", "-"): value for name, value in headers.items()}
+            return await fleet.client.post(f"{fleet.url}/graphql", json={"query": query}, headers=told)
+
+        first = [(await asked(x_api_key="a-key-of-sixteen-or-more")).json() for _ in range(6)]
+        assert len(executed) == answers.WORTH
+        other = [(await asked(x_api_key="another-key-of-sixteen")).json() for _ in range(6)]
+        assert first + other == [first[0]] * 12
+        for headers in ({}, {"x_api_key": "a-key-of-sixteen-or-less"}, {"authorization": "Bearer nobody"}):
+            for _ in range(3):
+                refused = await asked(**headers)
+                assert (refused.status_code, refused.json().get("data")) == (401, None)
+
+
+async def test_what_is_to_be_explained_is_executed(upstreams: Upstreams):
+    query = "{ connections(first: 3) { nodes { id } } }"
+    async with fleet_over(upstreams, inventory={"max_age": LONG}, auth={"explain": "everyone"}) as fleet:
+        await again(fleet, query, 6)
+        for headers, extensions in (({"Gateway-Explain": "CALLS"}, None), ({}, {"explain": "CALLS"})):
+            body = {"query": query} | ({"extensions": extensions} if extensions else {})
+            for _ in range(4):
+                told = await fleet.client.post(f"{fleet.url}/graphql", json=body, headers=headers)
+                assert "explain" in told.json()["extensions"]
+
+
+async def test_each_media_type_is_answered_in_its_own(executed: Executed):
+    async with serving(Rows("a", {"": rows_of("a", 4)}), max_age=LONG) as fleet:
+        await again(fleet, PAGE, 5)
+        for kind in ("application/json", "application/graphql-response+json"):
+            for _ in range(4):
+                told = await fleet.client.post(f"{fleet.url}/graphql", json={"query": PAGE}, headers={"Accept": kind})
+                assert told.headers["content-type"] == kind
+                assert told.json()["data"]["connections"]["totalCount"] == 4
+
+
+async def test_each_answer_has_its_line_in_the_log(log: io.BytesIO):
+    query = "query Often { connections { nodes { id } } }"
+    async with serving(Rows("a", {"": rows_of("a", 4)}), max_age=LONG) as fleet:
+        for _ in range(10):
+            response = await fleet.client.post(
+                f"{fleet.url}/graphql", json={"query": query, "operationName": "Often", "variables": None}
+            )
+            assert response.status_code == 200
+        await asyncio.sleep(0.1)
+    said = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [line["operation"] for line in said if line["message"] == "request"] == ["Often"] * 10
+
+
+async def test_a_caller_without_time_is_told_so_and_nobody_else(upstreams: Upstreams):
+    adapter = Rows("a", {"": rows_of("a", 4)})
+    async with serving(adapter, limits={"request_timeout": 0.3}) as fleet:
+        (*_, before) = await again(fleet, PAGE, 5)
+        adapter.gate.clear()
+        late = await fleet.ask(PAGE)
+        assert late["errors"][0]["extensions"]["code"] == "UPSTREAM_TIMEOUT"
+        adapter.gate.set()
+        assert await fleet.data(PAGE) == before
+
+
+# Whatever happens
+
+
+QUERIES = [
+    PAGE,
+    "{ connections(first: 3, orderBy: [{ field: STATUS }, { field: NAME }]) { nodes { id } totalCount } }",
+    "{ connections(last: 4, filter: { enabled: true }) { nodes { id enabled } pageInfo { hasPreviousPage } } }",
+    '{ a: connections(first: 2) { nodes { name } } b: connections(filter: { instance: ["b"] }) { totalCount } }',
+    '{ connectionFacets(filter: { text: "a" }) { totalCount category { value count } } }',
+    '{ connections(filter: { workspaceId: ["p0"] }) { nodes { id } } }',
+    "{ n: nodes(ids: IDS) { id ... on Connection { name status } } }",
+]
+
+
+def mixed_up(rng: random.Random, adapter: Rows) -> None:
+    """Something that may happen to an upstream."""
+    adapter.failing = None
+    part = rng.choice(list(adapter.lists))
+    rows = adapter.lists[part]
+    match rng.randrange(6):
+        case 0 if rows:
+            at = rng.randrange(len(rows))
+            rows[at] = some(rng, adapter.instance, rows[at].native_id)
+        case 1 if rows:
+            del rows[rng.randrange(len(rows))]
+        case 2:
+            rows.append(some(rng, adapter.instance, id_of(rng.randrange(100, 10**8))))
+        case 3:
+            adapter.lists[f"p{rng.randrange(4)}"] = []
+        case 4:
+            adapter.failing = Unreachable("nobody there")
+        case _:
+            pass
+
+
+def _without_clock(answer: Any) -> Any:
+    for error in answer.get("errors", ()):
+        error.get("extensions", {}).pop("correlationId", None)
+    return answer
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_happens_upstream_the_answer_is_that_of_who_executes_each(
+    seed: int, executed: Executed, monkeypatch: pytest.MonkeyPatch
+):
+    rng = drawn(seed)
+    adapters = [
+        Rows(
+            name, {f"p{part}": [some(rng, name, id_of(10 * part + at)) for at in range(5)] for part in range(2)}, page=4
+        )
+        for name in ("a", "b")
+    ]
+    known = [ids.encode(name, id_of(10 * part + at)) for name in ("a", "b") for part in (0, 1) for at in (0, 1)]
+    async with serving(*adapters) as kept, serving(*adapters) as plain:
+        given = 0
+        for _ in range(50):
+            query = rng.choice(QUERIES).replace("IDS", json.dumps(known))
+            for _ in range(rng.choice((1, 4, 8))):
+                before = len(executed)
+                told = await kept.ask(query)
+                given += len(executed) == before
+                # Another text each time, so that nothing is known of it.
+                fresh = await plain.ask(f"{query} # {rng.random()}")
+                assert _without_clock(told) == _without_clock(fresh)
+            if rng.random() < 0.25:
+                mixed_up(rng, rng.choice(adapters))
+    assert given > 10
+
+
+# What is remembered
+
+
+KEPT_BODIES: list[dict[str, Any]] = [
+    {"query": "{a}"},
+    {"query": "query A { a }", "operationName": "A", "variables": {}},
+    {"query": "query($id: ID!, $n: Int) { a }", "variables": {"id": "x", "n": 1, "b": None, "c": True, "d": 0.5}},
+    {"query": "{a}", "variables": {"ids": ["a"], "where": {"text": "a"}}},
+]
+OTHER_BODIES: list[dict[str, Any]] = [
+    {"query": "mutation { a }"},
+    {"query": "mutation ($a: A) { a }", "variables": {"input": {"token": SECRET}}},
+    {"query": "query A { a } mutation B { b }", "operationName": "A"},
+    {"query": "{a}", "extensions": {}},
+    {"query": "{a}", "variables": {"text": "x" * 5_000}},
+]
+
+
+@pytest.fixture
+def kept() -> Answers:
+    """Nothing yet; what rests on nothing holds for ever."""
+    return Answers(None)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("body", "is_kept"), [*((body, True) for body in KEPT_BODIES), *((body, False) for body in OTHER_BODIES)]
+)
+def test_a_short_query_that_comes_again_is_not_read_again(kept: Answers, body: dict[str, Any], is_kept: bool):
+    sent = orjson.dumps(body)
+    (first, known), (second, still) = kept.read(None, sent), kept.read(None, bytes(bytearray(sent)))
+    assert first == second == parse_operation(sent)
+    assert (first is second) is (known is not None) is is_kept
+    assert known is still
+    assert kept.read(None, sent + b" ")[0] == first
+    assert kept.read("ops", sent)[1] is not known or known is None
+
+
+def test_what_is_no_operation_is_refused_each_time(kept: Answers):
+    for _ in range(3):
+        with pytest.raises(BadRequest):
+            kept.read(None, b'{"query": ""}')
+    assert len(kept._asked) == 0
+
+
+def body(number: int) -> bytes:
+    return orjson.dumps({"query": "{a}", "variables": {"n": number}})
+
+
+def test_no_more_requests_are_known_than_a_few(kept: Answers):
+    for number in range(1_000):
+        operation, known = kept.read(None, body(number))
+        assert operation.variables == {"n": number}
+        assert known is not None
+        kept.keep(known, b"x" * 1000, ())
+        assert len(kept._asked) <= answers.KEPT
+        assert kept._held_bytes == 1000 * len(kept._asked)
+    assert kept.at_once((None, body(999))) is not None
+    assert kept.at_once((None, body(0))) is None
+
+
+def test_the_answers_that_are_held_have_no_more_bytes_than_allowed(kept: Answers):
+    for number in range(100):
+        _, known = kept.read(None, body(number))
+        assert known is not None
+        kept.keep(known, b"x" * (answers.LONGEST // 2), ())
+        assert kept._held_bytes == sum(len(each.answer or b"") for each in kept._asked.values())
+        assert kept._held_bytes <= answers.ANSWERS_BYTES
+    held = [number for number in range(100) if kept.at_once((None, body(number)))]
+    assert held == list(range(84, 100))
+
+
+def test_a_long_answer_is_not_held(kept: Answers):
+    _, known = kept.read(None, body(1))
+    assert known is not None
+    kept.keep(known, b"x" * (answers.LONGEST + 1), ())
+    assert (known.answer, kept._held_bytes) == (None, 0)
+
+
+def test_an_answer_to_what_was_forgotten_meanwhile_is_not_held(kept: Answers):
+    _, known = kept.read(None, body(0))
+    for number in range(1, answers.KEPT + 1):
+        kept.read(None, body(number))
+    assert known is not None
+    kept.keep(known, b"x", ())
+    assert (known.answer, kept._held_bytes) == (None, 0)
+
+
+async def test_answers_that_change_each_time_are_kept_ever_more_seldom(
+    executed: Executed, monkeypatch: pytest.MonkeyPatch
+):
+    tried: list[int] = []
+    keep = Answers.keep
+
+    def watched(self: Answers, *told: Any) -> None:
+        tried.append(len(executed))
+        keep(self, *told)
+
+    monkeypatch.setattr(Answers, "keep", watched)
+    adapter = Rows("a", {"": rows_of("a", 4)})
+    async with serving(adapter) as fleet:
+        for number in range(100):
+            adapter.lists[""][0] = connection("a", id_of(0), name=f"number {number}")
+            told = await fleet.data(PAGE)
+            assert f"number {number}" in {row["name"] for row in told["connections"]["nodes"]}
+    assert len(executed) == 100
+    assert tried == [3, 9, 21, 45, 93]
