@@ -36,11 +36,10 @@ def until(ends_at: float) -> AbstractContextManager[None]:
     return _Until(ends_at if outer is None else min(outer, ends_at))
 
 
-def within_share(share: float, since: float) -> AbstractContextManager[None]:
-    """Bound what happens inside to this part of the time from ``since``, by the monotonic clock, to the deadline; where
-    there is none, to nothing."""
-    ends_at = _ends_at.get()
-    return contextlib.nullcontext() if ends_at is None else _Until(since + share * (ends_at - since))
+def within_share(share: float) -> AbstractContextManager[None]:
+    """Bound what happens inside to this part of the time that is left; to nothing where there is no deadline."""
+    left_s = remaining()
+    return contextlib.nullcontext() if left_s is None else within(share * left_s)
 
 
 def afresh(seconds: float) -> AbstractContextManager[None]:

@@ -4,6 +4,7 @@ As long as the lists are the same, so is what is made of them. Nothing here hold
 been read anew since is not to keep it.
 """
 
+import enum
 import math
 import time
 import weakref
@@ -18,20 +19,30 @@ from gateway.instances import Instance
 from gateway.inventory import Ask, Inventory, Snapshot
 from gateway.tables import Table
 
-LISTING_SHARE = 0.8
-"""The part of the request's time in which lists are read: an instance that hangs must leave some of it to what the
-rows of the others still lack."""
+READING_SHARE = 0.5
+"""The part of the request's time in which it is seen whether lists are what they were: where one hangs, the rest is for
+executing the request without it."""
+
+
+class Anew(enum.IntEnum):
+    """How much of a list is read anew where it is too old: as much as who executes the request would read of it."""
+
+    NOTHING = 0
+    """It holds as long as memory has it."""
+    ONE_PAGE = 1
+    """It holds where one page tells that this is all of it."""
+    ALL = 2
+    """However many pages it takes."""
 
 
 class Held(NamedTuple):
-    """A list, its rows, and the field paths that had been looked up for all of them. ``walks`` says that all of it was
-    needed, however many pages it takes; ``good_until`` is when, by the monotonic clock, what was looked up for single
-    rows may be another thing."""
+    """A list, its rows, and the field paths that had been looked up for all of them; ``good_until`` is when, by the
+    monotonic clock, what was looked up for single rows may be another thing."""
 
     of: List
     table: weakref.ref[Table]
     joined: Fields
-    walks: bool = False
+    anew: Anew
     good_until: float = math.inf
 
     def is_in(self, snapshot: Snapshot | None, instance: Instance) -> bool:
@@ -62,7 +73,7 @@ class Ground(NamedTuple):
         """Likewise, with what is not fresh read anew. What fails holds no more."""
         ask = self._ask(since)
         if self.parts is not None:
-            parts, failed = await inventory.parts(self.instance)
+            parts, failed = await inventory.parts(self.instance, since)
             if failed is not None or parts != self.parts:
                 return False
         lacking = [held for held in self.lists if not self._has(held, inventory, ask)]
@@ -81,7 +92,7 @@ class Ground(NamedTuple):
                 held.of,
                 held.table,
                 both.joined | held.joined,
-                both.walks or held.walks,
+                max(both.anew, held.anew),
                 min(both.good_until, held.good_until),
             )
         parts = other.parts if self.parts is None else self.parts
@@ -91,15 +102,18 @@ class Ground(NamedTuple):
         return Ask(self.ask.max_age, since, self.ask.takes_refreshing)
 
     def _has(self, held: Held, inventory: Inventory, ask: Ask) -> bool:
+        if self.parts is None and held.of.part not in inventory.searched(self.instance):
+            return False
         shelf = inventory.known_shelf(self.instance, held.of)
         return shelf is not None and shelf.is_fresh(ask) and held.is_in(shelf.snapshot, self.instance)
 
     async def _reads(self, held: Held, inventory: Inventory, ask: Ask) -> bool:
         shelf = inventory.known_shelf(self.instance, held.of)
-        if shelf is None:
+        is_read = held.anew is not Anew.NOTHING and (self.parts or held.of.part in inventory.searched(self.instance))
+        if shelf is None or not is_read:
             return False
         try:
-            return held.is_in(await shelf.again(ask, walks=held.walks), self.instance)
+            return held.is_in(await shelf.again(ask, walks=held.anew is Anew.ALL), self.instance)
         except AdapterError:  # which is remembered, and told to whoever asks for the rows
             return False
 
@@ -111,7 +125,7 @@ def hold(grounds: Sequence[Ground], inventory: Inventory, since: float) -> bool:
 
 async def hold_anew(grounds: Sequence[Ground], inventory: Inventory, since: float) -> bool:
     """Likewise, with what is not fresh read anew, all of it at once."""
-    with deadline.within_share(LISTING_SHARE, since):
+    with deadline.within_share(READING_SHARE):
         return all(await together([ground.holds_anew(inventory, since) for ground in grounds]))
 
 

@@ -12,7 +12,7 @@ import math
 import operator
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from adapters import deadline, walk
@@ -444,15 +444,26 @@ class Inventory:
         self._versions = versions or Versions()
         self._shelves: OrderedDict[tuple[str, List], Shelf] = OrderedDict()
         self._parts: dict[str, tuple[Sequence[str], float]] = {}
+        self._untold: dict[str, tuple[AdapterError, float]] = {}
+        """By instance, why it could not tell its parts, and when, where that was the last time."""
         self._met: defaultdict[str, set[str]] = defaultdict(set)
         """By instance, the parts whose lists were asked for, as by an adapter that looks for ids there."""
         self.completions = Completions()
 
-    async def parts(self, instance: Instance) -> tuple[Sequence[str], AdapterError | None]:
-        """The parts of an instance; those it had, and the error, where it cannot tell."""
+    async def parts(self, instance: Instance, since: float) -> tuple[Sequence[str], AdapterError | None]:
+        """The parts of an instance; those it had, and the error, where it cannot tell. It is asked once for a request
+        that began at ``since``."""
+        failed, at = self._untold.get(instance.name, (None, -math.inf))
+        if failed is not None and at >= since:
+            return self._parts_of(instance), failed
+        parts, told = self._parts.get(instance.name, _NO_PARTS)
+        if told >= since:
+            return parts, None
         found = await instance.ask(instance.adapter.parts())
         if isinstance(found, AdapterError):
+            self._untold[instance.name] = found, time.monotonic()
             return self._parts_of(instance), found
+        self._untold.pop(instance.name, None)
         self._parts[instance.name] = found, time.monotonic()
         return found, None
 
@@ -512,12 +523,16 @@ class Inventory:
     def held(self, instance: Instance, ask: Ask) -> Sequence[tuple[List, Snapshot]]:
         """Likewise, each with what it is of."""
         found: list[tuple[List, Snapshot]] = []
-        for part in self._parts_of(instance) or self._met[instance.name]:
+        for part in self.searched(instance):
             of = List(part)
             shelf = self.known_shelf(instance, of)
             if shelf is not None and shelf.snapshot is not None and shelf.is_fresh(ask):
                 found.append((of, shelf.snapshot))
         return found
+
+    def searched(self, instance: Instance) -> Collection[str]:
+        """The parts in whose lists an id is looked for."""
+        return self._parts_of(instance) or self._met[instance.name]
 
     def as_of(self, instance: str) -> dt.datetime | None:
         """When the oldest of what is kept of an instance was read."""

@@ -10,17 +10,17 @@ import functools
 import math
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from aiodataloader import DataLoader
 
 from adapters.errors import AdapterError
 from adapters.model import Connection
-from adapters.port import LIST_FIELDS, Fields, Found, Reader, Work
+from adapters.port import LIST_FIELDS, Fields, Found, List, Page, Reader, Work
 from adapters.walk import together
 from gateway.execution.later import Later
-from gateway.grounds import Ground, Held
+from gateway.grounds import Anew, Ground, Held
 from gateway.instances import Instance, Instances
 from gateway.inventory import Ask, Inventory, Snapshot
 
@@ -71,6 +71,8 @@ class Loaders:
         self._known: dict[_Asked, tuple[Fields, Answer]] = {}
         """What batches have brought, and with which fields."""
         self._lists: dict[tuple[str, Fields, Ask], Sequence[_Listed]] = {}
+        self._searched: set[tuple[str, str, Ask]] = set()
+        """The parts whose lists were read to find ids there."""
         self._batches: set[asyncio.Task[Any]] = set()
 
     @functools.cached_property
@@ -147,7 +149,9 @@ class Loaders:
         for of, snapshot in self._inventory.held(instance, ask):
             good_until = self._good_until(snapshot, found, fields, adds=adapter.adds(fields - snapshot.joined))
             if good_until is not None:
-                held = Held(of, weakref.ref(snapshot.listed), snapshot.joined, good_until=good_until)
+                # Where it was in memory already, who executes this may ask for it alone the next time.
+                anew = Anew.ONE_PAGE if (instance.name, of.part, ask) in self._searched else Anew.NOTHING
+                held = Held(of, weakref.ref(snapshot.listed), snapshot.joined, anew, good_until)
                 return Ground(instance, ask, None, (held,))
         return None
 
@@ -245,7 +249,12 @@ class Loaders:
 
     def _reader(self, instance: Instance, ask: Ask) -> Reader:
         """How an adapter that looks for ids in a list comes by that."""
-        return lambda of: self._inventory.shelf(instance, of).first(ask)
+
+        def read(of: List) -> Awaitable[Page]:
+            self._searched.add((instance.name, of.part, ask))
+            return self._inventory.shelf(instance, of).first(ask)
+
+        return read
 
     def _listed(self, instance: Instance, ask: Ask, ids: Mapping[str, Fields]) -> dict[str, Connection]:
         """The rows that are in memory, read lately enough, and will do."""

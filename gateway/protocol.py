@@ -62,7 +62,8 @@ class Direct(Protocol):
 
 _AtOnce: TypeAlias = Callable[[Head, bytes], tuple[bytes, bytes] | None]
 """What an app may have as its ``at_once``, so that nothing need be begun for a request: gives the header lines and the
-body of the answer to a whole one, whose status is 200; None where the app is to be called for it. Must not raise."""
+body of the answer to a whole one, whose status is 200; None where the app is to be called for it, as for each HEAD. It
+must not raise."""
 
 
 _EXTENSION: Final = "gateway.direct"
@@ -346,8 +347,9 @@ class Spoken(HttpToolsProtocol):
 
     def _take(self, known: Head, body: bytes) -> None:
         """Answer a request whose head is known, or begin with it."""
-        answer = None if self._at_once is None or self.flow.write_paused else self._at_once(known, body)
-        if answer is None or self.transport.is_closing():
+        is_open = not (self.access_log or self.flow.write_paused or self.transport.is_closing())
+        answer = self._at_once(known, body) if is_open and self._at_once is not None else None
+        if answer is None:
             self._begin(known, body)
             return
         self._write(STATUS_LINE[HTTPStatus.OK], *answer)

@@ -19,12 +19,15 @@ from gateway import filters, orders, tables
 from gateway.completions import Completions
 from gateway.cursors import Cursor
 from gateway.explain import How, ListRead, Note
-from gateway.grounds import LISTING_SHARE, Ground, Held
+from gateway.grounds import Anew, Ground, Held
 from gateway.instances import Instance, Instances
 from gateway.inventory import COMPARES_ELSE_S, DISTRUSTED_S, Ask, Inventory, Shelf, Snapshot
 from gateway.orders import Key, OrderBy
 from gateway.tables import Mask, Table
 
+LISTING_SHARE = 0.8
+"""The part of the request's time in which lists are read: an instance that hangs must leave some of it to what the
+rows of the others still lack."""
 LARGE = 5_000
 """Rows of which nothing takes long; more are worked on while others wait."""
 JOINED_WHOLE = 1000
@@ -275,13 +278,23 @@ class Source:
         is_all = not (self.pages or self.told or self.is_stale or adapter.adds(need.fields - self.joined))
         if not is_all or filters.moves(need.where):
             return None
+        if any(shelf.of.narrowed for shelf in self._shelves):  # somebody may read all of it, which would be newer
+            return None
         narrowing = adapter.narrow(need.where)
         held = zip(self._shelves, self._snapshots, self._filled, strict=True)
         lists = (
-            Held(shelf.of, weakref.ref(table), self._shown(snapshot), self._pageable(shelf, narrowing) is None)
+            Held(shelf.of, weakref.ref(table), self._shown(snapshot), self._anew(shelf, narrowing))
             for shelf, snapshot, table in held
         )
         return Ground(self.instance, need.ask, self._parts, tuple(lists))
+
+    def _anew(self, shelf: Shelf, narrowing: Narrowing) -> Anew:
+        """How much of a list would be read anew."""
+        if self._pageable(shelf, narrowing) is not None:
+            return Anew.ONE_PAGE
+        if narrowing.asked:  # a long one is narrowed
+            return Anew.NOTHING if shelf.is_long else Anew.ONE_PAGE
+        return Anew.ALL
 
     def take_fresh(self, inventory: Inventory) -> bool:
         """Come by the rows without waiting, where all of them are in memory with all that is needed of them; tells
@@ -309,7 +322,7 @@ class Source:
     async def gather(self, inventory: Inventory) -> None:
         """Come by the rows of all lists of the instance; what fails is noted here and raised nowhere."""
         narrowing = self.instance.adapter.narrow(self._need.where)
-        parts, failed = await inventory.parts(self.instance)
+        parts, failed = await inventory.parts(self.instance, self._need.ask.since)
         self.errors += [failed] if failed else []
         self._parts = parts
         read = self._read_of(parts, narrowing)
@@ -422,7 +435,7 @@ async def gathered(instances: Instances, inventory: Inventory, need: Need) -> Se
     sources = [Source(instance, need, inventory.completions) for instance in instances.values()]
     asked = [source for source in sources if not source.take_fresh(inventory)]
     if asked:
-        with deadline.within_share(LISTING_SHARE, need.ask.since):
+        with deadline.within_share(LISTING_SHARE):
             await together([source.gather(inventory) for source in asked])
     return sources
 

@@ -298,7 +298,8 @@ class AirbyteAdapter:
         row = self._client.read(body, kind)
         workspace_id = convert.workspace_of(row) or listed_in
         if self._own:
-            workspace_id = workspace_id or (await self._client.get_workspace_of(id)).workspace_id
+            if workspace_id is None:  # which is asked for each time
+                workspace_id, seen = (await self._client.get_workspace_of(id)).workspace_id, None
             if workspace_id.lower() not in self._own:
                 raise NotFound("in a workspace that is not configured", instance=self._instance, provider="airbyte")
         return self._singles.take(seen, self._unified(row, workspace_id))

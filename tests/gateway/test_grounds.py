@@ -7,7 +7,7 @@ import weakref
 
 from adapters.port import LIST_FIELDS, Fields, List
 from gateway import grounds
-from gateway.grounds import Ground, Held
+from gateway.grounds import Anew, Ground, Held
 from gateway.inventory import Ask
 from gateway.tables import Table
 from tests.gateway.listed import Listed, connection, instances_of
@@ -26,19 +26,19 @@ def ground(
     ask: Ask = USUAL,
     parts: tuple[str, ...] | None = None,
     table: Table | None = None,
-    walks: bool = False,
+    anew: Anew = Anew.NOTHING,
     good_until: float = math.inf,
 ) -> Ground:
-    held = Held(List(part), weakref.ref(TABLES[instance] if table is None else table), joined, walks, good_until)
+    held = Held(List(part), weakref.ref(TABLES[instance] if table is None else table), joined, anew, good_until)
     return Ground(INSTANCES[instance], ask, parts, (held,))
 
 
 def test_what_several_things_rest_on_has_each_list_once():
-    one, same = ground(joined=frozenset({"name"}), good_until=9), ground(joined=frozenset({"icon"}), walks=True)
+    one, same = ground(joined=frozenset({"name"}), good_until=9), ground(joined=frozenset({"icon"}), anew=Anew.ALL)
     found = grounds.joined([one, same, ground("b"), ground(part="more"), ground(ask=NOW)])
     assert found is not None
     (first, second), (b,), (now,) = (each.lists for each in found)
-    assert (first.joined, first.walks, first.good_until) == ({"name", "icon"}, True, 9)
+    assert (first.joined, first.anew, first.good_until) == ({"name", "icon"}, Anew.ALL, 9)
     assert (second.of, b.of, now.of) == (List("more"), List(""), List(""))
     assert [(each.instance.name, each.ask) for each in found] == [("a", USUAL), ("b", USUAL), ("a", NOW)]
 

@@ -635,16 +635,16 @@ async def test_what_is_kept_of_an_instance_is_as_old_as_the_oldest_of_its_lists(
 async def test_the_parts_that_an_instance_had_are_known_when_it_cannot_tell():
     adapter = Listed("a", {"one": rows_of(2), "two": rows_of(2)})
     inventory = Inventory(Ages(LONG, LONG, LONG), ROOMY)
-    assert await inventory.parts(instance_of(adapter)) == (("one", "two"), None)
+    assert await inventory.parts(instance_of(adapter), time.monotonic()) == (("one", "two"), None)
 
     class Silent(Listed):
         async def parts(self) -> Sequence[str]:
             raise Unreachable("nobody answers")
 
-    parts, error = await inventory.parts(instance_of(Silent("a", {})))
+    parts, error = await inventory.parts(instance_of(Silent("a", {})), time.monotonic())
     assert parts == ("one", "two")
     assert isinstance(error, Unreachable)
-    assert (await inventory.parts(instance_of(Silent("b", {}))))[0] == ()
+    assert (await inventory.parts(instance_of(Silent("b", {})), time.monotonic()))[0] == ()
 
 
 class Paged(Listed):
@@ -707,7 +707,7 @@ async def test_it_is_known_which_lists_memory_could_not_answer():
 
     one, both = frozenset({"one"}), frozenset({"one", "two"})
     assert unread(None) == Narrowing(None), "not even the lists are known"
-    await inventory.parts(instance)
+    await inventory.parts(instance, time.monotonic())
     assert (unread(None), unread(one)) == (Narrowing(both), Narrowing(one))
     await inventory.shelf(instance, List("one")).whole(Ask(LONG, time.monotonic()))
     assert (unread(None), unread(one)) == (Narrowing(both - one), None)
@@ -719,7 +719,7 @@ async def test_it_is_known_what_has_been_looked_up_for_all_rows_in_memory():
     adapter = Listed("a", {"one": rows_of(2), "two": rows_of(2)}, lacks_names=True)
     instance = instance_of(adapter)
     inventory = Inventory(Ages(LONG, LONG, LONG), ROOMY)
-    await inventory.parts(instance)
+    await inventory.parts(instance, time.monotonic())
     one, two = [
         await inventory.shelf(instance, List(part)).whole(Ask(LONG, time.monotonic())) for part in adapter.lists
     ]

@@ -62,7 +62,7 @@ class Asking:
     async def read(self, part: str = "", joins: Fields = LIST_FIELDS, max_age: float = LONG) -> None:
         """Have a list in memory."""
         instance = self.instances["a"]
-        await self.inventory.parts(instance)
+        await self.inventory.parts(instance, time.monotonic())
         snapshot = await self.inventory.shelf(instance, List(part)).whole(self.ask._replace(max_age=max_age))
         await snapshot.table(joins)
 
