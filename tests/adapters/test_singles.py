@@ -8,8 +8,6 @@ from adapters import singles
 from adapters.singles import Singles
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet
 
-NOW = dt.datetime.now(dt.UTC)
-
 
 class Made:
     """What is made of a body, anew each time."""
@@ -50,8 +48,9 @@ def test_a_body_that_has_changed_is_read_anew():
 @pytest.mark.parametrize(("offset_s", "made"), [(60, 2), (-1, 6)])
 def test_what_is_good_for_a_while_is_made_anew_afterwards(offset_s: float, made: int):
     read = Reading()
+    good_until = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=offset_s)
     for _ in range(6):
-        read("a", b"body", NOW + dt.timedelta(seconds=offset_s))
+        read("a", b"body", good_until)
     assert read.made == made
 
 
