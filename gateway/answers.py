@@ -31,7 +31,7 @@ SELDOM: Final = 64
 """How seldom that is tried, at the most, where answers change each time."""
 
 
-class Asked:
+class Known:
     """A request that came before, and its answer, where that is kept."""
 
     __slots__ = ("answer", "due", "given", "grounds", "is_read_each_time", "key", "operation", "uses")
@@ -65,10 +65,10 @@ class Answers:
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
-        self._asked: OrderedDict[Key, Asked] = OrderedDict()
+        self._asked: OrderedDict[Key, Known] = OrderedDict()
         self._held_bytes = 0
 
-    def read(self, viewer: str | None, body: bytes) -> tuple[Operation, Asked | None]:
+    def read(self, viewer: str | None, body: bytes) -> tuple[Operation, Known | None]:
         """What a body asks for, and what is known of that request. Of long ones nothing is, and neither of what may
         change something, for it may hold a credential. Raises as `parse_operation`."""
         key = viewer, body
@@ -79,12 +79,12 @@ class Answers:
         operation = parse_operation(body)
         if len(body) > LONGEST_BODY or operation.extensions is not None or "mutation" in operation.query:
             return operation, None
-        found = self._asked[key] = Asked(key, operation)
+        found = self._asked[key] = Known(key, operation)
         if len(self._asked) > KEPT:
             self._drop(self._asked.popitem(last=False)[1])
         return operation, found
 
-    def at_once(self, key: Key) -> Asked | None:
+    def at_once(self, key: Key) -> Known | None:
         """A request with an answer to be given again, where memory has all that this rests on; None where it takes more
         to know."""
         found = self._asked.get(key)
@@ -96,36 +96,36 @@ class Answers:
         found.given += 1
         return found
 
-    async def again(self, asked: Asked, began: float) -> bytes | None:
+    async def again(self, known: Known, began: float) -> bytes | None:
         """The answer to a request that began then; what is too old for it is read anew. None where it is another one by
         now: what was read is there for who executes the operation."""
-        answer = asked.answer
+        answer = known.answer
         if answer is None:
             return None
-        if await grounds.hold_anew(asked.grounds, self._inventory, began):
-            asked.given += 1
+        if await grounds.hold_anew(known.grounds, self._inventory, began):
+            known.given += 1
             return answer
-        if asked.answer is answer:  # and nobody else has come to this before
-            self._drop(asked)
-            if asked.given:
-                asked.uses, asked.due = 0, 1
+        if known.answer is answer:  # and nobody else has come to this before
+            self._drop(known)
+            if known.given:
+                known.uses, known.due = 0, 1
             else:
-                asked.put_off()  # it was kept in vain
+                known.put_off()  # it was kept in vain
         return None
 
-    def keep(self, asked: Asked, answer: bytes, of: Sequence[Ground] | None) -> None:
+    def keep(self, known: Known, answer: bytes, of: Sequence[Ground] | None) -> None:
         """Keep the answer to a request, where it is known what it rests on."""
-        self._drop(asked)
-        if of is None or len(answer) > LONGEST or self._asked.get(asked.key) is not asked:
-            asked.put_off()
+        self._drop(known)
+        if of is None or len(answer) > LONGEST or self._asked.get(known.key) is not known:
+            known.put_off()
             return
-        asked.answer, asked.grounds, asked.given = answer, of, 0
-        asked.is_read_each_time = any(ground.ask.max_age <= 0 for ground in of)
+        known.answer, known.grounds, known.given = answer, of, 0
+        known.is_read_each_time = any(ground.ask.max_age <= 0 for ground in of)
         self._held_bytes += len(answer)
         if self._held_bytes > ANSWERS_BYTES:
-            self._make_room(asked)
+            self._make_room(known)
 
-    def _make_room(self, latest: Asked) -> None:
+    def _make_room(self, latest: Known) -> None:
         """Forget the answers to what was not asked for the longest."""
         for each in self._asked.values():
             if self._held_bytes <= ANSWERS_BYTES:
@@ -134,7 +134,7 @@ class Answers:
                 self._drop(each)
                 each.put_off()
 
-    def _drop(self, asked: Asked) -> None:
-        if asked.answer is not None:
-            self._held_bytes -= len(asked.answer)
-            asked.answer, asked.grounds = None, ()
+    def _drop(self, known: Known) -> None:
+        if known.answer is not None:
+            self._held_bytes -= len(known.answer)
+            known.answer, known.grounds = None, ()

@@ -24,8 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from adapters import deadline
 from gateway import observability
-from gateway.answers import Answers
-from gateway.answers import Asked as Known
+from gateway.answers import Answers, Known
 from gateway.attendance import Attendance, Rounds
 from gateway.deeds import Caller
 from gateway.errors import Code, error, masked
