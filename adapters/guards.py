@@ -117,8 +117,7 @@ class Breaker:
 
     def succeeded(self, trying: bool) -> None:
         self._failures, self._opened_at = 0, None
-        if self._trial is not None:
-            self._end_trial()  # whichever call it was: it is back
+        self._end_trial()  # whichever call it was: it is back
 
     def failed(self, trying: bool) -> None:
         self._failures += 1

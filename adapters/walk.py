@@ -309,9 +309,6 @@ async def find(
 
     ``list_is_complete`` says that an id missing from fully read lists does not exist, so nothing more need be asked.
     """
-    if len(ids) == 1 and parts:  # as a rule
-        answer = await _or_error(ids[0], get)
-        return {} if answer is None else {ids[0]: answer}
     if len(ids) <= len(parts):
         return await get_each(ids, get)
     failures: list[AdapterError] = []

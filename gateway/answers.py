@@ -108,7 +108,7 @@ class Answers:
         if known.answer is answer:  # and nobody else has come to this before
             self._drop(known)
             if known.given:
-                known.uses, known.due = 0, 1
+                known.uses, known.due = 0, 1  # so that the one that is made now is kept
             else:
                 known.put_off()  # it was kept in vain
         return None

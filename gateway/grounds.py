@@ -16,7 +16,7 @@ from adapters.errors import AdapterError
 from adapters.port import Fields, List
 from adapters.walk import together
 from gateway.instances import Instance
-from gateway.inventory import Ask, Inventory, Snapshot
+from gateway.inventory import Ask, Inventory, Shelf, Snapshot
 from gateway.tables import Table
 
 READING_SHARE = 0.5
@@ -101,16 +101,18 @@ class Ground(NamedTuple):
     def _ask(self, since: float) -> Ask:
         return Ask(self.ask.max_age, since, self.ask.takes_refreshing)
 
+    def _shelf(self, held: Held, inventory: Inventory) -> Shelf | None:
+        """Where a list is kept; None where nobody would look there any more."""
+        is_looked_at = self.parts is not None or held.of.part in inventory.searched(self.instance)
+        return inventory.known_shelf(self.instance, held.of) if is_looked_at else None
+
     def _has(self, held: Held, inventory: Inventory, ask: Ask) -> bool:
-        if self.parts is None and held.of.part not in inventory.searched(self.instance):
-            return False
-        shelf = inventory.known_shelf(self.instance, held.of)
+        shelf = self._shelf(held, inventory)
         return shelf is not None and shelf.is_fresh(ask) and held.is_in(shelf.snapshot, self.instance)
 
     async def _reads(self, held: Held, inventory: Inventory, ask: Ask) -> bool:
-        shelf = inventory.known_shelf(self.instance, held.of)
-        is_read = held.anew is not Anew.NOTHING and (self.parts or held.of.part in inventory.searched(self.instance))
-        if shelf is None or not is_read:
+        shelf = self._shelf(held, inventory)
+        if shelf is None or held.anew is Anew.NOTHING:
             return False
         try:
             return held.is_in(await shelf.again(ask, walks=held.anew is Anew.ALL), self.instance)

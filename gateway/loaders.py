@@ -97,11 +97,6 @@ class Loaders:
             return self._answered(instance, ask, ids, found)[place, ask].given()
         return self._known[place, ask][1]
 
-    @property
-    def is_gathering(self) -> bool:
-        """Whether something is asked for that is yet to be loaded, or is being loaded."""
-        return "_by_key" in self.__dict__
-
     def later(self, place: Place, fields: Fields, ask: Ask, make: Callable[[Answer], T]) -> Later[Answer, T]:
         """What ``make`` makes of the answer when it is there. It is asked for with all else that is by then."""
         return Later(self._by_key.load(Key(place, fields, ask)), make)

@@ -81,12 +81,10 @@ class Engine:
             document = self._documents.get(operation.query, operation.operation_name, operation.variables)
         except Unfit as unfit:
             return Outcome(None, list(unfit.reasons), began=False)
-        if document.operation is not OperationType.QUERY and not allow_mutation:
-            return Outcome(None, [], began=False, is_allowed=False)
+        refused = _refused(document.operation, explain, allow_mutation=allow_mutation)
+        if refused is not None:
+            return refused
         changes_something = document.operation is OperationType.MUTATION
-        if changes_something and explain is Mode.PLAN:
-            refused = error(Code.BAD_REQUEST, "A mutation is rehearsed by dryRun in its input.")
-            return Outcome(None, [refused], began=False)
         began = time.monotonic() if began is None else began
         ends_at = began + self._limits.request_timeout
         explanation = None if explain is None else Explanation(explain)
@@ -118,6 +116,16 @@ class Engine:
         data = None if context.is_planning else result.data
         grounds = context.grounds(result.data) if isinstance(result, Settled) and result.data is not None else None
         return Outcome(data, errors, _began(result), explanation, grounds=grounds)
+
+
+def _refused(operation: OperationType, explain: Mode | None, *, allow_mutation: bool) -> Outcome | None:
+    """What comes of an operation that is of the wrong kind for how it was asked; None for all others."""
+    if operation is not OperationType.QUERY and not allow_mutation:
+        return Outcome(None, [], began=False, is_allowed=False)
+    if operation is OperationType.MUTATION and explain is Mode.PLAN:
+        told = error(Code.BAD_REQUEST, "A mutation is rehearsed by dryRun in its input.")
+        return Outcome(None, [told], began=False)
+    return None
 
 
 def _began(result: ExecutionResult) -> bool:

@@ -19,16 +19,7 @@ class Later(Generic[G, M]):
         self._given = given
         self._make = make
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether there is nothing to wait for any more."""
-        return self._given.done()
-
-    def made(self) -> M:
-        """What `await` gives, where there is nothing to wait for. Raises what that does."""
-        return self._make(self._given.result())
-
     def __await__(self) -> Generator[Any, Any, M]:
         if not self._given.done():
             yield from asyncio.shield(self._given).__await__()
-        return self.made()
+        return self._make(self._given.result())

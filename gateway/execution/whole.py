@@ -169,8 +169,7 @@ class Execution:
                 if any(root.is_required and of.raised for (root, _), of in zip(pending, outcomes, strict=True)):
                     await _end(waiting)  # there is no data any more
             else:
-                # What is loaded together is there at the same time.
-                outcomes = [_made(each) if _is_ready(each) else await _awaited(each) for each in waiting]
+                outcomes = [await _awaited(each) for each in waiting]
         except BaseException:
             for each in waiting:
                 if isinstance(each, asyncio.Future):
@@ -240,19 +239,6 @@ async def _end(waiting: Iterable["asyncio.Future[Any]"]) -> None:
     for each in undone:
         each.cancel()
     await asyncio.gather(*undone, return_exceptions=True)
-
-
-def _is_ready(value: Any) -> bool:
-    """Whether something need not be waited for."""
-    return isinstance(value, Later) and value.is_ready
-
-
-def _made(value: Later[Any, Any]) -> Outcome:
-    """What such a thing comes to."""
-    try:
-        return Outcome(value.made(), was_awaited=True)
-    except Exception as raised:  # noqa: BLE001  whatever it is, the engine tells it
-        return Outcome(raised=raised)
 
 
 async def _awaited(value: Awaitable[Any]) -> Outcome:

@@ -67,7 +67,7 @@ def find(
         if context.tells_grounds:
             context.rest_on([context.loaders.ground(listed, fields, ask)], info)
         return listed
-    if by_itself and not context.loaders.is_gathering and is_only_field(info):
+    if by_itself and is_only_field(info):
         return _loaded(context, place, fields, ask, info)
     return context.loaders.later(place, fields, ask, lambda answer: _told(answer, context, fields, ask, info))
 
