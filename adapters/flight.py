@@ -4,16 +4,26 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from adapters import deadline
 from adapters.errors import AdapterError, NotFound, Rejected, TimedOut
 
 T = TypeVar("T")
+R_contra = TypeVar("R_contra", contravariant=True)
 
 
 LOOKUP_S = 30.0
 """What asking for something that is kept may take, retries included."""
+
+
+class Place(Protocol[R_contra]):
+    """Who waits for something: a future, or what is used as one."""
+
+    def done(self) -> bool: ...
+    def set_result(self, result: R_contra, /) -> None: ...
+    def set_exception(self, exception: BaseException, /) -> None: ...
+    def cancel(self) -> object: ...
 
 
 class Flight(Generic[T]):
@@ -22,18 +32,35 @@ class Flight(Generic[T]):
     def __init__(self, flights: "dict[Hashable, Flight[Any]]", key: Hashable) -> None:
         self._flights = flights
         self._key = key
-        self._waiting: list[asyncio.Future[T]] = []
+        self._waiting: list[Place[T]] = []
         self._give_up: Callable[[], object] | None = None
 
     async def answer(self) -> T:
         """What came of the call. Raises what it raised."""
         place: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        self.enter(place)
         try:
             return await place
         except asyncio.CancelledError:
-            self._leave(place)
+            if place.cancelled():
+                self.leave(place)
+            else:
+                look_at(place)  # the answer came at the same moment
             raise
+
+    def enter(self, place: Place[T]) -> None:
+        """Have somebody wait for the answer, or the error, who is told of either."""
+        self._waiting.append(place)
+
+    def leave(self, place: Place[T]) -> None:
+        """Wait no more."""
+        if place in self._waiting:
+            self._waiting.remove(place)
+            if not self._waiting:
+                self.forget()
+                give_up, self._give_up = self._give_up, None
+                if give_up is not None:
+                    give_up()
 
     def by(self, give_up: Callable[[], object]) -> None:
         """The call goes on, and ends by ``give_up`` where nobody wants it any more."""
@@ -54,9 +81,9 @@ class Flight(Generic[T]):
         for place in self._landed():
             place.set_exception(error)
 
-    def _landed(self) -> "list[asyncio.Future[T]]":
+    def _landed(self) -> list[Place[T]]:
         """Who waits to the end. The call is over: who comes now begins a new one."""
-        self._forget()
+        self.forget()
         waiting, self._waiting, self._give_up = self._waiting, [], None
         return [place for place in waiting if not place.done()]
 
@@ -69,21 +96,10 @@ class Flight(Generic[T]):
         else:
             self.land(task.result())
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Have nobody else join it."""
         if self._flights.get(self._key) is self:
             del self._flights[self._key]
-
-    def _leave(self, place: "asyncio.Future[T]") -> None:
-        if not place.cancelled():
-            look_at(place)  # the answer came at the same moment
-            return
-        if place in self._waiting:
-            self._waiting.remove(place)
-            if not self._waiting:
-                self._forget()
-                give_up, self._give_up = self._give_up, None
-                if give_up is not None:
-                    give_up()
 
 
 class SingleFlight:

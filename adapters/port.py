@@ -189,6 +189,14 @@ class Found(NamedTuple):
     failures: tuple[AdapterError, ...] = ()
 
 
+class Single(NamedTuple):
+    """The one call that a connection takes: what is asked for, and what is ``made`` of the body of the answer; None
+    where that shows that it takes more. Raises AdapterError, NotFound for what is not of this instance."""
+
+    request: Request
+    made: Callable[[bytes], Connection | None]
+
+
 class RunPage(NamedTuple):
     """Some runs of one connection, the newest first; ``total`` where the upstream counts them."""
 
@@ -250,6 +258,11 @@ class Adapter(Protocol):
 
         ``read`` gives the first page of a list in place of the adapter's own `read`: from memory, as a rule.
         """
+        ...
+
+    def single(self, id: str, fields: Fields) -> Single | None:
+        """The call by which `get_many` would come by this connection alone, now and later; None where it takes more.
+        Makes none."""
         ...
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
@@ -346,6 +359,7 @@ class Imitation(Protocol):
 
 
 @functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=1024)
 def wants(fields: Fields, *paths: str) -> bool:
     """Whether any of ``paths``, or something inside one of them, was selected."""
     return any(field == path or field.startswith(path + ".") for field in fields for path in paths)

@@ -16,7 +16,7 @@ from adapters import deadline, errors
 from adapters.auth import Authorizer, Credentials
 from adapters.channel import Answer, Channel, Stale, Wanted
 from adapters.dialling import Origin
-from adapters.flight import Flight, SingleFlight
+from adapters.flight import Flight, Place, SingleFlight
 from adapters.guards import Breaker, Bulkhead
 from adapters.http1 import Client
 from adapters.requests import Message, Query, Request, Writer
@@ -109,9 +109,8 @@ class Transport:
         """
         if not request.safe:
             return await self.with_retries(request)
-        try:
-            message = self._writer.message(request)
-        except (errors.Rejected, UnicodeEncodeError):
+        message = self.message(request)
+        if message is None:
             return await self.with_retries(request)  # which fails likewise, and tells the hooks
         flight, has_joined = self._flights.get(message), False
         while flight is not None:
@@ -134,6 +133,30 @@ class Transport:
             flight.fail(error)  # or who asks the same later would wait for ever
             raise
         return await flight.answer()
+
+    def message(self, request: Request) -> Message | None:
+        """What is written of a request, for `send_at_once`; None where it cannot be written."""
+        try:
+            return self._writer.message(request)
+        except (errors.Rejected, UnicodeEncodeError):
+            return None
+
+    def send_at_once(self, request: Request, message: Message, place: Place[bytes]) -> Flight[bytes] | None:
+        """As `send`, for who does not wait: ``place`` is told what comes of the call, unless it leaves the flight. None
+        where it takes waiting to send it, or where others wait for the same call: nothing is sent then."""
+        if self._flights.get(message) is not None:
+            return None
+        flight = self._flights.begin(message)
+        is_begun = False
+        try:
+            is_begun = self._begun(flight, request, message)
+        finally:
+            if not is_begun:
+                flight.forget()
+        if not is_begun:
+            return None
+        flight.enter(place)
+        return flight
 
     def _begun(self, flight: Flight[bytes], request: Request, message: Message) -> bool:
         """Whether the call could be sent at once, without waiting for anything and without a task of its own."""

@@ -7,7 +7,7 @@ import datetime as dt
 import itertools
 import operator
 from array import array
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
 import msgspec
@@ -361,6 +361,20 @@ async def completed(
     return Found({**by_id, **dict(zip(records, done.connections, strict=True))}, done.failures)
 
 
+def without_waiting(completing: Coroutine[Any, Any, Completed]) -> Connection | None:
+    """The only connection that is completed, where all that is added is there already; None where that takes waiting,
+    or fails. What was begun for it goes on, for whoever asks next."""
+    try:
+        completing.send(None)
+    except StopIteration as done:
+        completed: Completed = done.value
+        return None if completed.failures else completed.connections[0]
+    except Exception:  # noqa: BLE001  whatever it is, who waits for it meets it again
+        return None
+    completing.close()
+    return None
+
+
 async def attempt(asked: Awaitable[T], otherwise: T, failures: list[AdapterError]) -> T:
     """The answer, or ``otherwise`` with the failure noted: what only adds to rows must not cost them."""
     try:
@@ -372,10 +386,11 @@ async def attempt(asked: Awaitable[T], otherwise: T, failures: list[AdapterError
 
 async def get_one(id: str, get: Callable[[str], Awaitable[Connection]]) -> Connection:
     """The connection of this id. Raises ContractBroken where the upstream answers with another one."""
-    return _proven(await get(id), id)
+    return proven(await get(id), id)
 
 
-def _proven(record: Connection, id: str) -> Connection:
+def proven(record: Connection, id: str) -> Connection:
+    """The connection that was asked for by this id. Raises ContractBroken where it is another one."""
     if record.native_id != id and record.native_id.lower() != id.lower():  # UUIDs are the same in either case
         raise ContractBroken(
             "the answer is about another connection", instance=record.instance, provider=record.provider, path="$"
@@ -386,7 +401,7 @@ def _proven(record: Connection, id: str) -> Connection:
 async def _or_error(id: str, get: Callable[[str], Awaitable[Connection]]) -> Connection | AdapterError | None:
     """The connection, None where the upstream does not know it, or the error itself: one id never costs another."""
     try:
-        return _proven(await get(id), id)
+        return proven(await get(id), id)
     except NotFound:
         return None
     except AdapterError as error:

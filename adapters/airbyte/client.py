@@ -193,13 +193,14 @@ class Client:
         size = (reply.page_size or body.get("pageSize")) if paged else None
         return ConnectionPage(rows, size, reply.num_connections, Sent.of(sent))
 
-    async def get_body(self, connection_id: str) -> bytes:
-        """A full record as it is sent, to be `read`. Never asks for a refreshed catalog: that starts a discovery which
-        takes minutes."""
-        return await self.transport.send(GET.of(json={"connectionId": connection_id}))
+    def call_for(self, connection_id: str) -> Request:
+        """The call for a full record, whose answer is to be `read`. Never asks for a refreshed catalog: that starts a
+        discovery which takes minutes."""
+        return GET.of(json={"connectionId": connection_id})
 
     def read(self, body: bytes, kind: type[B]) -> B:
-        """The record in such a body, or as much of it as ``kind`` has: its catalog alone can be longer than a list."""
+        """The record in the body of such an answer, or as much of it as ``kind`` has: its catalog alone can be longer
+        than a list."""
         record = decode.whole(body, kind)
         if record.created_at is not None:
             self._seems_later()

@@ -29,6 +29,7 @@ from adapters.port import (
     Planned,
     Reader,
     RunPage,
+    Single,
     Work,
     Workshop,
     wants,
@@ -141,6 +142,13 @@ class UnifiedToAdapter:
         fields = LIST_FIELDS.union(*wanted.values())
         return await walk.completed(found, lambda records: self.complete(records, fields), lacks=self.adds(fields))
 
+    def single(self, id: str, fields: Fields) -> Single | None:
+        def made(body: bytes) -> Connection | None:
+            row = self._made(id, body)
+            return walk.without_waiting(self.complete((row,), fields)) if self.adds(fields) else row
+
+        return Single(self._client.call_for(id), made)
+
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
         raise Unsupported(
             "Unified.to has no runs", instance=self._instance, provider=connection.provider, operation="runs"
@@ -196,7 +204,9 @@ class UnifiedToAdapter:
         return row.environment != environment
 
     async def _get(self, id: str) -> Connection:
-        body = await self._client.get_body(id)
+        return self._made(id, await self.transport.send(self._client.call_for(id)))
+
+    def _made(self, id: str, body: bytes) -> Connection:
         seen = self._singles.seen(id, body)
         if seen is not None and seen.made is not None:
             return seen.made

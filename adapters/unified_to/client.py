@@ -90,14 +90,14 @@ class Client:
 
     async def get_connection(self, connection_id: str) -> wire.Connection:
         """One connection, of whichever environment."""
-        return self.read(await self.get_body(connection_id))
+        return self.read(await self.transport.send(self.call_for(connection_id)))
 
-    async def get_body(self, connection_id: str) -> bytes:
-        """The same as it is sent, to be `read`."""
-        return await self.transport.send(GET.of(ids={"id": connection_id}))
+    def call_for(self, connection_id: str) -> Request:
+        """The call for it, whose answer is to be `read`."""
+        return GET.of(ids={"id": connection_id})
 
     def read(self, body: bytes) -> wire.Connection:
-        """The connection in such a body."""
+        """The connection in the body of such an answer."""
         return decode.whole(body, wire.Connection)
 
     async def list_integrations(self) -> list[wire.Integration]:

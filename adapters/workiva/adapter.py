@@ -22,6 +22,7 @@ from adapters.port import (
     Planned,
     Reader,
     RunPage,
+    Single,
     Work,
     Workshop,
     wants,
@@ -135,6 +136,13 @@ class WorkivaAdapter:
         fields = LIST_FIELDS.union(*wanted.values())
         return await walk.completed(found, lambda records: self.complete(records, fields), lacks=self.adds(fields))
 
+    def single(self, id: str, fields: Fields) -> Single | None:
+        def made(body: bytes) -> Connection | None:
+            row = self._made(id, body)
+            return walk.without_waiting(self.complete((row,), fields)) if self.adds(fields) else row
+
+        return Single(self._client.call_for(id), made)
+
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
         """The last run, which is all that Wdata keeps. A row that names it and does not hold it costs a call."""
         last = connection.last_run
@@ -175,7 +183,9 @@ class WorkivaAdapter:
             return None
 
     async def _get(self, id: str) -> Connection:
-        body = await self._client.get_body(id)
+        return self._made(id, await self.transport.send(self._client.call_for(id)))
+
+    def _made(self, id: str, body: bytes) -> Connection:
         seen = self._singles.seen(id, body)
         if seen is not None and seen.made is not None:
             return seen.made

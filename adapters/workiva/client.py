@@ -111,12 +111,12 @@ class Client:
         rows = decode.rows(paged.body, wire.Connection, before.known, body=body)
         return ConnectionPage(rows, paged.cursor or None, Sent.of(body))
 
-    async def get_body(self, connection_id: str) -> bytes:
-        """One connection as it is sent, to be `read`."""
-        return await self.transport.send(GET.of(ids={"connectionId": connection_id}, query=self._narrowed()))
+    def call_for(self, connection_id: str) -> Request:
+        """The call for one connection, whose answer is to be `read`."""
+        return GET.of(ids={"connectionId": connection_id}, query=self._narrowed())
 
     def read(self, body: bytes) -> wire.Connection:
-        """The connection in such a body."""
+        """The connection in the body of such an answer."""
         return decode.whole(body, wire.Single).body
 
     async def get_status(self, connection_id: str, job_id: str | None = None) -> wire.ConnectionRun:

@@ -978,6 +978,34 @@ class AdapterContract:
             assert len(found.by_id) == count
             assert calm.imitation.journal.count() <= most, calm.imitation.journal.by_path()
 
+    @pytest.mark.parametrize("fields", PLANNED_FIELDS, ids=lambda fields: ", ".join(sorted(fields)) or "list fields")
+    async def test_the_single_call_for_an_id_brings_what_finding_it_brings(self, calm: Contracted, fields: Fields):
+        adapter, fields = calm.adapter, self.own(fields)
+        for id in native_ids(await listed(adapter))[:20]:
+            calm.imitation.journal.clear()
+            single = adapter.single(id, fields)
+            assert calm.imitation.journal.count() == 0
+            if single is None:  # which says nothing of what it takes
+                continue
+            made = single.made(await adapter.transport.send(single.request))
+            await asyncio.sleep(0.01)  # for what was begun to look up names
+            first = calm.imitation.journal.count()
+            found = (await adapter.get_many({id: fields})).by_id[id]
+            calm.imitation.journal.clear()
+            again = single.made(await adapter.transport.send(single.request))
+            assert calm.imitation.journal.count() == 1
+            assert again == found  # all names are known by then
+            assert made is None or (made == found and first == 1)
+            if not adapter.adds(fields):
+                assert made is not None
+
+    async def test_the_single_call_for_an_id_that_is_unknown_finds_nothing(self, calm: Contracted):
+        known = native_ids(await listed(calm.adapter))[0]
+        single = calm.adapter.single(known[:-4] + ("0000" if known[-4:] != "0000" else "1111"), LIST_FIELDS)
+        if single is not None:
+            with pytest.raises(errors.NotFound):
+                await calm.adapter.transport.send(single.request)
+
     @pytest.mark.parametrize("status", [404, 500])
     async def test_one_failing_id_costs_only_itself(self, status: int):
         # A list that nobody can read makes the adapter ask for each.

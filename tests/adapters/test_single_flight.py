@@ -1,14 +1,16 @@
 """Equal reads at the same time are one call to the upstream, for as long as anybody waits for it."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 from starlette.responses import Response
 
-from adapters import errors
-from adapters.transport import Request
-from tests.adapters.upstream import READ, SAFE_POST, WRITE, Upstream, outcomes, over, until
+from adapters import deadline, errors
+from adapters.flight import Flight
+from adapters.transport import Request, Transport
+from tests.adapters.upstream import READ, SAFE_POST, WRITE, Upstream, half_open, outcomes, over, until
 
 
 async def test_twenty_equal_reads_at_once_are_one_call():
@@ -55,6 +57,103 @@ async def test_reads_that_differ_are_separate_calls(other: Request):
         await until(lambda: len(upstream.seen) == 2)
         upstream.gate.set()
         await outcomes(*both)
+
+
+class Place:
+    """Who does not wait for an answer, and is told of it."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def done(self) -> bool:
+        return bool(self.told)
+
+    def set_result(self, result: bytes, /) -> None:
+        self.told.append(result)
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        self.told.append(type(exception))
+
+    def cancel(self) -> None:
+        self.told.append(None)
+
+
+def sent_at_once(sender: Transport, request: Request, place: Place) -> Flight[bytes] | None:
+    message = sender.message(request)
+    assert message is not None
+    return sender.send_at_once(request, message, place)
+
+
+async def test_who_does_not_wait_is_told_the_answer_or_the_failure():
+    upstream = Upstream(Response(b"[]"), Response(status_code=404), Response(status_code=500))
+    async with over(upstream) as sender:
+        for expected in (b"[]", errors.NotFound, errors.UpstreamFault):
+            place = Place()
+            assert sent_at_once(sender, READ, place) is not None
+            assert place.told == []
+            await until(place.done)
+            assert place.told == [expected]
+
+
+async def test_a_failure_that_is_repeated_is_told_when_it_is_over():
+    upstream = Upstream(Response(status_code=500), Response(b"[1]"))
+    async with over(upstream, retries=1) as sender:
+        place = Place()
+        sent_at_once(sender, READ, place)
+        await until(place.done)
+    assert (place.told, len(upstream.seen)) == ([b"[1]"], 2)
+
+
+async def test_who_waits_for_the_same_joins_who_does_not():
+    upstream = Upstream()
+    upstream.gate.clear()
+    async with over(upstream) as sender:
+        place = Place()
+        flight = sent_at_once(sender, READ, place)
+        assert flight is not None
+        read = asyncio.create_task(sender.send(READ))
+        await until(lambda: len(upstream.seen) == 1)
+        flight.leave(place)  # which does not end it for the other
+        upstream.gate.set()
+        assert await read == b"[]"
+    assert (place.told, len(upstream.seen)) == ([], 1)
+
+
+async def test_a_call_that_nobody_wants_any_more_is_given_up():
+    upstream = Upstream()
+    upstream.gate.clear()
+    async with over(upstream) as sender:
+        place = Place()
+        flight = sent_at_once(sender, READ, place)
+        assert flight is not None
+        await until(lambda: len(upstream.seen) == 1)
+        flight.leave(place)
+        await until(lambda: upstream.abandoned == 1)
+        upstream.gate.set()
+        assert await sender.send(READ) == b"[]"
+    assert (place.told, len(upstream.seen)) == ([], 2)
+
+
+async def test_what_cannot_be_sent_at_once_is_not_sent():
+    upstream = Upstream()
+    place = Place()
+    async with over(upstream, kept=False) as sender:
+        assert sent_at_once(sender, READ, place) is None  # there is no socket
+    async with over(upstream, max_in_flight=1) as sender:
+        upstream.gate.clear()
+        read = asyncio.create_task(sender.send(READ))
+        await until(lambda: len(upstream.seen) == 1)
+        assert sent_at_once(sender, READ, place) is None  # others wait for the same
+        assert sent_at_once(sender, replace(READ, route="/others"), place) is None  # there is no place
+        upstream.gate.set()
+        assert await read == b"[]"
+        with deadline.within(0):
+            assert sent_at_once(sender, READ, place) is None  # there is no time
+        assert sender.message(replace(READ, route="/{id}", ids={"id": ".."})) is None
+        assert await sender.send(READ) == b"[]"
+    async with half_open(Upstream(Response(status_code=500))) as sender:
+        assert sent_at_once(sender, READ, place) is None  # nobody knows whether it would be answered
+    assert (place.told, len(upstream.seen)) == ([], 2)
 
 
 async def test_forms_that_differ_are_separate_calls():

@@ -26,7 +26,21 @@ from adapters.model import (
     StatusReason,
     TimeUnit,
 )
-from adapters.port import Completed, Fields, Filter, Found, List, Narrowing, Order, Page, Planned, Reader, Work, wants
+from adapters.port import (
+    Completed,
+    Fields,
+    Filter,
+    Found,
+    List,
+    Narrowing,
+    Order,
+    Page,
+    Planned,
+    Reader,
+    Single,
+    Work,
+    wants,
+)
 from gateway.instances import Instance, Instances
 from gateway.schema.providers import PROVIDERS
 
@@ -217,6 +231,9 @@ class Listed:
 
     def holds(self, fields: Fields) -> bool:
         return True
+
+    def single(self, id: str, fields: Fields) -> Single | None:
+        return None
 
     async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
         raise NotImplementedError

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from adapters import ids
 from adapters.airbyte.demo import connection_id
 from adapters.imitation import Knobs, serve
-from adapters.port import Fields, Filter, Found, List, Narrowing, Order, Page, Planned, Reader, Work
+from adapters.port import Fields, Filter, Found, List, Narrowing, Order, Page, Planned, Reader, Single, Work
 from adapters.transport import Transport
 from adapters.walk import BOUNDLESS
 from gateway import app
@@ -420,6 +420,9 @@ class Toy:
 
     def holds(self, fields: Fields) -> bool:
         return True
+
+    def single(self, id: str, fields: Fields) -> Single | None:
+        return None
 
     async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
         raise RuntimeError(f"the secret is {self._wrong}")

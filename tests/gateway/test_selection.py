@@ -9,7 +9,7 @@ import pytest
 from adapters import ids
 from adapters.airbyte.demo import connection_id
 from adapters.model import Connection, ConnectionStatus, ReasonCode, StatusReason
-from adapters.port import Completed, Fields, Filter, Found, List, Narrowing, Order, Page, Planned, Reader, Work
+from adapters.port import Completed, Fields, Filter, Found, List, Narrowing, Order, Page, Planned, Reader, Single, Work
 from adapters.walk import BOUNDLESS
 from gateway import app
 from gateway.context import Context
@@ -68,6 +68,9 @@ class Listening:
 
     def holds(self, fields: Fields) -> bool:
         return False
+
+    def single(self, id: str, fields: Fields) -> Single | None:
+        return None
 
     async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
         self.wanted += wanted.values()

@@ -106,6 +106,17 @@ async def test_of_a_record_that_does_not_name_its_workspace_it_is_found_out(gene
         assert calls(contracted) == {"web_backend/connections/get": 1}
 
 
+@LIST_AND_MORE
+async def test_where_records_do_not_name_their_workspaces_one_call_is_not_enough(fields: Fields):
+    imitation = airbyte()
+    imitation.app = Rewritten(imitation.app, "/connections/get", _of_no_workspace)
+    async with over(PROVIDER, imitation, workspaces=[SECOND]) as contracted:
+        single = contracted.adapter.single(HERE, fields)
+        assert single is not None  # nobody knows yet
+        assert single.made(await contracted.adapter.transport.send(single.request)) is None
+        assert contracted.adapter.single(HERE, fields) is None
+
+
 async def test_of_a_row_of_a_list_its_workspace_is_known():
     imitation = airbyte()
     imitation.app = Rewritten(imitation.app, "/connections/get", _of_no_workspace)

@@ -32,6 +32,7 @@ from adapters.port import (
     Provider,
     Reader,
     RunPage,
+    Single,
     Work,
     Workshop,
 )
@@ -115,6 +116,9 @@ class ToyAdapter(ReadsOnly):
 
     def holds(self, fields: Fields) -> bool:
         return True
+
+    def single(self, id: str, fields: Fields) -> Single | None:
+        return None
 
     async def get_many(self, wanted: Mapping[str, Fields], read: Reader | None = None) -> Found:
         return Found(await walk.find(list(wanted), parts=("",), read=read or self.read, get=self._get))
