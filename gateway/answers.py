@@ -6,12 +6,13 @@ and read anew where they are too old for who asks. If they are what they were, s
 
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Final, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
 
 from gateway import grounds
 from gateway.grounds import Ground
 from gateway.inventory import Inventory
+from gateway.lookups import Lookup, Sought
 from gateway.protection.body import Operation, parse_operation
 
 Key: TypeAlias = tuple[str | None, bytes]
@@ -34,13 +35,15 @@ SELDOM: Final = 64
 class Known:
     """A request that came before, and its answer, where that is kept."""
 
-    __slots__ = ("answer", "due", "given", "grounds", "is_read_each_time", "key", "operation", "uses")
+    __slots__ = ("answer", "due", "given", "grounds", "is_read_each_time", "key", "lookup", "operation", "uses")
 
     def __init__(self, key: Key, operation: Operation) -> None:
         self.key = key
         self.operation = operation
         self.answer: bytes | None = None
         self.grounds: Sequence[Ground] = ()
+        self.lookup: Lookup | None = None
+        """How the answer is come by where it is one connection, of which none is kept."""
         self.is_read_each_time = False
         """Whether something that the answer rests on must be read after the request began."""
         self.given = 0
@@ -85,10 +88,15 @@ class Answers:
         return operation, found
 
     def at_once(self, key: Key) -> Known | None:
-        """A request with an answer to be given again, where memory has all that this rests on; None where it takes more
-        to know."""
+        """A request with an answer to be given again, where memory has all that this rests on, or with a lookup; None
+        where it takes more to know."""
         found = self._asked.get(key)
-        if found is None or found.answer is None or found.is_read_each_time:
+        if found is None:
+            return None
+        if found.lookup is not None:
+            self._asked.move_to_end(key)
+            return found
+        if found.answer is None or found.is_read_each_time:
             return None
         if not grounds.hold(found.grounds, self._inventory, time.monotonic()):
             return None
@@ -113,9 +121,25 @@ class Answers:
                 known.put_off()  # it was kept in vain
         return None
 
-    def keep(self, known: Known, answer: bytes, of: Sequence[Ground] | None) -> None:
-        """Keep the answer to a request, where it is known what it rests on."""
+    def look_up(self, lookup: Lookup, since: float, given: Callable[[bytes], Any]) -> Sought | None:
+        """What a request that began then asks for, under way. As `Lookup.begin`."""
+        return lookup.begin(self._inventory, since, given)
+
+    def failed(self, known: Known, sought: Sought) -> None:
+        """What was looked up for a request came to no answer."""
+        if sought.was_in_vain:
+            self._drop(known)
+            known.put_off()
+
+    def keep(self, known: Known, answer: bytes, of: Sequence[Ground] | Lookup | None) -> None:
+        """Keep the answer to a request, where it is known what it rests on, or how it is come by."""
+        if of is None and known.lookup is not None:
+            return  # what failed this time may not the next time
         self._drop(known)
+        if isinstance(of, Lookup):
+            known.lookup = of
+            known.put_off()  # lists may have it later, from which it is given again without a call
+            return
         if of is None or len(answer) > LONGEST or self._asked.get(known.key) is not known:
             known.put_off()
             return
@@ -135,6 +159,7 @@ class Answers:
                 each.put_off()
 
     def _drop(self, known: Known) -> None:
+        known.lookup = None
         if known.answer is not None:
             self._held_bytes -= len(known.answer)
             known.answer, known.grounds = None, ()

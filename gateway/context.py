@@ -4,13 +4,14 @@ import datetime as dt
 import itertools
 import time
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any
 
 from graphql import GraphQLError
 from strawberry.types import Info
 
 from adapters.errors import AdapterError
+from adapters.model import Connection
 from adapters.port import LIST_FIELDS, Fields, Work
 from gateway import errors, filters, grounds
 from gateway.deeds import NOBODY, Caller
@@ -19,7 +20,8 @@ from gateway.grounds import Ground
 from gateway.info import raw
 from gateway.instances import Instances
 from gateway.inventory import Ask, Inventory
-from gateway.loaders import Loaders
+from gateway.loaders import Loaders, Place
+from gateway.lookups import Lookup, Sought
 from gateway.sources import Need
 from gateway.writes import Writes
 
@@ -41,6 +43,7 @@ class Context:
         caller: Caller = NOBODY,
         idempotency_key: str | None = None,
         began: float | None = None,
+        sought: Sought | None = None,
         tells_grounds: bool = False,
     ) -> None:
         self.instances = instances
@@ -60,11 +63,16 @@ class Context:
         self._began = time.monotonic() if began is None else began
         self._usual_ask = Ask(inventory.ages.max_age, self._began)
         self.loaders = Loaders(instances, inventory)
+        if sought is not None and sought.answer is not None:
+            lookup = sought.lookup
+            self.loaders.take((lookup.instance.name, lookup.native_id), lookup.fields, sought.ask, sought.answer)
         self.errors: list[GraphQLError] = []
         self.abilities: dict[Hashable, Sequence[Any]] = {}
         """What can be done, by the instance and by what a connection's state forbids: many rows share it."""
         self._grounds: defaultdict[str, list[Ground]] = defaultdict(list)
         """What each field of the operation rests on."""
+        self._looked_up: tuple[Place, Fields, Ask] | None = None
+        """The connection that is all that the operation asks for."""
         self._reported: set[tuple[str, str, type[AdapterError]]] = set()
 
     def ask(self, max_age: int | None) -> Ask:
@@ -85,6 +93,18 @@ class Context:
         if not self.tells_grounds or self.errors or not self._grounds.keys() >= set(fields):
             return None
         return grounds.joined(itertools.chain.from_iterable(self._grounds.values()))
+
+    def look_up(self, place: Place, fields: Fields, ask: Ask) -> None:
+        """Take note of the connection that is all that the operation asks for, where it had to be loaded."""
+        self._looked_up = place, fields, ask
+
+    def lookup(self, written: Callable[[Connection], bytes | None]) -> Lookup | None:
+        """How the connection is looked up that is all of the answer, as it is ``written``; None where there is more to
+        it."""
+        if self._looked_up is None or self.errors:
+            return None
+        (name, native_id), fields, ask = self._looked_up
+        return Lookup.of(self.instances[name], native_id, fields, ask, written)
 
     def noting(self, info: Info[Any, Any]) -> Note | None:
         """Where the present field tells how it came by its lists; None where nobody wants to know."""

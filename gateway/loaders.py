@@ -95,7 +95,11 @@ class Loaders:
             asked = instance.adapter.get_many(ids, self._reader(instance, ask)) if is_unlisted else None
             found = await instance.ask(asked or self._found(instance, ask, ids))
             return self._answered(instance, ask, ids, found)[place, ask].given()
-        return self._known[place, ask][1]
+        return self._known[place, ask][1].given()
+
+    def take(self, place: Place, fields: Fields, ask: Ask, answer: Answer) -> None:
+        """Take note of what somebody else has brought."""
+        self._known[place, ask] = fields, answer
 
     def later(self, place: Place, fields: Fields, ask: Ask, make: Callable[[Answer], T]) -> Later[Answer, T]:
         """What ``make`` makes of the answer when it is there. It is asked for with all else that is by then."""
@@ -207,19 +211,21 @@ class Loaders:
     def _answered(
         self, instance: Instance, ask: Ask, ids: Mapping[str, Fields], found: Found | AdapterError
     ) -> Mapping[_Asked, Answer]:
-        """What came of ids of one instance. What is no error is known from then on."""
-        name = instance.name
+        """What came of ids of one instance, which is known from then on."""
+        by_id: Mapping[str, Connection | AdapterError] = {}
+        failures: tuple[AdapterError, ...] = ()
         if isinstance(found, AdapterError):
-            return {((name, id), ask): Answer(None, error=found) for id in ids}
-        failures = tuple(map(instance.named, found.failures))
+            by_id = dict.fromkeys(ids, found)
+        else:
+            by_id, failures = found.by_id, tuple(map(instance.named, found.failures))
         answers: dict[_Asked, Answer] = {}
         for id, fields in ids.items():
-            record, asked = found.by_id.get(id), ((name, id), ask)
+            record, asked = by_id.get(id), ((instance.name, id), ask)
             if isinstance(record, AdapterError):
                 answers[asked] = Answer(None, error=instance.named(record))
             else:
                 answers[asked] = Answer(record, failures)
-                self._known[asked] = fields, answers[asked]
+            self._known[asked] = fields, answers[asked]
         return answers
 
     async def _found(self, instance: Instance, ask: Ask, ids: Mapping[str, Fields]) -> Found:

@@ -9,6 +9,7 @@ Clients send the same head again and again. One that was parsed before, to the l
 
 import asyncio
 import fcntl
+import functools
 import re
 import sys
 import termios
@@ -54,19 +55,39 @@ class Direct(Protocol):
         """The body of the request, once; None where not all of it has come, and it is to be received."""
         ...
 
+    def left(self, scope: Scope) -> Any:
+        """What the app had under way for the request as `Soon`, where that came to no answer; None for all others."""
+        ...
+
     def answer(self, scope: Scope, status: int, lines: bytes, body: bytes) -> bool:
         """Answer the request with header ``lines`` as they are sent, and a body whose length is told by the server.
         False where that is to be sent in messages."""
         ...
 
 
-_AtOnce: TypeAlias = Callable[[Head, bytes], tuple[bytes, bytes] | None]
-"""What an app may have as its ``at_once``, so that nothing need be begun for a request: gives the header lines and the
-body of the answer to a whole one, whose status is 200; None where the app is to be called for it, as for each HEAD. It
-must not raise."""
+Whole: TypeAlias = tuple[bytes, bytes]
+"""An answer whose status is 200: its header lines and its body."""
+
+
+class Soon(Protocol):
+    """An answer that is under way without a task that waits for it."""
+
+    def then(self, done: Callable[[Whole | None], None]) -> None:
+        """Have ``done`` told the answer, later; None where the app is to be called."""
+        ...
+
+    def give_up(self) -> None:
+        """The client has left: nothing is to be told any more."""
+        ...
+
+
+_AtOnce: TypeAlias = Callable[[Head, bytes], Whole | Soon | None]
+"""What an app may have as its ``at_once``, so that nothing need be begun for a request: gives the answer to a whole
+one; None where the app is to be called for it, as for each HEAD. It must not raise."""
 
 
 _EXTENSION: Final = "gateway.direct"
+_LEFT: Final = "gateway.left"
 _END: Final = b"\r\n\r\n"
 _LONGEST_HEAD, _LONGEST_BODY = 4096, 32_768
 _HEADS_KEPT: Final = 256
@@ -150,6 +171,8 @@ class Spoken(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # uvicorn goes by whether the logger has a handler, and somebody else may have given it one.
+        self.access_log = self.access_log and cast("Any", self).config.access_log
         self._extensions: dict[str, Direct] = {_EXTENSION: self}
         self._app: Any = cast("Any", self).app
         self._heads = _heads_of(self._app)
@@ -172,6 +195,12 @@ class Spoken(HttpToolsProtocol):
         """How much of it has come since it was answered."""
         self._head: Head | None = None
         """That of the latest request, where it is known."""
+        self._soon: Soon | None = None
+        """The answer that is under way, where there is nothing else."""
+        self._early: list[bytes] = []
+        """What came before that answer."""
+        self._is_last = False
+        """Whether the socket is closed with it."""
 
     # What uvicorn does otherwise
 
@@ -184,9 +213,16 @@ class Spoken(HttpToolsProtocol):
         super().connection_lost(exc)
         self._alarm.close()
         self._watch.close()
+        soon, self._soon, self._early = self._soon, None, []
+        if soon is not None:
+            soon.give_up()
         self._extensions.clear()  # or scopes and this would hold each other until garbage is collected
 
     def data_received(self, data: bytes) -> None:
+        if self._soon is not None:
+            self._early.append(data)
+            self.flow.pause_reading()
+            return
         cycle: Any = self.cycle
         is_first = self._is_between and (cycle is None or cycle.response_complete) and not self.pipeline
         end = data.find(_END) + len(_END) if is_first else 0
@@ -313,6 +349,9 @@ class Spoken(HttpToolsProtocol):
             self._alarm.set(self.timeout_keep_alive)
 
     def shutdown(self) -> None:
+        if self._soon is not None:
+            self._is_last = True
+            return
         super().shutdown()
         if self.transport.is_closing():
             self._close()
@@ -351,16 +390,41 @@ class Spoken(HttpToolsProtocol):
         answer = self._at_once(known, body) if is_open and self._at_once is not None else None
         if answer is None:
             self._begin(known, body)
+        elif isinstance(answer, tuple):
+            self._give(answer)
+        else:
+            self._alarm.clear()
+            self._soon = answer
+            answer.then(functools.partial(self._come, known, body))
+
+    def _come(self, known: Head, body: bytes, answer: Whole | None) -> None:
+        """Go on with the answer that was under way, and with what came before it."""
+        soon, self._soon = self._soon, None
+        if self.transport.is_closing():
             return
-        self._write(STATUS_LINE[HTTPStatus.OK], *answer)
+        if answer is None:
+            self._begin(known, body, soon)
+        else:
+            self._give(answer)
+        early, self._early = self._early, []
+        if early and not self.transport.is_closing():
+            self.flow.resume_reading()
+            self.data_received(b"".join(early))
+
+    def _give(self, answer: Whole) -> None:
+        """Answer a request for which nothing was begun."""
+        self._write(STATUS_LINE[HTTPStatus.OK], *answer, b"connection: close\r\n" if self._is_last else b"")
         self.server_state.total_requests += 1
-        self._alarm.set(self.timeout_keep_alive)
+        if self._is_last:
+            self._close()
+        else:
+            self._alarm.set(self.timeout_keep_alive)
 
     def _write(self, status_line: bytes, lines: bytes, body: bytes, end: bytes = b"") -> None:
         head = b"%b%b%b%bcontent-length: %d\r\n\r\n" % (status_line, self._lines(), lines, end, len(body))
         self.transport.write(head + body)
 
-    def _begin(self, known: Head, body: bytes) -> None:
+    def _begin(self, known: Head, body: bytes, left: Soon | None = None) -> None:
         """Begin with a request whose head is known, as uvicorn does when it has come to the end of one."""
         super().on_message_begin()
         self._alarm.clear()
@@ -368,7 +432,7 @@ class Spoken(HttpToolsProtocol):
         self.headers = list(known.headers)
         scope: Any = self.scope
         scope.update(
-            extensions=self._extensions,
+            extensions=self._extensions if left is None else {**self._extensions, _LEFT: left},
             method=known.method,
             path=known.path,
             raw_path=known.raw_path,
@@ -385,7 +449,7 @@ class Spoken(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=False,
-            keep_alive=True,
+            keep_alive=not self._is_last,
             on_response=self.on_response_complete,
         )
         self.cycle = cycle
@@ -428,6 +492,10 @@ class Spoken(HttpToolsProtocol):
         cycle.body = bytearray()
         cycle.message_event.clear()
         return body
+
+    def left(self, scope: Scope) -> Any:
+        """Likewise."""
+        return scope["extensions"].get(_LEFT)
 
     def answer(self, scope: Scope, status: int, lines: bytes, body: bytes) -> bool:
         """Likewise."""

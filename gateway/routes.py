@@ -33,6 +33,7 @@ from gateway.execution.encoding import to_json
 from gateway.execution.engine import Engine, Outcome
 from gateway.explain import Mode
 from gateway.graphiql import page as graphiql
+from gateway.lookups import Sought
 from gateway.protection.body import (
     BadRequest,
     Operation,
@@ -107,6 +108,11 @@ class _Asked(NamedTuple):
     direct: Direct | None
 
     @property
+    def sought(self) -> Sought | None:
+        """What was looked up for it already."""
+        return None if self.direct is None else self.direct.left(self.scope)
+
+    @property
     def params(self) -> QueryParams:
         """What stands in its address."""
         return QueryParams(self.scope["query_string"])
@@ -162,21 +168,25 @@ class Endpoint:
         if not _sent_at_once(answer, asked):
             await _send(answer, send)
 
-    def at_once(self, head: Head, body: bytes) -> tuple[bytes, bytes] | None:
+    def at_once(self, head: Head, body: bytes) -> tuple[bytes, bytes] | Sought | None:
         """What the server is to send for a request where the same answer is given again and nothing need be read for
-        that: its header lines and its body."""
+        that: its header lines and its body. Where all that it takes is to look something up, that is under way."""
         door = self._known_door(head)
         if door is None or not door.is_post or door.refusal is not None or door.explain:
             return None
         began = time.perf_counter()
         try:
             known = self._answers.at_once((door.viewer, body))
+            if known is not None and known.lookup is not None:
+                since = time.monotonic()
+                with deadline.until(since + self._limits.request_timeout):
+                    given = functools.partial(_given, known.operation, door, began)
+                    return self._answers.look_up(known.lookup, since, given)
         except Exception:  # noqa: BLE001  whatever it is, it is told where the request is executed
             return None
         if known is None or known.answer is None:
             return None
-        observability.log_request(operation=known.operation.operation_name, viewer=door.viewer, began=began, codes=())
-        return door.lines, known.answer
+        return _given(known.operation, door, began, known.answer)
 
     def _known_door(self, head: Head) -> _Door | None:
         """What a head says that came before; None where it is for something else."""
@@ -221,7 +231,9 @@ class Endpoint:
 
     async def _answer(self, asked: _Asked) -> _Answer:
         """What is sent back, whatever came of the request, and told in the log. Raises ClientDisconnect."""
-        began, operation, door = time.perf_counter(), None, asked.door
+        began, operation, door, sought = time.perf_counter(), None, asked.door, asked.sought
+        if sought is not None:
+            began -= time.monotonic() - sought.ask.since
         try:
             if door.refusal is not None:
                 raise door.refusal()
@@ -229,29 +241,7 @@ class Endpoint:
             loop = asyncio.get_running_loop() if asked.direct is None else asked.direct.loop
             with Attendance(asked.receive, self._rounds, loop) as attendance:
                 operation, known = await self._operation(asked, attendance)
-                explain = self._explained(operation, door)
-                if explain is not None:
-                    known = None
-                since = time.monotonic()
-                given = None if known is None or known.answer is None else await self._again(known, since)
-                if given is not None:
-                    answer, codes = _Answer(given, door.media_type), ()
-                else:
-                    is_due = known is not None and known.is_due()
-                    outcome = await self._engine.run(
-                        operation,
-                        allow_mutation=door.is_post,
-                        explain=explain,
-                        caller=door.caller,
-                        idempotency_key=door.idempotency_key,
-                        began=since,
-                        tells_grounds=is_due,
-                    )
-                    if not outcome.is_allowed:
-                        raise NotAllowed("Only queries can be sent by GET")
-                    answer, codes = _response(outcome, door.media_type), _codes(outcome)
-                    if known is not None and is_due:
-                        self._answers.keep(known, answer.body, outcome.grounds)
+                answer, codes = await self._found(asked, operation, known)
         except Refused as refused:
             answer, codes = _refusal(refused, door.media_type)
         except ClientDisconnect:
@@ -262,6 +252,36 @@ class Endpoint:
         name = None if operation is None else operation.operation_name
         observability.log_request(operation=name, viewer=door.viewer, began=began, codes=codes)
         return answer
+
+    async def _found(self, asked: _Asked, operation: Operation, known: Known | None) -> tuple[_Answer, Sequence[str]]:
+        """The answer to an operation, given again or executed, and what the log has as its codes. Raises Refused."""
+        door, sought = asked.door, asked.sought
+        explain = self._explained(operation, door)
+        if explain is not None:
+            known = None
+        if sought is not None and known is not None:
+            self._answers.failed(known, sought)
+        since = time.monotonic() if sought is None else sought.ask.since
+        given = None if known is None or known.answer is None else await self._again(known, since)
+        if given is not None:
+            return _Answer(given, door.media_type), ()
+        is_due = known is not None and sought is None and known.is_due()
+        outcome = await self._engine.run(
+            operation,
+            allow_mutation=door.is_post,
+            explain=explain,
+            caller=door.caller,
+            idempotency_key=door.idempotency_key,
+            began=since,
+            sought=sought,
+            tells_grounds=is_due,
+        )
+        if not outcome.is_allowed:
+            raise NotAllowed("Only queries can be sent by GET")
+        answer = _response(outcome, door.media_type)
+        if known is not None and is_due:
+            self._answers.keep(known, answer.body, outcome.again)
+        return answer, _codes(outcome)
 
     async def _again(self, known: Known, since: float) -> bytes | None:
         """The answer that is kept, where it still is the answer to a request that began then."""
@@ -431,6 +451,12 @@ async def _send(answer: _Answer, send: Send) -> None:
         headers.append(answer.header)
     await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+def _given(operation: Operation, door: _Door, began: float, answer: bytes) -> tuple[bytes, bytes]:
+    """What the server is to send, for which nothing is begun."""
+    observability.log_request(operation=operation.operation_name, viewer=door.viewer, began=began, codes=())
+    return door.lines, answer
 
 
 def _codes(outcome: Outcome) -> Sequence[str]:

@@ -11,15 +11,18 @@ from graphql import ExecutionResult, GraphQLError, OperationType
 from strawberry.schema import Schema
 
 from adapters import deadline
+from adapters.model import Connection
 from adapters.transport import watching
 from gateway.context import Context
 from gateway.deeds import NOBODY, Caller
 from gateway.errors import Code, error, presented
 from gateway.execution.compiled import CompiledExecutor
 from gateway.execution.documents import Documents, Unfit
-from gateway.execution.whole import Settled
+from gateway.execution.encoding import to_json
+from gateway.execution.whole import Alike, Settled
 from gateway.explain import Explanation, Mode
 from gateway.grounds import Ground
+from gateway.lookups import Lookup, Sought
 from gateway.protection.body import Operation
 from gateway.protection.limits import Limits
 
@@ -33,8 +36,8 @@ class Outcome(NamedTuple):
     began: bool
     explanation: Explanation | None = None
     is_allowed: bool = True
-    grounds: Sequence[Ground] | None = None
-    """What all of it rests on, where that was asked for and can be told."""
+    again: Sequence[Ground] | Lookup | None = None
+    """What all of it rests on, or how it is come by, where that was asked for and can be told."""
 
     def body(self) -> dict[str, Any]:
         """The response as GraphQL defines it: errors only where there are some, no data where nothing began."""
@@ -73,10 +76,11 @@ class Engine:
         caller: Caller = NOBODY,
         idempotency_key: str | None = None,
         began: float | None = None,
+        sought: Sought | None = None,
         tells_grounds: bool = False,
     ) -> Outcome:
         """Execute an operation. Never raises but for cancellation. ``began`` is when its request did, by the monotonic
-        clock, where that is not now."""
+        clock, where that is not now; ``sought`` what was looked up for it since."""
         try:
             document = self._documents.get(operation.query, operation.operation_name, operation.variables)
         except Unfit as unfit:
@@ -93,6 +97,7 @@ class Engine:
             caller=caller,
             idempotency_key=idempotency_key,
             began=began,
+            sought=sought,
             tells_grounds=tells_grounds,
         )
         watched = None if explanation is None else watching.set((explanation.called,))
@@ -114,8 +119,24 @@ class Engine:
                 watching.reset(watched)  # the next request on the same socket may begin with what this one leaves
         errors = [presented(reason) for reason in result.errors or ()] + context.errors
         data = None if context.is_planning else result.data
-        grounds = context.grounds(result.data) if isinstance(result, Settled) and result.data is not None else None
-        return Outcome(data, errors, _began(result), explanation, grounds=grounds)
+        again = self._again(context, result) if isinstance(result, Settled) else None
+        return Outcome(data, errors, _began(result), explanation, again=again)
+
+    def _again(self, context: Context, result: Settled) -> Sequence[Ground] | Lookup | None:
+        grounds = None if result.data is None else context.grounds(result.data)
+        if grounds is not None or result.in_context is None:
+            return grounds
+        return context.lookup(functools.partial(_written, result.in_context(self._idle)))
+
+    @functools.cached_property
+    def _idle(self) -> Context:
+        """A context in which nothing is executed: what is the same in all of them is read in it."""
+        return self._new_context()
+
+
+def _written(alike: Alike, connection: Connection) -> bytes | None:
+    result = alike(connection)
+    return None if result is None else to_json(Outcome(result.data, [], began=True).body())
 
 
 def _refused(operation: OperationType, explain: Mode | None, *, allow_mutation: bool) -> Outcome | None:

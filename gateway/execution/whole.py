@@ -8,6 +8,7 @@ not called again.
 """
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self, TypeAlias, cast
 
@@ -95,7 +96,13 @@ class Outcome(NamedTuple):
 
 class Settled(ExecutionResult):
     """A result without errors, whose data is the same whenever the resolvers of the operation's fields come to the same
-    values."""
+    values. Where there is only one field, ``in_context`` gives what it is `Alike` in another context."""
+
+    in_context: "Callable[[Any], Alike] | None" = None
+
+
+Alike: TypeAlias = Callable[[Any], Settled | None]
+"""The result where the resolver of the only field came to this value; None where that takes an executor."""
 
 
 class Asked(NamedTuple):
@@ -120,7 +127,7 @@ class Execution:
         self.operation_extensions = None
         self._roots = roots
         self._reads = reads.of
-        self._kind = Settled if reads.are_settled else ExecutionResult
+        self._are_settled = reads.are_settled
         self._new = new
         self._made: Any = None
         self._outcomes: dict[str, Outcome] = {}
@@ -138,7 +145,7 @@ class Execution:
             elif not self._is_answered(root, read, outcome):
                 return self._by_executor()  # which calls the other resolvers, if they are to be called
         if not pending:
-            return self._kind(self._data, None)
+            return self._done()
         return self._alone(*pending[0]) if len(pending) == 1 else self._together(pending)
 
     def _resolved(self, root: Root, arguments: dict[str, Any]) -> Outcome:
@@ -154,7 +161,20 @@ class Execution:
             outcome = Outcome(await self._outcomes[root.name].value, was_awaited=True)
         except Exception as raised:  # noqa: BLE001  as above
             outcome = Outcome(raised=raised)
-        return self._kind(self._data, None) if self._is_answered(root, read, outcome) else await self._in_the_end()
+        return self._done() if self._is_answered(root, read, outcome) else await self._in_the_end()
+
+    def _done(self) -> ExecutionResult:
+        if not self._are_settled:
+            return ExecutionResult(self._data, None)
+        result = Settled(self._data, None)
+        if len(self._reads) == 1:
+            result.in_context = self._in_context
+        return result
+
+    def _in_context(self, context_value: Any) -> Alike:
+        asked = Asked(self.schema, self.operation, self.variable_values, self.root_value, context_value)
+        execution = Execution(self._roots, asked, Reads(self._reads, self._are_settled), self._new)
+        return functools.partial(_alike, execution, self._roots.fields[0].name, self._reads[0])
 
     async def _together(self, pending: Sequence[tuple[Root, Read]]) -> ExecutionResult:
         """What is under way already needs no task, and one after the other is as soon as all of them. Unless one must
@@ -178,7 +198,7 @@ class Execution:
         answered = [
             self._is_answered(root, read, outcome) for (root, read), outcome in zip(pending, outcomes, strict=True)
         ]
-        return self._kind(self._data, None) if all(answered) else await self._in_the_end()
+        return self._done() if all(answered) else await self._in_the_end()
 
     def _is_answered(self, root: Root, read: Read, outcome: Outcome) -> bool:
         """Whether a field has its answer; takes note of what it has come to."""
@@ -231,6 +251,11 @@ class Execution:
     def track(self, values: Any) -> None:
         """Likewise."""
         self._executor.track_async_work(values)
+
+
+def _alike(execution: Execution, name: str, read: Read, value: Any) -> Settled | None:
+    data = None if value is None else read(value, execution)
+    return None if data is None else Settled({name: data}, None)
 
 
 async def _end(waiting: Iterable["asyncio.Future[Any]"]) -> None:

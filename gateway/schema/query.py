@@ -76,6 +76,8 @@ async def _loaded(
     context: Context, place: Place, fields: frozenset[str], ask: Ask, info: Info[Context, None]
 ) -> model.Connection | None:
     answer = await context.loaders.connection(place, fields, ask, alone=True)
+    if context.tells_grounds and answer.connection is not None:
+        context.look_up(place, fields, ask)
     return _told(answer, context, fields, ask, info)
 
 

@@ -4,10 +4,14 @@ import contextlib
 import io
 import logging
 from collections.abc import Generator, Iterator, Mapping
+from typing import Any
 
 import pytest
 
 from gateway import observability
+from gateway.execution.engine import Engine
+from gateway.protection.body import Operation
+from tests.gateway.again import Executed
 
 
 @contextlib.contextmanager
@@ -41,3 +45,17 @@ def log() -> Iterator[io.BytesIO]:
     """All that the process logs."""
     with logged("DEBUG") as lines:
         yield lines
+
+
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch) -> Executed:
+    """The operations that were executed."""
+    found: Executed = []
+    run = Engine.run
+
+    async def watched(self: Engine, operation: Operation, **told: Any) -> Any:
+        found.append(operation)
+        return await run(self, operation, **told)
+
+    monkeypatch.setattr(Engine, "run", watched)
+    return found

@@ -21,9 +21,9 @@ from adapters.port import Found, Reader
 from adapters.walk import find
 from gateway import answers
 from gateway.answers import Answers
-from gateway.execution.engine import Engine
-from gateway.protection.body import BadRequest, Operation, parse_operation
+from gateway.protection.body import BadRequest, parse_operation
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, Upstreams, fleet_over
+from tests.gateway.again import Client, Executed
 from tests.gateway.changing import world
 from tests.gateway.listed import Listed, connection, drawn, some
 from tests.gateway.served import serving
@@ -32,22 +32,6 @@ SECRET = "hunter2"
 PAGE = """{ connections(first: 10) {
   nodes { id name status source { name type } } edges { cursor } pageInfo { hasNextPage endCursor } totalCount } }"""
 LONG = 600.0
-
-Executed: TypeAlias = list[Operation]
-
-
-@pytest.fixture
-def executed(monkeypatch: pytest.MonkeyPatch) -> Executed:
-    """The operations that were executed."""
-    found: Executed = []
-    run = Engine.run
-
-    async def watched(self: Engine, operation: Operation, **told: Any) -> Any:
-        found.append(operation)
-        return await run(self, operation, **told)
-
-    monkeypatch.setattr(Engine, "run", watched)
-    return found
 
 
 class Rows(Listed):
@@ -63,33 +47,11 @@ class Rows(Listed):
         return Found(await find(list(wanted), parts=tuple(self.lists), read=read or self.read, get=get))
 
 
-class Whole:
-    """A client that sends head and body at once, so that a known answer need not even be asked for."""
-
-    async def post(self, url: str, *, json: Any, headers: Mapping[str, str] = {}) -> httpx.Response:
-        request = httpx.Request("POST", url, json=json, headers=headers)
-        lines = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
-        if self._socket is None or self._socket[0] != request.url.port:
-            self._socket = request.url.port, *await asyncio.open_connection(request.url.host, request.url.port)
-        _, reader, writer = self._socket
-        writer.write(f"POST {request.url.path} HTTP/1.1\r\n{lines}\r\n".encode() + request.content)
-        first, *rest = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
-        told = dict(line.split(": ", 1) for line in rest)
-        body = await reader.readexactly(int(told["content-length"]))
-        return httpx.Response(int(first.split()[1]), headers=told, content=body)
-
-    _socket: tuple[int | None, asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    def close(self) -> None:
-        if self._socket is not None:
-            self._socket[2].close()
-
-
 @pytest.fixture(params=[False, True], ids=["in pieces", "whole"])
 def sent(request: pytest.FixtureRequest) -> Iterator[Callable[[Fleet], Fleet]]:
     """How a client sends its requests."""
-    client: Any = Whole()
-    yield lambda fleet: Fleet(fleet.url, fleet.servers, client) if request.param else fleet
+    client: Any = Client(in_pieces=not request.param)
+    yield lambda fleet: Fleet(fleet.url, fleet.servers, client)
     client.close()
 
 

@@ -5,77 +5,18 @@ import contextlib
 import gc
 import socket
 import weakref
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from adapters.imitation import serve
 from gateway import protocol
 from gateway.protocol import Head, Spoken, by_name, direct
+from tests.gateway.sockets import keep_for, over
 
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 LINES = b"content-type: text/plain\r\nx-own: yes\r\n"
 HEADERS = [(b"content-type", b"text/plain"), (b"x-own", b"yes")]
-
-
-class Answer(NamedTuple):
-    """A response as it came, with the names of its headers in lower case."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-class Client:
-    """A client's end of a socket."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    def send(self, body: bytes = b"", *, head: str = "", method: str = "POST", version: str = "1.1") -> None:
-        """Send a request with these lines in its head."""
-        length = f"content-length: {len(body)}\r\n" if body else ""
-        self.writer.write(f"{method} /a%20b?c=d HTTP/{version}\r\nhost: x\r\n{length}{head}\r\n".encode() + body)
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the server has closed the socket; with a reset where it had not read all that was sent."""
-        return self.reader.at_eof() or isinstance(self.reader.exception(), ConnectionError)
-
-    @property
-    def socket(self) -> socket.socket:
-        return self.writer.get_extra_info("socket")
-
-    async def is_left(self) -> bytes:
-        """What still comes before the server closes the socket."""
-        try:
-            return await self.reader.read()
-        except ConnectionError:
-            return b""
-
-    async def answer(self, *, has_body: bool = True) -> Answer:
-        head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
-        line, *fields = head.strip().split("\r\n")
-        headers = {name.lower(): value for name, value in (field.split(": ", 1) for field in fields)}
-        length = int(headers.get("content-length", 0)) if has_body else 0
-        return Answer(int(line.split()[1]), headers, await self.reader.readexactly(length))
-
-
-@contextlib.asynccontextmanager
-async def over(app: App, http: type[Spoken] = Spoken, *, is_small: bool = False) -> AsyncGenerator[Client]:
-    """A client of this app; a small one has room for little that it has not read."""
-    async with serve(app, http=http) as url, asyncio.timeout(20):
-        host, _, port = url.removeprefix("http://").partition(":")
-        end = socket.socket()
-        end.setblocking(False)
-        if is_small:
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
-        await asyncio.get_running_loop().sock_connect(end, (host, int(port)))
-        reader, writer = await asyncio.open_connection(sock=end, limit=4_096 if is_small else 65_536)
-        yield Client(reader, writer)
-        writer.close()
 
 
 class Echo:
@@ -112,17 +53,6 @@ async def unasked(scope: Scope, receive: Receive, send: Send) -> None:
     at_once = direct(scope)
     if at_once is not None:
         assert at_once.answer(scope, 401, LINES, b"who?")
-
-
-def keep_for(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Keep a socket that nobody uses for so long; uvicorn counts whole seconds."""
-    made = Spoken.__init__
-
-    def impatient(self: Spoken, *args: Any, **kwargs: Any) -> None:
-        made(self, *args, **kwargs)
-        self.timeout_keep_alive = seconds  # pyright: ignore[reportAttributeAccessIssue]
-
-    monkeypatch.setattr(Spoken, "__init__", impatient)
 
 
 async def test_a_request_that_came_whole_is_answered_as_by_messages():

@@ -1,0 +1,53 @@
+"""What tests of requests that come again share."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import httpx
+
+from gateway.protection.body import Operation
+
+Executed: TypeAlias = list[Operation]
+"""The operations that were executed."""
+
+
+class Client:
+    """A client that sends head and body at once, so that nothing need be begun for what comes again."""
+
+    def __init__(self, *, in_pieces: bool = False) -> None:
+        self._in_pieces = in_pieces
+
+    async def post(self, url: str, *, json: Any, headers: Mapping[str, str] = {}) -> httpx.Response:
+        (response,) = await self.ahead(url, [json], headers)
+        return response
+
+    async def ahead(self, url: str, bodies: Sequence[Any], headers: Mapping[str, str] = {}) -> Sequence[httpx.Response]:
+        """The answers to several requests, of which none is waited for before the next one is sent."""
+        requests = [httpx.Request("POST", url, json=body, headers=headers) for body in bodies]
+        place = requests[0].url
+        if self._socket is None or self._socket[0] != place.port:
+            self.close()
+            self._socket = place.port, *await asyncio.open_connection(place.host, place.port)
+        _, reader, writer = self._socket
+        for request in requests:
+            lines = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+            writer.write(f"POST {place.path} HTTP/1.1\r\n{lines}\r\n".encode())
+            if self._in_pieces:
+                await asyncio.sleep(0.001)
+            writer.write(request.content)
+        return [await _answer(reader) for _ in requests]
+
+    _socket: tuple[int | None, asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket[2].close()
+            self._socket = None
+
+
+async def _answer(reader: asyncio.StreamReader) -> httpx.Response:
+    first, *rest = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+    told = dict(line.split(": ", 1) for line in rest)
+    body = await reader.readexactly(int(told["content-length"]))
+    return httpx.Response(int(first.split()[1]), headers=told, content=body)

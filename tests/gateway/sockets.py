@@ -1,0 +1,89 @@
+"""An app behind the gateway's server, and a client that speaks to it over a socket, byte by byte."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from adapters.imitation import serve
+from gateway.protocol import Spoken
+
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Answer(NamedTuple):
+    """A response as it came, with the names of its headers in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Client:
+    """A client's end of a socket."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def send(self, body: bytes = b"", *, head: str = "", method: str = "POST", version: str = "1.1") -> None:
+        """Send a request with these lines in its head."""
+        length = f"content-length: {len(body)}\r\n" if body else ""
+        self.writer.write(f"{method} /a%20b?c=d HTTP/{version}\r\nhost: x\r\n{length}{head}\r\n".encode() + body)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server has closed the socket; with a reset where it had not read all that was sent."""
+        return self.reader.at_eof() or isinstance(self.reader.exception(), ConnectionError)
+
+    @property
+    def socket(self) -> socket.socket:
+        return self.writer.get_extra_info("socket")
+
+    async def is_left(self) -> bytes:
+        """What still comes before the server closes the socket."""
+        try:
+            return await self.reader.read()
+        except ConnectionError:
+            return b""
+
+    async def answer(self, *, has_body: bool = True) -> Answer:
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
+        line, *fields = head.strip().split("\r\n")
+        headers = {name.lower(): value for name, value in (field.split(": ", 1) for field in fields)}
+        length = int(headers.get("content-length", 0)) if has_body else 0
+        return Answer(int(line.split()[1]), headers, await self.reader.readexactly(length))
+
+
+@contextlib.asynccontextmanager
+async def over(app: App, http: type[Spoken] = Spoken, *, is_small: bool = False) -> AsyncGenerator[Client]:
+    """A client of this app; a small one has room for little that it has not read."""
+    async with serve(app, http=http) as url, asyncio.timeout(20):
+        client = await connected(url, is_small=is_small)
+        yield client
+        client.writer.close()
+
+
+async def connected(url: str, *, is_small: bool = False) -> Client:
+    """Likewise, of an app that is served there."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    end = socket.socket()
+    end.setblocking(False)
+    if is_small:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
+    await asyncio.get_running_loop().sock_connect(end, (host, int(port)))
+    return Client(*await asyncio.open_connection(sock=end, limit=4_096 if is_small else 65_536))
+
+
+def keep_for(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Keep a socket that nobody uses for so long; uvicorn counts whole seconds."""
+    made = Spoken.__init__
+
+    def impatient(self: Spoken, *args: Any, **kwargs: Any) -> None:
+        made(self, *args, **kwargs)
+        self.timeout_keep_alive = seconds  # pyright: ignore[reportAttributeAccessIssue]
+
+    monkeypatch.setattr(Spoken, "__init__", impatient)

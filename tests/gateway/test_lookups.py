@@ -1,0 +1,331 @@
+"""A request for one connection that comes again is answered with what the call brings, without being executed: what it
+is told, and what that costs upstream, is what executing it would have told and cost.
+"""
+
+import asyncio
+import contextlib
+import io
+import itertools
+import json
+import time
+from collections.abc import AsyncGenerator, Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from adapters import flight
+from adapters.imitation import Knobs
+from gateway.answers import SELDOM, WORTH
+from tests.adapters.upstream import until
+from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, Upstreams, gateway_over
+from tests.gateway.again import Client, Executed
+
+INSTANCES = (AIRBYTE, WORKIVA, UNIFIED_TO)
+FIELDS = """id name status enabled running externalRef updatedAt categories instance { name } source { id type }
+    lastRun { status startedAt }"""
+TROUBLE: Mapping[str, Knobs] = {
+    "unknown": Knobs(status=404),
+    "fault": Knobs(status=500),
+    "fault, once": Knobs(status=503, times=1),
+    "refused": Knobs(status=401),
+    "limited": Knobs(status=429, retry_after_s=0.01),
+    "limited, once": Knobs(status=429, retry_after_s=0.01, times=1),
+    "unreadable": Knobs(body="<html>"),
+    "another shape": Knobs(body="[1]"),
+    "reset": Knobs(reset=True),
+    "reset, once": Knobs(reset=True, times=1),
+    "cut": Knobs(cut=True),
+    "silent": Knobs(hang=True),
+}
+
+
+def query_of(instance: str, id: str, fields: str = FIELDS, more: str = "") -> str:
+    return f'{{ connection(ref: {{ instance: "{instance}", nativeId: "{id}" }}{more}) {{ {fields} }} }}'
+
+
+@contextlib.asynccontextmanager
+async def whole_over(upstreams: Upstreams, **sections: Any) -> AsyncGenerator[Fleet]:
+    """A gateway that is patient with nobody, and a client whose requests come whole."""
+    servers = {name: server for name, (server, _) in upstreams.items()}
+    for server in servers.values():
+        server.knobs = Knobs()
+    instances = {
+        name: {**server.settings(url), "timeout": 0.4, "retries": 1} for name, (server, url) in upstreams.items()
+    }
+    async with gateway_over(instances, **{"inventory": {"max_age": 0}, **sections}) as url:
+        client: Any = Client()
+        with contextlib.closing(client):
+            fleet = Fleet(url, servers, client)
+            fleet.forget()
+            yield fleet
+
+
+@pytest.fixture
+async def whole(upstreams: Upstreams) -> AsyncGenerator[Fleet]:
+    async with whole_over(upstreams) as fleet:
+        yield fleet
+
+
+async def anew(fleet: Fleet, query: str) -> Any:
+    """What the query is told by a request that has never come before, which is executed."""
+    return await fleet.ask(query, {"unused": next(_numbers)})
+
+
+_numbers = itertools.count()
+
+
+async def known(fleet: Fleet, query: str) -> Any:
+    """What a request is told when it has come so often that it is looked up from then on."""
+    told = [await fleet.ask(query) for _ in range(WORTH)]
+    assert told == [told[0]] * WORTH
+    return told[0]
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+async def test_a_connection_is_looked_up_and_not_executed(whole: Fleet, executed: Executed, instance: str):
+    query = query_of(instance, whole.servers[instance].id_of(3))
+    told = await known(whole, query)
+    assert told["data"]["connection"]["instance"] == {"name": instance}
+    costs: list[list[str]] = []
+    for _ in range(6):
+        whole.forget()
+        assert await whole.ask(query) == told
+        costs.append(list(whole.servers[instance].journal.calls))
+    assert len(executed) == WORTH
+    whole.forget()
+    assert await anew(whole, query) == told
+    assert costs == [whole.servers[instance].journal.calls] * 6
+    assert [len(cost) for cost in costs] == [1] * 6
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+@pytest.mark.parametrize("trouble", TROUBLE)
+async def test_what_goes_wrong_is_told_as_if_it_had_been_executed(
+    upstreams: Upstreams, executed: Executed, instance: str, trouble: str
+):
+    told: list[Any] = []
+    cost: list[list[str]] = []
+    for way in (Fleet.ask, anew):
+        async with whole_over(upstreams) as fleet:  # whose breaker nobody has met yet
+            server = fleet.servers[instance]
+            query = query_of(instance, server.id_of(3))
+            right = await known(fleet, query)
+            fleet.forget()
+            executed.clear()
+            server.knobs = Knobs(**{name: getattr(TROUBLE[trouble], name) for name in Knobs.__struct_fields__})
+            told.append(await way(fleet, query))
+            cost.append(list(server.journal.calls))
+            is_told = told[-1] != right
+            assert len(executed) == (is_told or way is anew)
+            server.knobs = Knobs()
+            for _ in range(100):
+                if await fleet.ask(query) == right:
+                    break
+                await asyncio.sleep(0.05)  # a token service that refused is not asked again at once
+            executed.clear()
+            assert await fleet.ask(query) == right
+            assert executed == []
+    for answer in told:
+        for error in answer.get("errors", []):
+            assert error["extensions"].pop("correlationId")
+    assert told[0] == told[1]
+    assert ("errors" in told[0]) is (trouble != "unknown" and "once" not in trouble), told[0]
+    assert cost[0] == cost[1]
+
+
+def told_of(server: Any, **changed: Any) -> Knobs:
+    """The upstream tells something else of a connection by id."""
+    return Knobs(body=json.dumps({**server.row(3), **changed}))
+
+
+async def test_what_has_changed_upstream_is_seen_at_once(whole: Fleet, executed: Executed):
+    server: Any = whole.servers[UNIFIED_TO]
+    query = query_of(UNIFIED_TO, server.id_of(3), "externalRef")
+    before = await known(whole, query)
+    for ref in ("one", "two", "two", "two", "three"):
+        server.knobs = told_of(server, external_xref=ref)
+        assert await whole.ask(query) == {"data": {"connection": {"externalRef": ref}}}
+    server.knobs = Knobs()
+    assert await whole.ask(query) == before
+    assert len(executed) == WORTH
+
+
+async def test_an_answer_about_another_connection_is_none(whole: Fleet):
+    server: Any = whole.servers[UNIFIED_TO]
+    query = query_of(UNIFIED_TO, server.id_of(3))
+    await known(whole, query)
+    whole.forget()
+    server.knobs = told_of(server, id=server.id_of(4))
+    (error,) = (await whole.ask(query))["errors"]
+    assert error["extensions"]["code"] == "UPSTREAM_BAD_RESPONSE"
+    assert whole.calls(UNIFIED_TO) == 1
+
+
+async def test_a_connection_that_is_not_ours_any_more_is_unknown(whole: Fleet, executed: Executed):
+    server: Any = whole.servers[UNIFIED_TO]
+    query = query_of(UNIFIED_TO, server.id_of(3), "id")
+    await known(whole, query)
+    server.knobs = told_of(server, environment="Elsewhere")
+    for _ in range(3):
+        assert await whole.ask(query) == {"data": {"connection": None}}
+    assert whole.calls(UNIFIED_TO) == len(executed) == WORTH + 3
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+async def test_names_and_logos_that_are_known_are_looked_up_no_more(whole: Fleet, executed: Executed, instance: str):
+    fields = "name workspaceName source { name type icon } destination { name type icon }"
+    for number in range(5):
+        query = query_of(instance, whole.servers[instance].id_of(number), fields)
+        told = await known(whole, query)
+        executed.clear()
+        whole.forget()
+        assert await whole.ask(query) == told == await anew(whole, query)
+        assert (len(executed), whole.calls(instance)) == (1, 2)
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+async def test_what_must_be_looked_up_besides_is_asked_for_by_who_executes_the_request(
+    upstreams: Upstreams, executed: Executed, monkeypatch: pytest.MonkeyPatch, instance: str
+):
+    fields = "name workspaceName source { name type icon } destination { name type icon }"
+    async with whole_over(upstreams) as fleet:
+        query = query_of(instance, fleet.servers[instance].id_of(0), fields)
+        told = await known(fleet, query)
+        executed.clear()
+        monkeypatch.setattr(flight, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 3_600))
+        assert [await fleet.ask(query) for _ in range(3)] == [told] * 3
+
+
+async def test_a_list_in_memory_that_has_it_is_not_asked_again(upstreams: Upstreams, executed: Executed):
+    async with whole_over(upstreams, inventory={"max_age": 600}) as fleet:
+        server = fleet.servers[WORKIVA]
+        query = query_of(WORKIVA, server.id_of(3))
+        now = query_of(WORKIVA, server.id_of(3), more=", maxAge: 0")
+        told = await known(fleet, query)
+        assert await known(fleet, now) == told
+        await fleet.data("{ connections(first: 1) { nodes { id } } }")
+        fleet.forget()
+        executed.clear()
+        assert [await fleet.ask(query) for _ in range(2 * SELDOM)] == [told] * 2 * SELDOM
+        assert fleet.calls(WORKIVA) == 0
+        assert len(executed) <= SELDOM  # after which the answer is given again from memory
+        executed.clear()
+        assert [await fleet.ask(now) for _ in range(6)] == [told] * 6
+        assert fleet.calls(WORKIVA) == 6
+        assert executed == []
+
+
+async def test_who_asks_for_the_same_at_once_shares_the_call(whole: Fleet, upstreams: Upstreams):
+    server = whole.servers[WORKIVA]
+    query = query_of(WORKIVA, server.id_of(3))
+    told = await known(whole, query)
+    whole.forget()
+    server.knobs = Knobs(delay_s=0.1)
+    clients = [Client() for _ in range(8)]
+    others = [Fleet(whole.url, whole.servers, cast("Any", client)) for client in clients]
+    assert await asyncio.gather(*(fleet.ask(query) for fleet in others)) == [told] * 8
+    assert whole.calls(WORKIVA) == 1
+    for client in clients:
+        client.close()
+
+
+@contextlib.asynccontextmanager
+async def one_at_a_time(upstreams: Upstreams) -> AsyncGenerator[Fleet]:
+    """A gateway that makes one call at a time and waits long for its end; its client is the caller's to close."""
+    server, url = upstreams[WORKIVA]
+    server.knobs = Knobs()
+    configured = {**server.settings(url), "timeout": 60, "max_in_flight": 1}
+    async with gateway_over({WORKIVA: configured}, inventory={"max_age": 0}) as address:
+        fleet = Fleet(address, {WORKIVA: server}, cast("Any", Client()))
+        await known(fleet, query_of(WORKIVA, server.id_of(3)))
+        fleet.forget()
+        yield fleet
+
+
+async def test_a_client_that_leaves_ends_the_call(upstreams: Upstreams):
+    async with one_at_a_time(upstreams) as fleet, asyncio.timeout(10):
+        server, client = fleet.servers[WORKIVA], cast("Any", fleet.client)
+        server.knobs = Knobs(hang=True)
+        asking = asyncio.create_task(fleet.ask(query_of(WORKIVA, server.id_of(3))))
+        await until(lambda: fleet.calls(WORKIVA) == 1)
+        client.close()
+        with pytest.raises(asyncio.IncompleteReadError):
+            await asking
+        server.knobs = Knobs()
+        await fleet.data(query_of(WORKIVA, server.id_of(4)))  # which waits for its turn
+        client.close()
+
+
+async def test_a_gateway_that_ends_gives_the_answer_first(upstreams: Upstreams):
+    async with one_at_a_time(upstreams) as fleet:
+        server = fleet.servers[WORKIVA]
+        query = query_of(WORKIVA, server.id_of(3))
+        told = await fleet.ask(query)
+        server.knobs = Knobs(delay_s=0.2)
+        asking = asyncio.create_task(fleet.ask(query))
+        await until(lambda: fleet.calls(WORKIVA) == 2)
+    assert await asking == told
+    cast("Any", fleet.client).close()
+
+
+async def test_requests_sent_ahead_are_answered_in_their_turn(whole: Fleet):
+    queries = [query_of(WORKIVA, whole.servers[WORKIVA].id_of(number)) for number in (3, 4)]
+    told = [await known(whole, query) for query in queries]
+    client: Any = whole.client
+    whole.servers[WORKIVA].knobs = Knobs(delay_s=0.05)
+    order = [0, 1, 1, 0, 1]
+    bodies = [{"query": queries[number], "variables": None} for number in order]
+    answers = await client.ahead(f"{whole.url}/graphql", bodies)
+    assert [answer.json() for answer in answers] == [told[number] for number in order]
+
+
+async def test_what_is_looked_up_has_its_line_in_the_log(whole: Fleet, log: io.BytesIO):
+    query = "query Often " + query_of(WORKIVA, whole.servers[WORKIVA].id_of(3))
+    await known(whole, query)
+    whole.servers[WORKIVA].knobs = Knobs(status=500)
+    await whole.ask(query)
+    await asyncio.sleep(0.1)
+    said = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [line["codes"] for line in said if line["message"] == "request"] == [[]] * WORTH + [["UPSTREAM_UNAVAILABLE"]]
+
+
+@pytest.mark.parametrize(
+    "fields", ["can { capability allowed }", "freshness { state }", "runs(first: 1) { nodes { id } }"]
+)
+async def test_what_may_be_another_thing_each_time_is_executed_each_time(whole: Fleet, executed: Executed, fields: str):
+    query = query_of(AIRBYTE, whole.servers[AIRBYTE].id_of(3), fields)
+    for _ in range(10):
+        assert "errors" not in await whole.ask(query)
+    assert len(executed) == 10
+
+
+async def test_what_else_is_asked_for_is_executed(whole: Fleet, executed: Executed):
+    ids = [whole.servers[WORKIVA].id_of(number) for number in (3, 4)]
+    two = " ".join(
+        f'c{at}: connection(ref: {{ instance: "{WORKIVA}", nativeId: "{id}" }}) {{ id }}' for at, id in enumerate(ids)
+    )
+    for query in (f"{{ {two} }}", query_of(WORKIVA, ids[0]).replace("{ connection", "{ __typename connection", 1)):
+        executed.clear()
+        for _ in range(8):
+            await whole.ask(query)
+        assert len(executed) >= WORTH
+
+
+async def test_who_has_no_key_is_given_nothing(upstreams: Upstreams, executed: Executed):
+    keys = {"auth": {"mode": "api_key", "keys": {"ops": "a-key-of-sixteen-or-more", "web": "another-key-of-sixteen"}}}
+    async with whole_over(upstreams, **keys) as fleet:
+        body = {"query": query_of(WORKIVA, fleet.servers[WORKIVA].id_of(3))}
+
+        async def asked(**headers: str) -> tuple[int, Any]:
+            told = {name.replace("_", "-"): value for name, value in headers.items()}
+            answered = await fleet.client.post(f"{fleet.url}/graphql", json=body, headers=told)
+            return answered.status_code, answered.json().get("data")
+
+        told = [await asked(x_api_key="a-key-of-sixteen-or-more") for _ in range(6)]
+        assert told == [told[0]] * 6
+        assert len(executed) == WORTH
+        for headers in ({}, {"x_api_key": "a-key-of-sixteen-or-less"}):
+            assert [await asked(**headers) for _ in range(5)] == [(401, None)] * 5
+        assert [await asked(x_api_key="another-key-of-sixteen") for _ in range(6)] == told
+        assert len(executed) == 2 * WORTH
