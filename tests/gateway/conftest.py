@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway import observability
+from gateway import observability, protocol
 from gateway.execution.engine import Engine
 from gateway.protection.body import Operation
 from tests.gateway.again import Executed
@@ -59,3 +59,11 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> Executed:
 
     monkeypatch.setattr(Engine, "run", watched)
     return found
+
+
+@pytest.fixture
+def heads(monkeypatch: pytest.MonkeyPatch) -> dict[bytes, Any]:
+    """The heads that are known, none at first."""
+    known: dict[bytes, Any] = {}
+    monkeypatch.setattr(protocol, "_heads_of", lambda _: known)
+    return known

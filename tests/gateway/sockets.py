@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
 from adapters.imitation import serve
-from gateway.protocol import Spoken
+from gateway.protocol import Spoken, by_name, direct
 
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -56,6 +56,58 @@ class Client:
         headers = {name.lower(): value for name, value in (field.split(": ", 1) for field in fields)}
         length = int(headers.get("content-length", 0)) if has_body else 0
         return Answer(int(line.split()[1]), headers, await self.reader.readexactly(length))
+
+
+LINES = b"content-type: text/plain\r\nx-own: yes\r\n"
+HEADERS = [(b"content-type", b"text/plain"), (b"x-own", b"yes")]
+
+
+class Echo:
+    """Answers with the body it was sent, at once where it can; ``ways`` tells how it was read and answered."""
+
+    def __init__(self, status: int = 200) -> None:
+        self.status = status
+        self.ways: list[tuple[bool, bool]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        at_once = direct(scope)
+        assert at_once is not None
+        whole = at_once.whole_body(scope)
+        body = await self._received(receive) if whole is None else whole
+        is_told = at_once.answer(scope, self.status, LINES, body)
+        self.ways.append((whole is not None, is_told))
+        if not is_told:
+            headers = [*HEADERS, (b"content-length", b"%d" % len(body))]
+            await send({"type": "http.response.start", "status": self.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+    async def _received(self, receive: Receive) -> bytes:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message["body"], message["more_body"]
+        return body
+
+
+class Seen(Echo):
+    """As `Echo`; keeps what it was told of each request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scopes: list[dict[str, Any]] = []
+        self.fields: list[Mapping[bytes, bytes]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self.scopes.append({**scope, "headers": list(scope["headers"]), "extensions": None})
+            at_once = direct(scope)
+            assert at_once is not None
+            head = at_once.head(scope)
+            self.fields.append(by_name(scope["headers"]) if head is None else head.fields)
+            scope["headers"].clear()  # it is the app's own
+        await super().__call__(scope, receive, send)
 
 
 @contextlib.asynccontextmanager

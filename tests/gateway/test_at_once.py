@@ -1,17 +1,109 @@
-"""Answers that are under way without a task that waits for them: what else comes over the socket waits for its turn."""
+"""What an app answers at once, and what it has under way without a task that waits for it: nothing is begun for either,
+and what else comes over the socket waits for its turn.
+"""
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
 from adapters.imitation import serve
+from gateway import protocol
 from gateway.protocol import Head, Spoken, Whole, direct
 from tests.adapters.upstream import until
-from tests.gateway.sockets import Client, connected, keep_for, over
+from tests.gateway.sockets import LINES, Client, Echo, connected, keep_for, over
 
-LINES = b"content-type: text/plain\r\n"
+# Answers that are known
+
+
+class Knowing(Echo):
+    """Knows the answer to what asks for it; ``asked`` are the requests of which it was asked whether it does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[bytes, bytes]] = []
+
+    def at_once(self, head: Head, body: bytes) -> tuple[bytes, bytes] | None:
+        self.asked.append((head.fields[b"x-own"], body))
+        return (LINES, b"known " + body) if body.startswith(b"known") else None
+
+
+async def test_a_known_answer_is_given_without_the_app(heads: dict[bytes, Any]):
+    app = Knowing()
+    async with over(app) as client:
+        for body in (b"known1", b"known2", b"other1", b"known3"):
+            client.send(body, head="x-own: 1\r\n")
+            answer = await client.answer()
+            is_known = app.asked != [] and body.startswith(b"known")
+            assert (answer.status, answer.body) == (200, b"known " + body if is_known else body)
+            assert answer.headers["x-own"] == "yes"
+            assert answer.headers["date"].endswith("GMT")
+    assert app.asked == [(b"1", b"known2"), (b"1", b"other1"), (b"1", b"known3")]
+    assert len(app.ways) == 2
+
+
+async def test_known_answers_come_in_their_turn(heads: dict[bytes, Any]):
+    app = Knowing()
+    async with over(app) as client:
+        client.send(b"known0", head="x-own: 1\r\n")
+        await client.answer()
+        for number in range(1, 9):
+            client.send(b"known%d" % number, head="x-own: 1\r\n")
+        assert [(await client.answer()).body[-1:] for _ in range(8)] == [b"%d" % number for number in range(1, 9)]
+
+
+async def test_who_reads_nothing_of_known_answers_is_given_no_more_of_them(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(protocol, "_UNREAD_S", 0.1)
+
+    class Long(Knowing):
+        def at_once(self, head: Head, body: bytes) -> tuple[bytes, bytes] | None:
+            self.asked.append((b"", body))
+            return LINES, b"x" * 1_000_000
+
+    app = Long()
+    async with over(app, is_small=True) as client:
+        client.send(b"body")
+        await client.answer()
+        for _ in range(200):
+            client.send(b"body")
+            await asyncio.sleep(0.002)
+            if client.is_closed:
+                break
+        assert len(app.asked) < 20
+        await asyncio.sleep(0.5)
+        assert not await client.is_left() or client.is_closed
+
+
+async def test_a_socket_is_kept_after_a_known_answer_as_after_any(monkeypatch: pytest.MonkeyPatch):
+    keep_for(monkeypatch, 0.2)
+    app = Knowing()
+    async with over(app) as client:
+        for _ in range(4):
+            client.send(b"known", head="x-own: 1\r\n")
+            await client.answer()
+            await asyncio.sleep(0.1)
+        assert not client.is_closed
+        assert await client.is_left() == b""
+    assert len(app.asked) == 3
+
+
+async def test_each_app_of_a_process_knows_its_own_heads():
+    one, other = Knowing(), Knowing()
+    async with over(one) as asking, over(other) as asking_other:
+        for client in (asking, asking, asking_other):
+            client.send(b"known", head="x-own: 1\r\n")
+            await client.answer()
+    assert (len(one.asked), len(other.asked)) == (1, 0)
+
+
+async def test_where_another_server_serves_nothing_is_done_at_once():
+    assert direct({"type": "http"}) is None
+    assert direct({"type": "http", "extensions": {"http.response.push": {}}}) is None
+
+
+# Answers that are under way
 
 
 class Under:
