@@ -232,11 +232,10 @@ class Source:
         self._need = need
         self._completions = completions
         self._parts: Sequence[str] | None = None
-        self._shelves: list[Shelf] = []
-        """Of the snapshots, in their order."""
-        self._snapshots: list[Snapshot] = []
+        self._taken: list[tuple[Shelf, Snapshot]] = []
+        """The lists in memory, and where they are kept."""
         self._filled: Sequence[Table] = ()
-        """Their rows, as they were taken."""
+        """Their rows, in the same order."""
 
     @property
     def state(self) -> SourceState:
@@ -278,13 +277,12 @@ class Source:
         is_all = not (self.pages or self.told or self.is_stale or adapter.adds(need.fields - self.joined))
         if not is_all or filters.moves(need.where):
             return None
-        if any(shelf.of.narrowed for shelf in self._shelves):  # somebody may read all of it, which would be newer
+        if any(shelf.of.narrowed for shelf, _ in self._taken):  # somebody may read all of it, which would be newer
             return None
         narrowing = adapter.narrow(need.where)
-        held = zip(self._shelves, self._snapshots, self._filled, strict=True)
         lists = (
             Held(shelf.of, weakref.ref(table), self._shown(snapshot), self._anew(shelf, narrowing))
-            for shelf, snapshot, table in held
+            for (shelf, snapshot), table in zip(self._taken, self._filled, strict=True)
         )
         return Ground(self.instance, need.ask, self._parts, tuple(lists))
 
@@ -328,7 +326,7 @@ class Source:
         read = self._read_of(parts, narrowing)
         self.is_skipped = bool(parts) and not read
         await together([self._list(inventory, part, narrowing) for part in read])
-        found = await together([snapshot.table(self._shown(snapshot)) for snapshot in self._snapshots])
+        found = await together([snapshot.table(self._shown(snapshot)) for _, snapshot in self._taken])
         self.failures += [failure for _, failures in found for failure in failures]
         self._fill([table for table, _ in found])
         if any(len(table) > LARGE for table in self.tables):
@@ -399,8 +397,7 @@ class Source:
         return order if shelf.trusts(order) and not is_short else None
 
     def _take(self, shelf: Shelf, snapshot: Snapshot, how: How | None = None) -> None:
-        self._shelves.append(shelf)
-        self._snapshots.append(snapshot)
+        self._taken.append((shelf, snapshot))
         self.dropped += snapshot.walked.dropped
         self.as_of = _older(self.as_of, snapshot.span.began_at)
         if how is None:
@@ -420,7 +417,7 @@ class Source:
         """The tables of the snapshots, and which of their rows meet the filter."""
         self._filled = found
         if not self.failures:
-            self.joined = JOINED.intersection(*(each.joined for each in self._snapshots if each.walked.rows))
+            self.joined = JOINED.intersection(*(each.joined for _, each in self._taken if each.walked.rows))
         where, now = self._need.where, self._need.now
         for table, own in tables.without(found).items():
             self.tables[table] = filters.joined(filters.masks(where, table, self.instance, now), own)
