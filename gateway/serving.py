@@ -10,7 +10,8 @@ import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from multiprocessing import resource_tracker
 from typing import Any, Final, NoReturn
 
 import uvicorn
@@ -45,13 +46,39 @@ def _exit(*_: object) -> NoReturn:
 
 
 class _Workers(Multiprocess):
-    """Workers that no caller waits for once they are to end: whoever comes then is refused, as by one process."""
+    """Workers that no caller waits for once they are to end: whoever comes then is refused, as by one process.
+
+    Ctrl-C in a terminal reaches all of its processes. They leave it to this one, which has them end: a worker that has
+    hardly begun would say nothing but where it was."""
+
+    def init_processes(self) -> None:
+        with _uninterrupted():
+            super().init_processes()
+
+    def keep_subprocess_alive(self) -> None:
+        with _uninterrupted():
+            super().keep_subprocess_alive()
+
+    def restart_all(self) -> None:
+        with _uninterrupted():
+            super().restart_all()
 
     def terminate_all(self) -> None:
         super().terminate_all()
         for listening in self.sockets:
             with contextlib.suppress(OSError):
                 listening.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Generator[None]:
+    """SIGINT waits until the block has ended, and for ever in processes that are started in it."""
+    resource_tracker.ensure_running()  # which is started with the first of them, and would let it through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def by_workers(settings: Settings, workers: int, log_level: str, listening: socket.socket) -> None:

@@ -55,7 +55,7 @@ async def running(
     """A command that goes on while the block does, and not longer."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-W", "error", "-m", "gateway", *arguments,
-        cwd=ROOT, env={**os.environ, **(environment or {})},
+        cwd=ROOT, env={**os.environ, **(environment or {})}, start_new_session=True,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:

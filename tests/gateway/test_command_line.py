@@ -225,6 +225,19 @@ async def test_workers_answer_and_end_with_the_command(
                 await client.get(url)
 
 
+@pytest.mark.parametrize("after_s", [0, 0.1, 0.3])
+async def test_an_interrupt_from_the_terminal_ends_workers_that_have_hardly_begun(
+    after_s: float, upstreams: Mapping[str, Any], tmp_path: Path
+):
+    async with by_workers(upstreams, tmp_path, "--workers", "2") as (process, log, _):
+        await log.until("Started parent process")
+        await asyncio.sleep(after_s)
+        os.killpg(process.pid, signal.SIGINT)  # all processes of a terminal are told
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            _, err = await process.communicate()
+        assert (process.returncode, [line for line in err.splitlines() if not line.startswith(b"{")]) == (0, [])
+
+
 async def until_refused(url: str) -> None:
     """Wait until nobody listens any more; it takes a moment."""
     async with asyncio.timeout(ENDS_WITHIN_S):
