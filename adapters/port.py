@@ -8,7 +8,7 @@ the paths that were selected and spends calls on those alone; what was not selec
 import datetime as dt
 import functools
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, NamedTuple, Protocol, TypeAlias
 
@@ -190,11 +190,11 @@ class Found(NamedTuple):
 
 
 class Single(NamedTuple):
-    """The one call that a connection takes: what is asked for, and what is ``made`` of the body of the answer; None
-    where that shows that it takes more. Raises AdapterError, NotFound for what is not of this instance."""
+    """The call by which a connection is found: what is asked for, and what is ``made`` of the body of the answer, which
+    may take other calls. That raises AdapterError, NotFound for what is not of this instance."""
 
     request: Request
-    made: Callable[[bytes], Connection | None]
+    made: Callable[[bytes], Coroutine[Any, Any, Completed]]
 
 
 class RunPage(NamedTuple):
@@ -261,8 +261,8 @@ class Adapter(Protocol):
         ...
 
     def single(self, id: str, fields: Fields) -> Single | None:
-        """The call by which `get_many` would come by this connection alone, now and later; None where it takes more.
-        Makes none."""
+        """The call by which `get_many` finds this connection where it is asked for alone, now and later; None where
+        there is no such call. Makes none."""
         ...
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:

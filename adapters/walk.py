@@ -361,17 +361,16 @@ async def completed(
     return Found({**by_id, **dict(zip(records, done.connections, strict=True))}, done.failures)
 
 
-def without_waiting(completing: Coroutine[Any, Any, Completed]) -> Connection | None:
-    """The only connection that is completed, where all that is added is there already; None where that takes waiting,
-    or fails. What was begun for it goes on, for whoever asks next."""
+def without_waiting(asked: Coroutine[Any, Any, T]) -> T | None:
+    """The answer, where it is there without waiting for anything; None for all others. What was begun for it goes on,
+    for whoever asks once more."""
     try:
-        completing.send(None)
+        asked.send(None)
     except StopIteration as done:
-        completed: Completed = done.value
-        return None if completed.failures else completed.connections[0]
-    except Exception:  # noqa: BLE001  whatever it is, who waits for it meets it again
+        return done.value
+    except Exception:  # noqa: BLE001  whatever it is, who waits meets it again
         return None
-    completing.close()
+    asked.close()
     return None
 
 

@@ -121,15 +121,14 @@ class Answers:
                 known.put_off()  # it was kept in vain
         return None
 
-    def look_up(self, lookup: Lookup, since: float, given: Callable[[bytes], Any]) -> Sought | None:
-        """What a request that began then asks for, under way. As `Lookup.begin`."""
-        return lookup.begin(self._inventory, since, given)
+    def look_up(self, lookup: Lookup, since: float, ends_at: float, given: Callable[[bytes], Any]) -> Sought | None:
+        """As `Lookup.begin`."""
+        return lookup.begin(self._inventory, since, ends_at, given)
 
-    def failed(self, known: Known, sought: Sought) -> None:
-        """What was looked up for a request came to no answer."""
-        if sought.was_in_vain:
-            self._drop(known)
-            known.put_off()
+    def forget_lookup(self, known: Known) -> None:
+        """What was looked up for a request was not its answer, though nothing failed: it may be so each time."""
+        self._drop(known)
+        known.uses, known.due = 0, WORTH
 
     def keep(self, known: Known, answer: bytes, of: Sequence[Ground] | Lookup | None) -> None:
         """Keep the answer to a request, where it is known what it rests on, or how it is come by."""

@@ -62,10 +62,7 @@ class Context:
         """The moment of the request, the same for all of its fields."""
         self._began = time.monotonic() if began is None else began
         self._usual_ask = Ask(inventory.ages.max_age, self._began)
-        self.loaders = Loaders(instances, inventory)
-        if sought is not None and sought.answer is not None:
-            lookup = sought.lookup
-            self.loaders.take((lookup.instance.name, lookup.native_id), lookup.fields, sought.ask, sought.answer)
+        self.loaders = Loaders(instances, inventory, sought)
         self.errors: list[GraphQLError] = []
         self.abilities: dict[Hashable, Sequence[Any]] = {}
         """What can be done, by the instance and by what a connection's state forbids: many rows share it."""

@@ -32,18 +32,14 @@ class Instance(NamedTuple):
         """
         try:
             return await asked
-        except Exception as raised:  # noqa: BLE001  as said
-            return self.failure(raised)
-
-    def failure(self, raised: Exception) -> AdapterError:
-        """What was raised, as the error that `ask` gives in its place."""
-        if isinstance(raised, AdapterError):
-            return self.named(raised)
-        correlation_id = uuid.uuid4().hex
-        log.error("unforeseen failure %s of instance %s", correlation_id, self.name, exc_info=raised)
-        broken = ContractBroken("the answer cannot be made sense of", correlation_id=correlation_id)
-        broken.may_have_happened = True  # nobody foresaw it, so nothing tells how far it came
-        return self.named(broken)
+        except AdapterError as error:
+            return self.named(error)
+        except Exception:
+            correlation_id = uuid.uuid4().hex
+            log.exception("unforeseen failure %s of instance %s", correlation_id, self.name)
+            broken = ContractBroken("the answer cannot be made sense of", correlation_id=correlation_id)
+            broken.may_have_happened = True  # nobody foresaw it, so nothing tells how far it came
+            return self.named(broken)
 
     def named(self, error: AdapterError) -> AdapterError:
         """The error, saying where it happened if it does not already, and under which id the log has it."""

@@ -23,6 +23,7 @@ from gateway.execution.later import Later
 from gateway.grounds import Anew, Ground, Held
 from gateway.instances import Instance, Instances
 from gateway.inventory import Ask, Inventory, Snapshot
+from gateway.lookups import Sought
 
 T = TypeVar("T")
 Place: TypeAlias = tuple[str, str]
@@ -65,9 +66,11 @@ class _Listed(NamedTuple):
 class Loaders:
     """The loaders of one request. Must be made inside the running loop."""
 
-    def __init__(self, instances: Instances, inventory: Inventory) -> None:
+    def __init__(self, instances: Instances, inventory: Inventory, sought: Sought | None = None) -> None:
         self._instances = instances
         self._inventory = inventory
+        self._sought = sought
+        """A connection that was looked up already."""
         self._known: dict[_Asked, tuple[Fields, Answer]] = {}
         """What batches have brought, and with which fields."""
         self._lists: dict[tuple[str, Fields, Ask], Sequence[_Listed]] = {}
@@ -90,16 +93,17 @@ class Loaders:
         if self._lacks(place, fields, ask):
             name, native_id = place
             instance, ids = self._instances[name], {native_id: LIST_FIELDS | fields}
-            # Where no list was found in memory just now, there is still none.
-            is_unlisted = self._lists.get((name, fields, ask)) == ()
-            asked = instance.adapter.get_many(ids, self._reader(instance, ask)) if is_unlisted else None
-            found = await instance.ask(asked or self._found(instance, ask, ids))
+            sought = self._sought
+            if sought is not None and sought.lookup.instance is instance and sought.is_for(native_id, fields, ask):
+                asked = sought.found()
+            elif self._lists.get((name, fields, ask)) == ():
+                # Where no list was found in memory just now, there is still none.
+                asked = instance.adapter.get_many(ids, self._reader(instance, ask))
+            else:
+                asked = self._found(instance, ask, ids)
+            found = await instance.ask(asked)
             return self._answered(instance, ask, ids, found)[place, ask].given()
-        return self._known[place, ask][1].given()
-
-    def take(self, place: Place, fields: Fields, ask: Ask, answer: Answer) -> None:
-        """Take note of what somebody else has brought."""
-        self._known[place, ask] = fields, answer
+        return self._known[place, ask][1]
 
     def later(self, place: Place, fields: Fields, ask: Ask, make: Callable[[Answer], T]) -> Later[Answer, T]:
         """What ``make`` makes of the answer when it is there. It is asked for with all else that is by then."""
@@ -211,21 +215,19 @@ class Loaders:
     def _answered(
         self, instance: Instance, ask: Ask, ids: Mapping[str, Fields], found: Found | AdapterError
     ) -> Mapping[_Asked, Answer]:
-        """What came of ids of one instance, which is known from then on."""
-        by_id: Mapping[str, Connection | AdapterError] = {}
-        failures: tuple[AdapterError, ...] = ()
+        """What came of ids of one instance. What is no error is known from then on."""
+        name = instance.name
         if isinstance(found, AdapterError):
-            by_id = dict.fromkeys(ids, found)
-        else:
-            by_id, failures = found.by_id, tuple(map(instance.named, found.failures))
+            return {((name, id), ask): Answer(None, error=found) for id in ids}
+        failures = tuple(map(instance.named, found.failures))
         answers: dict[_Asked, Answer] = {}
         for id, fields in ids.items():
-            record, asked = by_id.get(id), ((instance.name, id), ask)
+            record, asked = found.by_id.get(id), ((name, id), ask)
             if isinstance(record, AdapterError):
                 answers[asked] = Answer(None, error=instance.named(record))
             else:
                 answers[asked] = Answer(record, failures)
-            self._known[asked] = fields, answers[asked]
+                self._known[asked] = fields, answers[asked]
         return answers
 
     async def _found(self, instance: Instance, ask: Ask, ids: Mapping[str, Fields]) -> Found:

@@ -9,7 +9,6 @@ Clients send the same head again and again. One that was parsed before, to the l
 
 import asyncio
 import fcntl
-import functools
 import re
 import sys
 import termios
@@ -56,7 +55,7 @@ class Direct(Protocol):
         ...
 
     def left(self, scope: Scope) -> Any:
-        """What the app had under way for the request as `Soon`, where that came to no answer; None for all others."""
+        """What the app has, or had, under way for the request as `Soon`, once; None for all others."""
         ...
 
     def answer(self, scope: Scope, status: int, lines: bytes, body: bytes) -> bool:
@@ -73,7 +72,8 @@ class Soon(Protocol):
     """An answer that is under way without a task that waits for it."""
 
     def then(self, done: Callable[[Whole | None], None]) -> None:
-        """Have ``done`` told the answer, later; None where the app is to be called."""
+        """Have ``done`` told the answer, later and in the present context; None where the app is to be called. Where
+        the server ends, it is called before, and this is left for it."""
         ...
 
     def give_up(self) -> None:
@@ -87,7 +87,6 @@ one; None where the app is to be called for it, as for each HEAD. It must not ra
 
 
 _EXTENSION: Final = "gateway.direct"
-_LEFT: Final = "gateway.left"
 _END: Final = b"\r\n\r\n"
 _LONGEST_HEAD, _LONGEST_BODY = 4096, 32_768
 _HEADS_KEPT: Final = 256
@@ -95,6 +94,8 @@ _HEAD_WITHIN_S: Final = 10
 """How long the head of a request may take to come, and the first one of a socket to begin."""
 _HEAD_BYTES: Final = 65_536
 """What is read of a head, but for what comes with its last byte, or with an earlier request."""
+_EARLY_BYTES: Final = 65_536
+"""What is read while an answer is under way for which nothing was begun."""
 _WAITING: Final = 128
 """Requests that may wait on a socket while one before them is answered."""
 _FRAMING: Final = 8
@@ -195,12 +196,12 @@ class Spoken(HttpToolsProtocol):
         """How much of it has come since it was answered."""
         self._head: Head | None = None
         """That of the latest request, where it is known."""
-        self._soon: Soon | None = None
-        """The answer that is under way, where there is nothing else."""
+        self._soon: tuple[Soon, Head, bytes] | None = None
+        """The answer that is under way for a request of which nothing was begun."""
         self._early: list[bytes] = []
         """What came before that answer."""
-        self._is_last = False
-        """Whether the socket is closed with it."""
+        self._left: tuple[Scope, Soon] | None = None
+        """The request that was begun after all, with what was under way for it."""
 
     # What uvicorn does otherwise
 
@@ -213,15 +214,16 @@ class Spoken(HttpToolsProtocol):
         super().connection_lost(exc)
         self._alarm.close()
         self._watch.close()
-        soon, self._soon, self._early = self._soon, None, []
+        soon, self._soon, self._early, self._left = self._soon, None, [], None
         if soon is not None:
-            soon.give_up()
+            soon[0].give_up()
         self._extensions.clear()  # or scopes and this would hold each other until garbage is collected
 
     def data_received(self, data: bytes) -> None:
         if self._soon is not None:
             self._early.append(data)
-            self.flow.pause_reading()
+            if sum(map(len, self._early)) > _EARLY_BYTES:
+                self.flow.pause_reading()  # which hides a client that leaves
             return
         cycle: Any = self.cycle
         is_first = self._is_between and (cycle is None or cycle.response_complete) and not self.pipeline
@@ -349,9 +351,7 @@ class Spoken(HttpToolsProtocol):
             self._alarm.set(self.timeout_keep_alive)
 
     def shutdown(self) -> None:
-        if self._soon is not None:
-            self._is_last = True
-            return
+        self._call()
         super().shutdown()
         if self.transport.is_closing():
             self._close()
@@ -394,31 +394,44 @@ class Spoken(HttpToolsProtocol):
             self._give(answer)
         else:
             self._alarm.clear()
-            self._soon = answer
-            answer.then(functools.partial(self._come, known, body))
+            self._soon = answer, known, body
+            answer.then(self._come)
 
-    def _come(self, known: Head, body: bytes, answer: Whole | None) -> None:
-        """Go on with the answer that was under way, and with what came before it."""
-        soon, self._soon = self._soon, None
-        if self.transport.is_closing():
+    def _come(self, answer: Whole | None) -> None:
+        """Go on with the answer that was under way."""
+        if self._soon is None or self.transport.is_closing():
             return
-        if answer is None:
-            self._begin(known, body, soon)
-        else:
-            self._give(answer)
+        try:
+            if answer is None:
+                self._call()
+            else:
+                self._soon = None
+                self._give(answer)
+                self._go_on()
+        except BaseException:
+            self.transport.abort()  # or the client would wait for ever
+            raise
+
+    def _call(self) -> None:
+        """Call the app for a request of which nothing was begun, whether its answer is under way still or came to
+        nothing."""
+        if self._soon is not None:
+            (left, known, body), self._soon = self._soon, None
+            self._begin(known, body, left)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Go on with what came before the answer that was under way."""
         early, self._early = self._early, []
-        if early and not self.transport.is_closing():
+        if early:
             self.flow.resume_reading()
             self.data_received(b"".join(early))
 
     def _give(self, answer: Whole) -> None:
         """Answer a request for which nothing was begun."""
-        self._write(STATUS_LINE[HTTPStatus.OK], *answer, b"connection: close\r\n" if self._is_last else b"")
+        self._write(STATUS_LINE[HTTPStatus.OK], *answer)
         self.server_state.total_requests += 1
-        if self._is_last:
-            self._close()
-        else:
-            self._alarm.set(self.timeout_keep_alive)
+        self._alarm.set(self.timeout_keep_alive)
 
     def _write(self, status_line: bytes, lines: bytes, body: bytes, end: bytes = b"") -> None:
         head = b"%b%b%b%bcontent-length: %d\r\n\r\n" % (status_line, self._lines(), lines, end, len(body))
@@ -432,7 +445,7 @@ class Spoken(HttpToolsProtocol):
         self.headers = list(known.headers)
         scope: Any = self.scope
         scope.update(
-            extensions=self._extensions if left is None else {**self._extensions, _LEFT: left},
+            extensions=self._extensions,
             method=known.method,
             path=known.path,
             raw_path=known.raw_path,
@@ -449,10 +462,11 @@ class Spoken(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=False,
-            keep_alive=not self._is_last,
+            keep_alive=True,
             on_response=self.on_response_complete,
         )
         self.cycle = cycle
+        self._left = None if left is None else (scope, left)
         cycle.body, cycle.more_body = body, False
         cycle.message_event.set()
         self._start_asgi_task(cycle, self._app)
@@ -495,7 +509,10 @@ class Spoken(HttpToolsProtocol):
 
     def left(self, scope: Scope) -> Any:
         """Likewise."""
-        return scope["extensions"].get(_LEFT)
+        if self._left is None or self._left[0] is not scope:
+            return None
+        (_, left), self._left = self._left, None
+        return left
 
     def answer(self, scope: Scope, status: int, lines: bytes, body: bytes) -> bool:
         """Likewise."""

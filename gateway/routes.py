@@ -106,11 +106,8 @@ class _Asked(NamedTuple):
     receive: Receive
     door: _Door
     direct: Direct | None
-
-    @property
-    def sought(self) -> Sought | None:
-        """What was looked up for it already."""
-        return None if self.direct is None else self.direct.left(self.scope)
+    sought: Sought | None
+    """What was looked up for it already."""
 
     @property
     def params(self) -> QueryParams:
@@ -157,7 +154,7 @@ class Endpoint:
         head = None if at_once is None else at_once.head(scope)
         known = None if head is None else self._known_door(head)
         door = known or self._door(scope["method"], by_name(scope["headers"]))
-        asked = _Asked(scope, receive, door, at_once)
+        asked = _Asked(scope, receive, door, at_once, None if at_once is None else at_once.left(scope))
         if self._show_graphiql and not door.is_post and _is_browser(asked):
             await graphiql_page(needs_key=not self._keys.admit(None))(scope, receive, send)
             return
@@ -179,9 +176,8 @@ class Endpoint:
             known = self._answers.at_once((door.viewer, body))
             if known is not None and known.lookup is not None:
                 since = time.monotonic()
-                with deadline.until(since + self._limits.request_timeout):
-                    given = functools.partial(_given, known.operation, door, began)
-                    return self._answers.look_up(known.lookup, since, given)
+                given = functools.partial(_given, known.operation, door, began)
+                return self._answers.look_up(known.lookup, since, since + self._limits.request_timeout, given)
         except Exception:  # noqa: BLE001  whatever it is, it is told where the request is executed
             return None
         if known is None or known.answer is None:
@@ -259,8 +255,6 @@ class Endpoint:
         explain = self._explained(operation, door)
         if explain is not None:
             known = None
-        if sought is not None and known is not None:
-            self._answers.failed(known, sought)
         since = time.monotonic() if sought is None else sought.ask.since
         given = None if known is None or known.answer is None else await self._again(known, since)
         if given is not None:
@@ -279,6 +273,8 @@ class Endpoint:
         if not outcome.is_allowed:
             raise NotAllowed("Only queries can be sent by GET")
         answer = _response(outcome, door.media_type)
+        if known is not None and sought is not None and not outcome.errors:
+            self._answers.forget_lookup(known)
         if known is not None and is_due:
             self._answers.keep(known, answer.body, outcome.again)
         return answer, _codes(outcome)

@@ -1,7 +1,7 @@
 """The port, spoken to Airbyte: list pages hold the list fields, everything else costs a full read a connection."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
@@ -61,9 +61,6 @@ def build(workshop: Workshop, settings: Settings) -> "AirbyteAdapter":
 
 _ALL_TYPES = "all"
 
-_Of: TypeAlias = tuple[str, type[wire.Brief], str | None]
-"""An id, how much of its record is read, and the workspace in whose list it was."""
-
 
 class AirbyteAdapter:
     """One Airbyte, with the workspaces that are configured or that it has."""
@@ -77,8 +74,6 @@ class AirbyteAdapter:
         self._client = client
         self._joins = Joins(client)
         self._singles: Singles[Connection] = Singles()
-        self._names_workspaces = True
-        """Whether all records by id have named theirs so far."""
         self._drafts = Drafts(client, self._own)
 
     @property
@@ -158,14 +153,9 @@ class AirbyteAdapter:
         return await walk.completed(by_id, lambda records: self._joins(records, fields))
 
     def single(self, id: str, fields: Fields) -> Single | None:
-        if self._own and not self._names_workspaces:
-            return None
-
-        def made(body: bytes) -> Connection | None:
-            row = self._made((id, wire.Read if self._is_full(fields) else wire.Brief, None), body)
-            if row is None or not wants(fields, *JOINED):
-                return row
-            return walk.without_waiting(self._joins((row,), fields))
+        async def made(body: bytes) -> Completed:
+            row = await self._made(id, wire.Read if self._is_full(fields) else wire.Brief, None, body)
+            return await self._joins((row,), fields)
 
         return Single(self._client.call_for(id), made)
 
@@ -308,34 +298,21 @@ class AirbyteAdapter:
 
     async def _one(self, id: str, kind: type[wire.Brief], listed_in: str | None = None) -> Connection:
         """The connection of this id. A call by id finds those of all workspaces; by list they would be missing."""
-        body = await self.transport.send(self._client.call_for(id))
-        made = self._made((id, kind, listed_in), body)
-        if made is None:  # which is asked for each time
-            workspace_id = (await self._client.get_workspace_of(id)).workspace_id
-            self._check(workspace_id)
-            made = self._unified(self._client.read(body, kind), workspace_id)
-        return made
+        return await self._made(id, kind, listed_in, await self.transport.send(self._client.call_for(id)))
 
-    def _made(self, of: _Of, body: bytes) -> Connection | None:
-        """The connection in a body; None where its workspace must be asked for."""
-        _, kind, listed_in = of
-        seen, names = self._singles.seen(of, body), self._joins.known_workspaces
+    async def _made(self, id: str, kind: type[wire.Brief], listed_in: str | None, body: bytes) -> Connection:
+        seen, names = self._singles.seen((id, kind, listed_in), body), self._joins.known_workspaces
         made = None if seen is None else seen.made
         if made is not None and made.workspace_name == names.get(made.workspace_id or ""):
             return made
         row = self._client.read(body, kind)
         workspace_id = convert.workspace_of(row) or listed_in
         if self._own:
-            if workspace_id is None:
-                self._names_workspaces = False
-                return None
-            self._check(workspace_id)
+            if workspace_id is None:  # which is asked for each time
+                workspace_id, seen = (await self._client.get_workspace_of(id)).workspace_id, None
+            if workspace_id.lower() not in self._own:
+                raise NotFound("in a workspace that is not configured", instance=self._instance, provider="airbyte")
         return self._singles.take(seen, self._unified(row, workspace_id))
-
-    def _check(self, workspace_id: str) -> None:
-        """Raises NotFound for a workspace that is not one of ours."""
-        if workspace_id.lower() not in self._own:
-            raise NotFound("in a workspace that is not configured", instance=self._instance, provider="airbyte")
 
 
 def _up_to_the_last_readable(places: Sequence[Connection | None]) -> Sequence[Connection | None]:

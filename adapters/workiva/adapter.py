@@ -137,9 +137,8 @@ class WorkivaAdapter:
         return await walk.completed(found, lambda records: self.complete(records, fields), lacks=self.adds(fields))
 
     def single(self, id: str, fields: Fields) -> Single | None:
-        def made(body: bytes) -> Connection | None:
-            row = self._made(id, body)
-            return walk.without_waiting(self.complete((row,), fields)) if self.adds(fields) else row
+        async def made(body: bytes) -> Completed:
+            return await self.complete((self._made(id, body),), fields)
 
         return Single(self._client.call_for(id), made)
 

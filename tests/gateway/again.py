@@ -1,6 +1,7 @@
 """What tests of requests that come again share."""
 
 import asyncio
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -22,13 +23,17 @@ class Client:
         (response,) = await self.ahead(url, [json], headers)
         return response
 
-    async def ahead(self, url: str, bodies: Sequence[Any], headers: Mapping[str, str] = {}) -> Sequence[httpx.Response]:
+    async def ahead(
+        self, url: str, bodies: Sequence[Any], headers: Mapping[str, str] = {}, *, pause_s: float = 0
+    ) -> Sequence[httpx.Response]:
         """The answers to several requests, of which none is waited for before the next one is sent."""
         requests = [httpx.Request("POST", url, json=body, headers=headers) for body in bodies]
         place = requests[0].url
         if self._socket is None or self._socket[0] != place.port:
             self.close()
             self._socket = place.port, *await asyncio.open_connection(place.host, place.port)
+            connected = self._socket[2].get_extra_info("socket")
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _, reader, writer = self._socket
         for request in requests:
             lines = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
@@ -36,6 +41,8 @@ class Client:
             if self._in_pieces:
                 await asyncio.sleep(0.001)
             writer.write(request.content)
+            if pause_s:
+                await asyncio.sleep(pause_s)  # so that each comes by itself
         return [await _answer(reader) for _ in requests]
 
     _socket: tuple[int | None, asyncio.StreamReader, asyncio.StreamWriter] | None = None

@@ -124,6 +124,7 @@ async def connected(url: str, *, is_small: bool = False) -> Client:
     host, _, port = url.removeprefix("http://").partition(":")
     end = socket.socket()
     end.setblocking(False)
+    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or what is sent ahead waits for an acknowledgement
     if is_small:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
     await asyncio.get_running_loop().sock_connect(end, (host, int(port)))

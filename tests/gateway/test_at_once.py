@@ -13,6 +13,7 @@ from adapters.imitation import serve
 from gateway import protocol
 from gateway.protocol import Head, Spoken, Whole, direct
 from tests.adapters.upstream import until
+from tests.gateway.garbage import collecting
 from tests.gateway.sockets import LINES, Client, Echo, connected, keep_for, over
 
 # Answers that are known
@@ -254,19 +255,87 @@ async def test_a_client_that_leaves_is_told_nothing():
     assert app.called == []
 
 
-@pytest.mark.parametrize("told", [b"the last", None])
-async def test_a_server_that_ends_gives_the_answer_and_closes_the_socket(told: bytes | None):
+async def test_where_a_server_ends_the_app_is_called_for_what_is_under_way_and_what_came_after_it():
     app = Slowly()
     async with serve(app, http=Spoken) as url:
         client = await connected(url)
         await met(app, client)
         client.send(b"number")
         under = await app.latest(1)
-        asyncio.get_running_loop().call_later(0.2, under.end, told)
-    answer = await client.answer()
-    assert (answer.headers["connection"], answer.body) == ("close", told or b"called with number")
+        client.send(b"second")
+        await asyncio.sleep(0.01)
+    assert app.called == [(b"number", under), (b"second", None)]
+    answers = [await client.answer() for _ in range(2)]
+    assert [answer.body for answer in answers] == [b"called with number", b"called with second"]
+    assert answers[1].headers["connection"] == "close"
     assert await client.is_left() == b""
+    under.end(b"nobody waits for this")
     client.writer.close()
+
+
+@pytest.mark.parametrize("rest", [b"\r\n", b"POST / HTTP/1.1\r\nhost", b"POST /a HTTP/1.1\r\nhost: x\r\n\r\n"])
+async def test_a_client_that_leaves_is_noticed_whatever_it_sent_meanwhile(rest: bytes):
+    app = Slowly()
+    async with over(app) as client:
+        await met(app, client)
+        client.send(b"number")
+        under = await app.latest(1)
+        client.writer.write(rest)
+        await asyncio.sleep(0.01)
+        client.writer.close()
+        await until(lambda: under.is_given_up)
+
+
+async def test_of_what_is_sent_meanwhile_a_bounded_part_is_read():
+    app = Slowly()
+    async with over(app) as client:
+        await met(app, client)
+        client.send(b"number")
+        under = await app.latest(1)
+        client.writer.write(b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 50000000\r\n\r\n" + bytes(50_000_000))
+        await asyncio.sleep(0.2)
+        assert unread(client) > 30_000_000
+        under.end(b"1")
+        assert (await client.answer()).body == b"1"
+        await until(lambda: unread(client) == 0)
+
+
+def unread(client: Client) -> int:
+    """What a client has sent and still holds itself, as nobody reads it."""
+    return client.writer.transport.get_write_buffer_size()
+
+
+async def test_a_mistake_in_going_on_closes_the_socket(monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object) -> None:
+        raise RuntimeError("no")
+
+    app = Slowly()
+    async with over(app) as client:
+        await met(app, client)
+        client.send(b"number")
+        under = await app.latest(1)
+        monkeypatch.setattr(Spoken, "_give", broken)
+        with pytest.raises(RuntimeError):
+            under.end(b"1")
+        assert await client.is_left() == b""
+
+
+@pytest.mark.parametrize("how", ["answered", "left"])
+async def test_nothing_of_it_is_garbage(how: str):
+    app = Slowly()
+    with collecting() as found:
+        async with over(app) as client:
+            await met(app, client)
+            client.send(b"number")
+            under = await app.latest(1)
+            under.end(b"1" if how == "answered" else None)
+            await client.answer()
+            client.writer.close()
+            await asyncio.sleep(0.05)
+            app.under.clear()
+            app.called.clear()
+            del under
+    assert [each for each in found if isinstance(each, Spoken | Under)] == []
 
 
 async def test_a_client_that_waits_is_not_taken_for_one_that_is_idle(monkeypatch: pytest.MonkeyPatch):

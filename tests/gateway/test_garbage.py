@@ -4,11 +4,9 @@ error holds the frames it was raised in.
 """
 
 import asyncio
-import contextlib
-import gc
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -18,6 +16,7 @@ from adapters.airbyte.demo import connection_id
 from adapters.imitation import native_id
 from gateway.examples import EXAMPLES, Example
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet
+from tests.gateway.garbage import collecting
 
 ONE = ids.encode(WORKIVA, native_id("workiva", 0))
 OTHERS = [ids.encode(AIRBYTE, connection_id(0)), ids.encode(UNIFIED_TO, native_id("unified_to", 0)[:24])]
@@ -36,23 +35,6 @@ def ours(left: Iterable[object]) -> Counter[str]:
     names = [f"{type(each).__module__}.{type(each).__qualname__}" for each in left]
     made = (name for name in names if name.startswith(("gateway.", "adapters.", "graphql.", "aiodataloader.")))
     return Counter(name for name in made if "imitation" not in name and ".demo" not in name)
-
-
-@contextlib.contextmanager
-def collecting() -> Iterator[list[Any]]:
-    """What is made inside and nothing but a collection of garbage finds, once the block has ended."""
-    found: list[Any] = []
-    gc.collect()
-    gc.disable()
-    try:
-        yield found
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        gc.collect()
-        found += gc.garbage
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-        gc.enable()
 
 
 async def left_by(fleet: Fleet, query: str, given: Any = None) -> Counter[str]:

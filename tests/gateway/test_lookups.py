@@ -8,7 +8,7 @@ import io
 import itertools
 import json
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -123,6 +123,8 @@ async def test_what_goes_wrong_is_told_as_if_it_had_been_executed(
                 if await fleet.ask(query) == right:
                     break
                 await asyncio.sleep(0.05)  # a token service that refused is not asked again at once
+            for _ in range(WORTH):
+                await fleet.ask(query)
             executed.clear()
             assert await fleet.ask(query) == right
             assert executed == []
@@ -184,17 +186,77 @@ async def test_names_and_logos_that_are_known_are_looked_up_no_more(whole: Fleet
         assert (len(executed), whole.calls(instance)) == (1, 2)
 
 
+NAMES = "name workspaceName source { name type icon } destination { name type icon }"
+
+
 @pytest.mark.parametrize("instance", INSTANCES)
-async def test_what_must_be_looked_up_besides_is_asked_for_by_who_executes_the_request(
-    upstreams: Upstreams, executed: Executed, monkeypatch: pytest.MonkeyPatch, instance: str
+async def test_what_must_be_looked_up_besides_costs_what_it_costs_who_executes_the_request(
+    whole: Fleet, executed: Executed, monkeypatch: pytest.MonkeyPatch, instance: str
 ):
-    fields = "name workspaceName source { name type icon } destination { name type icon }"
-    async with whole_over(upstreams) as fleet:
-        query = query_of(instance, fleet.servers[instance].id_of(0), fields)
-        told = await known(fleet, query)
+    query = query_of(instance, whole.servers[instance].id_of(0), NAMES)
+    told = await known(whole, query)
+    costs: list[Mapping[str, int]] = []
+    for hours, way in ((1, Fleet.ask), (2, anew)):  # after which no name is kept any more
+        monkeypatch.setattr(flight, "time", SimpleNamespace(monotonic=lambda h=hours: time.monotonic() + 3_600 * h))
+        whole.forget()
         executed.clear()
+        assert await way(whole, query) == told
+        costs.append(whole.servers[instance].journal.by_path())
+        assert len(executed) == (way is anew or sum(costs[-1].values()) > 1)
+    assert costs[0] == costs[1]
+
+
+async def test_who_opened_a_socket_gives_no_deadline_to_others_who_use_it(
+    upstreams: Upstreams, monkeypatch: pytest.MonkeyPatch
+):
+    async with whole_over(upstreams, limits={"request_timeout": 1}) as fleet:
+        ids = {instance: [fleet.servers[instance].id_of(number) for number in (3, 4)] for instance in INSTANCES}
+        queries = {instance: [query_of(instance, id, NAMES) for id in ids[instance]] for instance in INSTANCES}
+        told = {instance: [await known(fleet, query) for query in queries[instance]] for instance in INSTANCES}
+        await asyncio.sleep(1.1)  # longer than any of these requests may take
         monkeypatch.setattr(flight, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 3_600))
-        assert [await fleet.ask(query) for _ in range(3)] == [told] * 3
+        for instance in INSTANCES:
+            fleet.servers[instance].knobs = Knobs(delay_s=0.05)
+            # The names are looked up anew, and what comes meanwhile is answered after that.
+            assert await ahead(fleet, [*queries[instance], "{ instances { name } }", queries[instance][1]]) == [
+                *told[instance],
+                {"data": {"instances": [{"name": name} for name in INSTANCES]}},
+                told[instance][1],
+            ]
+
+
+async def test_who_opened_a_socket_is_told_of_no_calls_of_others_who_use_it(
+    upstreams: Upstreams, monkeypatch: pytest.MonkeyPatch
+):
+    async with whole_over(upstreams, auth={"explain": "everyone"}) as fleet:
+        unified, workiva = (fleet.servers[instance] for instance in (UNIFIED_TO, WORKIVA))
+        query = query_of(UNIFIED_TO, unified.id_of(0), NAMES)
+        told = await known(fleet, query)
+        unified.knobs = Knobs(reset=True)  # so that the next one opens a socket
+        await fleet.ask(query)
+        unified.knobs, workiva.knobs = Knobs(), Knobs(delay_s=0.3)
+        both = f"""{{ a: connection(ref: {{ instance: "{UNIFIED_TO}", nativeId: "{unified.id_of(1)}" }}) {{ id }}
+                      b: connection(ref: {{ instance: "{WORKIVA}", nativeId: "{workiva.id_of(1)}" }}) {{ id }} }}"""
+        fleet.forget()
+        with contextlib.closing(Client()) as client:
+            body, headers = {"query": both}, {"Gateway-Explain": "CALLS"}
+            explained = asyncio.create_task(client.post(f"{fleet.url}/graphql", json=body, headers=headers))
+            await until(lambda: fleet.calls(UNIFIED_TO) == 1 and fleet.calls(WORKIVA) >= 1)
+            await asyncio.sleep(0.02)
+            monkeypatch.setattr(flight, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 3_600))
+            unified.knobs = Knobs(delay_s=0.05)
+            assert await ahead(fleet, [query, query]) == [told] * 2
+            calls = (await explained).json()["extensions"]["explain"]["calls"]
+        assert sorted(call["operation"] for call in calls) == ["get_connection", "get_connection", "get_token"]
+        assert fleet.calls(UNIFIED_TO) > 1
+
+
+async def ahead(fleet: Fleet, queries: Sequence[str]) -> Sequence[Any]:
+    """What queries are told that are sent one after the other, and waited for by nobody."""
+    client: Any = fleet.client
+    bodies = [{"query": query, "variables": None} for query in queries]
+    answers = await client.ahead(f"{fleet.url}/graphql", bodies, pause_s=0.005)
+    return [answer.json() for answer in answers]
 
 
 async def test_a_list_in_memory_that_has_it_is_not_asked_again(upstreams: Upstreams, executed: Executed):
@@ -272,12 +334,9 @@ async def test_a_gateway_that_ends_gives_the_answer_first(upstreams: Upstreams):
 async def test_requests_sent_ahead_are_answered_in_their_turn(whole: Fleet):
     queries = [query_of(WORKIVA, whole.servers[WORKIVA].id_of(number)) for number in (3, 4)]
     told = [await known(whole, query) for query in queries]
-    client: Any = whole.client
     whole.servers[WORKIVA].knobs = Knobs(delay_s=0.05)
     order = [0, 1, 1, 0, 1]
-    bodies = [{"query": queries[number], "variables": None} for number in order]
-    answers = await client.ahead(f"{whole.url}/graphql", bodies)
-    assert [answer.json() for answer in answers] == [told[number] for number in order]
+    assert await ahead(whole, [queries[number] for number in order]) == [told[number] for number in order]
 
 
 async def test_what_is_looked_up_has_its_line_in_the_log(whole: Fleet, log: io.BytesIO):

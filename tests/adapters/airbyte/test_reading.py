@@ -107,14 +107,21 @@ async def test_of_a_record_that_does_not_name_its_workspace_it_is_found_out(gene
 
 
 @LIST_AND_MORE
-async def test_where_records_do_not_name_their_workspaces_one_call_is_not_enough(fields: Fields):
+async def test_where_a_record_does_not_name_its_workspace_it_takes_waiting_for_that(fields: Fields):
     imitation = airbyte()
     imitation.app = Rewritten(imitation.app, "/connections/get", _of_no_workspace)
     async with over(PROVIDER, imitation, workspaces=[SECOND]) as contracted:
-        single = contracted.adapter.single(HERE, fields)
-        assert single is not None  # nobody knows yet
-        assert single.made(await contracted.adapter.transport.send(single.request)) is None
-        assert contracted.adapter.single(HERE, fields) is None
+        for id, is_ours in ((HERE, True), (ELSEWHERE, False)):
+            single = contracted.adapter.single(id, fields)
+            assert single is not None
+            body = await contracted.adapter.transport.send(single.request)
+            assert walk.without_waiting(single.made(body)) is None
+            if is_ours:
+                (row,) = (await single.made(body)).connections
+                assert row.workspace_id == SECOND
+            else:
+                with pytest.raises(errors.NotFound):
+                    await single.made(body)
 
 
 async def test_of_a_row_of_a_list_its_workspace_is_known():
