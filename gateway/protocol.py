@@ -198,7 +198,7 @@ class Spoken(HttpToolsProtocol):
         """That of the latest request, where it is known."""
         self._soon: tuple[Soon, Head, bytes] | None = None
         """The answer that is under way for a request of which nothing was begun."""
-        self._early: list[bytes] = []
+        self._early = bytearray()
         """What came before that answer."""
         self._left: tuple[Scope, Soon] | None = None
         """The request that was begun after all, with what was under way for it."""
@@ -214,15 +214,15 @@ class Spoken(HttpToolsProtocol):
         super().connection_lost(exc)
         self._alarm.close()
         self._watch.close()
-        soon, self._soon, self._early, self._left = self._soon, None, [], None
+        soon, self._soon, self._early, self._left = self._soon, None, bytearray(), None
         if soon is not None:
             soon[0].give_up()
         self._extensions.clear()  # or scopes and this would hold each other until garbage is collected
 
     def data_received(self, data: bytes) -> None:
         if self._soon is not None:
-            self._early.append(data)
-            if sum(map(len, self._early)) > _EARLY_BYTES:
+            self._early += data
+            if len(self._early) > _EARLY_BYTES:
                 self.flow.pause_reading()  # which hides a client that leaves
             return
         cycle: Any = self.cycle
@@ -422,10 +422,10 @@ class Spoken(HttpToolsProtocol):
 
     def _go_on(self) -> None:
         """Go on with what came before the answer that was under way."""
-        early, self._early = self._early, []
+        early, self._early = self._early, bytearray()
         if early:
             self.flow.resume_reading()
-            self.data_received(b"".join(early))
+            self.data_received(bytes(early))
 
     def _give(self, answer: Whole) -> None:
         """Answer a request for which nothing was begun."""
