@@ -11,7 +11,9 @@ from typing import Any, Final, TypeAlias
 
 from gateway import grounds
 from gateway.grounds import Ground
+from gateway.instances import Instances
 from gateway.inventory import Inventory
+from gateway.loaders import Loaders
 from gateway.lookups import Lookup, Sought
 from gateway.protection.body import Operation, parse_operation
 
@@ -43,7 +45,7 @@ class Known:
         self.answer: bytes | None = None
         self.grounds: Sequence[Ground] = ()
         self.lookup: Lookup | None = None
-        """How the answer is come by where it is one connection, of which none is kept."""
+        """How the answer is come by without executing anything, where that can be."""
         self.is_read_each_time = False
         """Whether something that the answer rests on must be read after the request began."""
         self.given = 0
@@ -66,7 +68,8 @@ class Known:
 class Answers:
     """The answers of one gateway to the requests that came lately."""
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, instances: Instances, inventory: Inventory) -> None:
+        self._instances = instances
         self._inventory = inventory
         self._asked: OrderedDict[Key, Known] = OrderedDict()
         self._held_bytes = 0
@@ -87,22 +90,21 @@ class Answers:
             self._drop(self._asked.popitem(last=False)[1])
         return operation, found
 
-    def at_once(self, key: Key) -> Known | None:
-        """A request with an answer to be given again, where memory has all that this rests on, or with a lookup; None
-        where it takes more to know."""
+    def at_once(self, key: Key) -> tuple[Known, bytes | None] | None:
+        """A request and its answer, where memory has all that this rests on; without one where it is to be looked up,
+        and that takes one call. None where it takes more to know."""
         found = self._asked.get(key)
         if found is None:
             return None
-        if found.lookup is not None:
-            self._asked.move_to_end(key)
-            return found
-        if found.answer is None or found.is_read_each_time:
-            return None
-        if not grounds.hold(found.grounds, self._inventory, time.monotonic()):
+        answer = None if found.is_read_each_time else found.answer
+        if answer is not None and grounds.hold(found.grounds, self._inventory, time.monotonic()):
+            found.given += 1
+        elif found.lookup is not None and found.lookup.call is not None:
+            answer = None
+        else:
             return None
         self._asked.move_to_end(key)
-        found.given += 1
-        return found
+        return found, answer
 
     async def again(self, known: Known, began: float) -> bytes | None:
         """The answer to a request that began then; what is too old for it is read anew. None where it is another one by
@@ -121,24 +123,37 @@ class Answers:
                 known.put_off()  # it was kept in vain
         return None
 
-    def look_up(self, lookup: Lookup, since: float, ends_at: float, given: Callable[[bytes], Any]) -> Sought | None:
-        """As `Lookup.begin`."""
-        return lookup.begin(self._inventory, since, ends_at, given)
+    def look_up(self, known: Known, since: float, ends_at: float, given: Callable[[bytes], Any]) -> Sought | None:
+        """What it asks for, under way. As `Lookup.begin`."""
+        return None if known.lookup is None else known.lookup.begin(self._inventory, since, ends_at, given)
 
-    def forget_lookup(self, known: Known) -> None:
-        """What was looked up for a request was not its answer, though nothing failed: it may be so each time."""
-        self._drop(known)
-        known.uses, known.due = 0, WORTH
+    def loaders(self, sought: Sought | None) -> Loaders:
+        """Those of a request, for which something was looked up already."""
+        return Loaders(self._instances, self._inventory, sought)
 
-    def keep(self, known: Known, answer: bytes, of: Sequence[Ground] | Lookup | None) -> None:
-        """Keep the answer to a request, where it is known what it rests on, or how it is come by."""
-        if of is None and known.lookup is not None:
-            return  # what failed this time may not the next time
+    async def looked_up(self, known: Known, loaders: Loaders, began: float) -> bytes | None:
+        """The answer to a request that began then, of what it asks for. None where it takes executing: what was loaded
+        is there for that."""
+        lookup = known.lookup
+        if lookup is None:
+            return None
+        wanted = [each.by(began) for each in lookup.wanted]
+        found = await loaders.all(wanted)
+        if any(answer.error is not None or answer.failures for answer in found):
+            return None
+        connections = [answer.connection for answer in found]
+        written = lookup.written(connections)
+        if written is None:
+            known.lookup = None
+            known.put_off()
+        elif known.is_due():
+            found_of = zip(connections, wanted, strict=True)
+            self.keep(known, written, grounds.joined(loaders.ground(row, *each[1:]) for row, each in found_of))
+        return written
+
+    def keep(self, known: Known, answer: bytes, of: Sequence[Ground] | None) -> None:
+        """Keep the answer to a request, where it is known what it rests on."""
         self._drop(known)
-        if isinstance(of, Lookup):
-            known.lookup = of
-            known.put_off()  # lists may have it later, from which it is given again without a call
-            return
         if of is None or len(answer) > LONGEST or self._asked.get(known.key) is not known:
             known.put_off()
             return
@@ -158,7 +173,6 @@ class Answers:
                 each.put_off()
 
     def _drop(self, known: Known) -> None:
-        known.lookup = None
         if known.answer is not None:
             self._held_bytes -= len(known.answer)
             known.answer, known.grounds = None, ()

@@ -112,7 +112,7 @@ def create(settings: Settings, hooks: Sequence[Hook] = (observability.log_call,)
     new_context = functools.partial(Context, instances, inventory, writes, max_first=limits.first)
     engine = Engine(schema(), limits, new_context, executor)
     keys = Keys(settings.auth.keys, settings.auth.read_only)
-    answers = Answers(inventory)
+    answers = Answers(instances, inventory)
     endpoint = Endpoint(engine, limits, keys, answers, explains=settings.auth.explain, show_graphiql=settings.graphiql)
 
     def lifespan(_: Starlette) -> contextlib.AbstractAsyncContextManager[None]:

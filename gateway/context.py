@@ -4,14 +4,13 @@ import datetime as dt
 import itertools
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any
 
 from graphql import GraphQLError
 from strawberry.types import Info
 
 from adapters.errors import AdapterError
-from adapters.model import Connection
 from adapters.port import LIST_FIELDS, Fields, Work
 from gateway import errors, filters, grounds
 from gateway.deeds import NOBODY, Caller
@@ -20,8 +19,8 @@ from gateway.grounds import Ground
 from gateway.info import raw
 from gateway.instances import Instances
 from gateway.inventory import Ask, Inventory
-from gateway.loaders import Loaders, Place
-from gateway.lookups import Lookup, Sought
+from gateway.loaders import Loaders
+from gateway.lookups import Call, Lookup, Wanted, Written
 from gateway.sources import Need
 from gateway.writes import Writes
 
@@ -43,7 +42,7 @@ class Context:
         caller: Caller = NOBODY,
         idempotency_key: str | None = None,
         began: float | None = None,
-        sought: Sought | None = None,
+        loaders: Loaders | None = None,
         tells_grounds: bool = False,
     ) -> None:
         self.instances = instances
@@ -62,14 +61,14 @@ class Context:
         """The moment of the request, the same for all of its fields."""
         self._began = time.monotonic() if began is None else began
         self._usual_ask = Ask(inventory.ages.max_age, self._began)
-        self.loaders = Loaders(instances, inventory, sought)
+        self.loaders = loaders or Loaders(instances, inventory)
         self.errors: list[GraphQLError] = []
         self.abilities: dict[Hashable, Sequence[Any]] = {}
         """What can be done, by the instance and by what a connection's state forbids: many rows share it."""
-        self._grounds: defaultdict[str, list[Ground]] = defaultdict(list)
+        self._grounds: defaultdict[str, list[Ground | None]] = defaultdict(list)
         """What each field of the operation rests on."""
-        self._looked_up: tuple[Place, Fields, Ask] | None = None
-        """The connection that is all that the operation asks for."""
+        self._wanted: dict[str, Wanted] = {}
+        """The connection that each field of the operation asks for, of those that ask for one."""
         self._reported: set[tuple[str, str, type[AdapterError]]] = set()
 
     def ask(self, max_age: int | None) -> Ask:
@@ -80,28 +79,28 @@ class Context:
 
     def rest_on(self, grounds: Sequence[Ground | None], info: Info[Any, Any]) -> None:
         """Take note of what the present field rests on; None is among it for something that no list holds."""
-        told = [ground for ground in grounds if ground is not None]
-        self._grounds[str(raw(info).path.key)] += told
-        if len(told) < len(grounds):
-            self.tells_grounds = False
+        self._grounds[str(raw(info).path.key)] += grounds
 
     def grounds(self, fields: Collection[str]) -> Sequence[Ground] | None:
         """All that these fields of the operation rest on; None where that is not known of each of them."""
-        if not self.tells_grounds or self.errors or not self._grounds.keys() >= set(fields):
+        if not self._grounds.keys() >= set(fields):
             return None
         return grounds.joined(itertools.chain.from_iterable(self._grounds.values()))
 
-    def look_up(self, place: Place, fields: Fields, ask: Ask) -> None:
-        """Take note of the connection that is all that the operation asks for, where it had to be loaded."""
-        self._looked_up = place, fields, ask
+    def want(self, wanted: Wanted, info: Info[Any, Any]) -> None:
+        """Take note of the connection that the present field asks for."""
+        self._wanted[str(raw(info).path.key)] = wanted
 
-    def lookup(self, written: Callable[[Connection], bytes | None]) -> Lookup | None:
-        """How the connection is looked up that is all of the answer, as it is ``written``; None where there is more to
-        it."""
-        if self._looked_up is None or self.errors:
-            return None
-        (name, native_id), fields, ask = self._looked_up
-        return Lookup.of(self.instances[name], native_id, fields, ask, written)
+    def wanted(self, fields: Collection[str]) -> Sequence[Wanted] | None:
+        """The connections that these fields of the operation ask for; None where one asks for something else."""
+        found = [self._wanted[field] for field in fields if field in self._wanted]
+        return found if len(found) == len(fields) else None
+
+    def lookup(self, wanted: Sequence[Wanted], written: Written) -> Lookup:
+        """How these are looked up, which are all that the operation asks for."""
+        (name, native_id), fields, _ = wanted[0]
+        call = Call.of(self.instances[name], native_id, fields) if len(wanted) == 1 else None
+        return Lookup(wanted, written, call)
 
     def noting(self, info: Info[Any, Any]) -> Note | None:
         """Where the present field tells how it came by its lists; None where nobody wants to know."""

@@ -131,10 +131,13 @@ async def hold_anew(grounds: Sequence[Ground], inventory: Inventory, since: floa
         return all(await together([ground.holds_anew(inventory, since) for ground in grounds]))
 
 
-def joined(grounds: Iterable[Ground]) -> Sequence[Ground] | None:
-    """All that several things rest on, each list once; None where something was read anew in between."""
+def joined(grounds: Iterable[Ground | None]) -> Sequence[Ground] | None:
+    """All that several things rest on, each list once; None where that is more than lists in memory, or something was
+    read anew in between."""
     found: dict[tuple[str, Ask], Ground] = {}
     for ground in grounds:
+        if ground is None:
+            return None
         key = ground.instance.name, ground.ask
         known = found.get(key)
         both = ground if known is None else known.and_on(ground)

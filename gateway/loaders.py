@@ -23,7 +23,7 @@ from gateway.execution.later import Later
 from gateway.grounds import Anew, Ground, Held
 from gateway.instances import Instance, Instances
 from gateway.inventory import Ask, Inventory, Snapshot
-from gateway.lookups import Sought
+from gateway.lookups import Sought, Wanted
 
 T = TypeVar("T")
 Place: TypeAlias = tuple[str, str]
@@ -31,14 +31,6 @@ Place: TypeAlias = tuple[str, str]
 
 
 _Asked: TypeAlias = tuple[Place, Ask]
-
-
-class Key(NamedTuple):
-    """A connection, what is wanted of it, and how old it may be."""
-
-    place: Place
-    fields: Fields
-    ask: Ask
 
 
 class Answer(NamedTuple):
@@ -79,7 +71,7 @@ class Loaders:
         self._batches: set[asyncio.Task[Any]] = set()
 
     @functools.cached_property
-    def _by_key(self) -> DataLoader[Key, Answer]:
+    def _by_key(self) -> DataLoader[Wanted, Answer]:
         return DataLoader(self._load)
 
     async def connection(self, place: Place, fields: Fields, ask: Ask, *, alone: bool = False) -> Answer:
@@ -90,24 +82,35 @@ class Loaders:
         """
         if not alone:
             return await self.later(place, fields, ask, Answer.given)
-        if self._lacks(place, fields, ask):
-            name, native_id = place
-            instance, ids = self._instances[name], {native_id: LIST_FIELDS | fields}
-            sought = self._sought
-            if sought is not None and sought.lookup.instance is instance and sought.is_for(native_id, fields, ask):
-                asked = sought.found()
-            elif self._lists.get((name, fields, ask)) == ():
-                # Where no list was found in memory just now, there is still none.
-                asked = instance.adapter.get_many(ids, self._reader(instance, ask))
-            else:
-                asked = self._found(instance, ask, ids)
-            found = await instance.ask(asked)
-            return self._answered(instance, ask, ids, found)[place, ask].given()
-        return self._known[place, ask][1]
+        return (await self._alone(place, fields, ask)).given()
+
+    async def all(self, wanted: Sequence[Wanted]) -> list[Answer]:
+        """As many answers as were wanted, in their order: rows of lists in memory, and all others loaded together."""
+        rows = [self.listed(*each) for each in wanted]
+        lacking = [each for each, row in zip(wanted, rows, strict=True) if row is None]
+        if len(lacking) == len(wanted) == 1:
+            return [await self._alone(*lacking[0])]
+        loaded = iter(await self._answers(lacking) if lacking else ())
+        return [next(loaded) if row is None else Answer(row) for row in rows]
+
+    async def _alone(self, place: Place, fields: Fields, ask: Ask) -> Answer:
+        if not self._lacks(place, fields, ask):
+            return self._known[place, ask][1]
+        name, native_id = place
+        instance, ids = self._instances[name], {native_id: LIST_FIELDS | fields}
+        sought = self._sought
+        if sought is not None and sought.comes_to(Wanted(place, fields, ask)):
+            asked = sought.found()
+        elif self._lists.get((name, fields, ask)) == ():
+            # Where no list was found in memory just now, there is still none.
+            asked = instance.adapter.get_many(ids, self._reader(instance, ask))
+        else:
+            asked = self._found(instance, ask, ids)
+        return self._answered(instance, ask, ids, await instance.ask(asked))[place, ask]
 
     def later(self, place: Place, fields: Fields, ask: Ask, make: Callable[[Answer], T]) -> Later[Answer, T]:
         """What ``make`` makes of the answer when it is there. It is asked for with all else that is by then."""
-        return Later(self._by_key.load(Key(place, fields, ask)), make)
+        return Later(self._by_key.load(Wanted(place, fields, ask)), make)
 
     def work(self, place: Place, fields: Fields, ask: Ask) -> Work:
         """What it would take to load a connection: asking for it, or what a list in memory that has it lacks of it."""
@@ -177,7 +180,7 @@ class Loaders:
         # A loader holds what loads for it, and so would this, until garbage is collected.
         self.__dict__.pop("_by_key", None)
 
-    async def _load(self, keys: list[Key]) -> list[Answer]:
+    async def _load(self, keys: list[Wanted]) -> list[Answer]:
         """A batch of the loader, which ends with the request."""
         batch = asyncio.current_task()
         assert batch is not None  # noqa: S101  a coroutine of a loader always runs in a task
@@ -185,14 +188,14 @@ class Loaders:
         batch.add_done_callback(self._batches.discard)
         return await self._answers(keys)
 
-    async def _answers(self, keys: list[Key]) -> list[Answer]:
+    async def _answers(self, keys: list[Wanted]) -> list[Answer]:
         """As many answers as keys, in their order: the one place where order is restored."""
         brought = await together([self._of_instance(*of, ids) for of, ids in self._wanted(keys).items()])
         answers = {asked: answer for of_one in brought for asked, answer in of_one.items()}
         asked_for = [(place, ask) for place, _, ask in keys]
         return [answers.get(asked) or self._known[asked][1] for asked in asked_for]
 
-    def _wanted(self, keys: Sequence[Key]) -> Mapping[tuple[str, Ask], dict[str, Fields]]:
+    def _wanted(self, keys: Sequence[Wanted]) -> Mapping[tuple[str, Ask], dict[str, Fields]]:
         """By instance and demand, and by id, all that any key wants of it and an earlier batch has not brought."""
         wanted: defaultdict[tuple[str, Ask], dict[str, Fields]] = defaultdict(dict)
         for place, fields, ask in keys:
@@ -215,19 +218,16 @@ class Loaders:
     def _answered(
         self, instance: Instance, ask: Ask, ids: Mapping[str, Fields], found: Found | AdapterError
     ) -> Mapping[_Asked, Answer]:
-        """What came of ids of one instance. What is no error is known from then on."""
-        name = instance.name
+        """What came of ids of one instance, which is known from then on."""
         if isinstance(found, AdapterError):
-            return {((name, id), ask): Answer(None, error=found) for id in ids}
+            found = Found(dict.fromkeys(ids, found))
         failures = tuple(map(instance.named, found.failures))
         answers: dict[_Asked, Answer] = {}
         for id, fields in ids.items():
-            record, asked = found.by_id.get(id), ((name, id), ask)
-            if isinstance(record, AdapterError):
-                answers[asked] = Answer(None, error=instance.named(record))
-            else:
-                answers[asked] = Answer(record, failures)
-                self._known[asked] = fields, answers[asked]
+            record, asked = found.by_id.get(id), ((instance.name, id), ask)
+            is_error = isinstance(record, AdapterError)
+            answer = Answer(None, error=instance.named(record)) if is_error else Answer(record, failures)
+            answers[asked], self._known[asked] = answer, (fields, answer)
         return answers
 
     async def _found(self, instance: Instance, ask: Ask, ids: Mapping[str, Fields]) -> Found:

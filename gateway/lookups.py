@@ -1,14 +1,14 @@
-"""Requests for one connection by id that come again: the call is made, what it brings is written, and nothing else is
-done for them, by nobody who waits.
+"""Requests for connections by id that come again: they are looked up and written, and nothing is executed for them.
 
-By then it is known how a connection stands in the answer. What comes of the call and is no connection is left to who
-executes the request: that is handed over, so that no call is made for it once more.
+By then it is known how each stands in the answer. Where there is only one, and all that it takes is a call, nobody even
+waits for that. What comes of a lookup and is no connection is left to who executes the request: it is handed over, so
+that no call is made for it once more.
 """
 
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
 from adapters import deadline, walk
@@ -23,31 +23,46 @@ from gateway.inventory import Ask, Inventory
 log = logging.getLogger(__name__)
 
 
-class Lookup(NamedTuple):
-    """A connection that a request asks for, and nothing beside it. ``written`` gives the answer that has it, None where
-    it takes executing to know; ``ask`` is of another time, and no older connection is ever given than it says."""
+class Wanted(NamedTuple):
+    """A connection by its instance and native id, what is wanted of it, and how old it may be."""
 
-    instance: Instance
-    native_id: str
+    place: tuple[str, str]
     fields: Fields
     ask: Ask
+
+    def by(self, since: float) -> "Wanted":
+        """The same, wanted by a request that began then."""
+        return Wanted(self.place, self.fields, Ask(self.ask.max_age, since, self.ask.takes_refreshing))
+
+
+Written = Callable[[Sequence[Connection | None]], bytes | None]
+"""Gives the answer that has these; None where it takes executing to know."""
+
+
+class Call(NamedTuple):
+    """The one call that a connection takes where no list in memory has it."""
+
+    instance: Instance
     single: Single
     message: Message
-    written: Callable[[Connection], bytes | None]
 
     @classmethod
-    def of(
-        cls, instance: Instance, native_id: str, fields: Fields, ask: Ask, written: Callable[[Connection], bytes | None]
-    ) -> Self | None:
-        """How a connection is looked up; None where its adapter does not say."""
+    def of(cls, instance: Instance, native_id: str, fields: Fields) -> Self | None:
+        """That for a connection; None where its adapter does not say."""
         try:
             single = instance.adapter.single(native_id, fields)
         except AdapterError:
             return None
         message = None if single is None else instance.adapter.transport.message(single.request)
-        if single is None or message is None:
-            return None
-        return cls(instance, native_id, fields, ask, single, message, written)
+        return None if single is None or message is None else cls(instance, single, message)
+
+
+class Lookup(NamedTuple):
+    """The connections that a request asks for, and nothing beside them; ``call`` is for the only one."""
+
+    wanted: Sequence[Wanted]
+    written: Written
+    call: Call | None
 
     def begin(
         self, inventory: Inventory, since: float, ends_at: float, given: Callable[[bytes], Any]
@@ -55,13 +70,15 @@ class Lookup(NamedTuple):
         """The call for a request that began at ``since``, under way until ``ends_at`` at the latest; None where it
         takes waiting to make it, or where a list in memory may have the connection. ``given`` is what is given of an
         answer."""
-        ask = Ask(self.ask.max_age, since, self.ask.takes_refreshing)
-        adapter = self.instance.adapter
-        if adapter.holds(self.fields) and inventory.held(self.instance, ask):
+        if self.call is None:
             return None
-        sought = Sought(self, ask, given)
+        instance, single, message = self.call
+        wanted = self.wanted[0].by(since)
+        if instance.adapter.holds(wanted.fields) and inventory.held(instance, wanted.ask):
+            return None
+        sought = Sought(wanted, single, self.written, given)
         with deadline.until(ends_at):
-            flight = adapter.transport.send_at_once(self.single.request, self.message, sought)
+            flight = instance.adapter.transport.send_at_once(single.request, message, sought)
         if flight is None:
             return None
         sought.by(flight)
@@ -75,11 +92,12 @@ class Sought:
     follows is done in the one that it was made in.
     """
 
-    def __init__(self, lookup: Lookup, ask: Ask, given: Callable[[bytes], Any]) -> None:
-        self.lookup = lookup
-        self.ask = ask
+    def __init__(self, wanted: Wanted, single: Single, written: Written, given: Callable[[bytes], Any]) -> None:
+        self.wanted = wanted
         self.came: bytes | Exception | None = None
         """The body of the answer to the call, or what was raised instead."""
+        self._single = single
+        self._written = written
         self._given = given
         self._context = contextvars.copy_context()
         self._done: Callable[[Any], None] | None = None
@@ -89,12 +107,12 @@ class Sought:
         """The connection as `Adapter.get_many` finds it, of what has come or is yet to come. Raises AdapterError."""
         if self._flight is not None:
             await self._landed()
-        native_id, came = self.lookup.native_id, self.came
+        (_, native_id), came = self.wanted.place, self.came
         try:
             if not isinstance(came, bytes):
                 self.came = None
                 raise came or TimedOut("the call was given up")
-            completed = await self.lookup.single.made(came)
+            completed = await self._single.made(came)
             (connection,) = completed.connections
             return Found({native_id: walk.proven(connection, native_id)}, completed.failures)
         except NotFound:
@@ -102,10 +120,9 @@ class Sought:
         finally:
             del came  # or an error would hold itself, by where it was raised
 
-    def is_for(self, native_id: str, fields: Fields, ask: Ask) -> bool:
-        """Whether this is what somebody asks for of its instance, and something comes of the call."""
-        lookup, comes = self.lookup, self._flight is not None or self.came is not None
-        return comes and (native_id, fields, ask) == (lookup.native_id, lookup.fields, self.ask)
+    def comes_to(self, wanted: Wanted) -> bool:
+        """Whether this is what is wanted, and something came of the call, or will."""
+        return (self._flight is not None or self.came is not None) and wanted == self.wanted
 
     def by(self, flight: Flight[bytes]) -> None:
         """It is under way."""
@@ -162,11 +179,11 @@ class Sought:
         if not isinstance(self.came, bytes):
             return None
         found = walk.without_waiting(self.found())
-        connection = None if found is None or found.failures else found.by_id.get(self.lookup.native_id)
-        if not isinstance(connection, Connection):
+        connection = None if found is None else found.by_id.get(self.wanted.place[1])
+        if found is None or found.failures or isinstance(connection, AdapterError):
             return None
         try:
-            written = self.lookup.written(connection)
+            written = self._written([connection])
             return None if written is None else self._given(written)
         except Exception:  # noqa: BLE001  whatever it is, it is told where the request is executed
             return None

@@ -33,6 +33,7 @@ from gateway.execution.encoding import to_json
 from gateway.execution.engine import Engine, Outcome
 from gateway.explain import Mode
 from gateway.graphiql import page as graphiql
+from gateway.loaders import Loaders
 from gateway.lookups import Sought
 from gateway.protection.body import (
     BadRequest,
@@ -173,16 +174,17 @@ class Endpoint:
             return None
         began = time.perf_counter()
         try:
-            known = self._answers.at_once((door.viewer, body))
-            if known is not None and known.lookup is not None:
-                since = time.monotonic()
-                given = functools.partial(_given, known.operation, door, began)
-                return self._answers.look_up(known.lookup, since, since + self._limits.request_timeout, given)
+            found = self._answers.at_once((door.viewer, body))
+            if found is None:
+                return None
+            known, answer = found
+            if answer is not None:
+                return _given(known.operation, door, began, answer)
+            since = time.monotonic()
+            given = functools.partial(_given, known.operation, door, began)
+            return self._answers.look_up(known, since, since + self._limits.request_timeout, given)
         except Exception:  # noqa: BLE001  whatever it is, it is told where the request is executed
             return None
-        if known is None or known.answer is None:
-            return None
-        return _given(known.operation, door, began, known.answer)
 
     def _known_door(self, head: Head) -> _Door | None:
         """What a head says that came before; None where it is for something else."""
@@ -229,7 +231,7 @@ class Endpoint:
         """What is sent back, whatever came of the request, and told in the log. Raises ClientDisconnect."""
         began, operation, door, sought = time.perf_counter(), None, asked.door, asked.sought
         if sought is not None:
-            began -= time.monotonic() - sought.ask.since
+            began -= time.monotonic() - sought.wanted.ask.since
         try:
             if door.refusal is not None:
                 raise door.refusal()
@@ -255,11 +257,13 @@ class Endpoint:
         explain = self._explained(operation, door)
         if explain is not None:
             known = None
-        since = time.monotonic() if sought is None else sought.ask.since
-        given = None if known is None or known.answer is None else await self._again(known, since)
-        if given is not None:
-            return _Answer(given, door.media_type), ()
-        is_due = known is not None and sought is None and known.is_due()
+        since, loaders = time.monotonic() if sought is None else sought.wanted.ask.since, None
+        if known is not None and (known.answer is not None or known.lookup is not None):
+            loaders = self._answers.loaders(sought)
+            given = await self._again(known, loaders, since)
+            if given is not None:
+                return _Answer(given, door.media_type), ()
+        is_due = known is not None and known.lookup is None and known.is_due()
         outcome = await self._engine.run(
             operation,
             allow_mutation=door.is_post,
@@ -267,22 +271,22 @@ class Endpoint:
             caller=door.caller,
             idempotency_key=door.idempotency_key,
             began=since,
-            sought=sought,
+            loaders=loaders,
             tells_grounds=is_due,
         )
         if not outcome.is_allowed:
             raise NotAllowed("Only queries can be sent by GET")
         answer = _response(outcome, door.media_type)
-        if known is not None and sought is not None and not outcome.errors:
-            self._answers.forget_lookup(known)
         if known is not None and is_due:
-            self._answers.keep(known, answer.body, outcome.again)
+            self._answers.keep(known, answer.body, outcome.grounds)
+            known.lookup = outcome.lookup
         return answer, _codes(outcome)
 
-    async def _again(self, known: Known, since: float) -> bytes | None:
-        """The answer that is kept, where it still is the answer to a request that began then."""
+    async def _again(self, known: Known, loaders: Loaders, since: float) -> bytes | None:
+        """The answer to a request that began then, which is kept or looked up; None where it takes executing."""
         with deadline.until(since + self._limits.request_timeout):
-            return await self._answers.again(known, since)
+            kept = None if known.answer is None else await self._answers.again(known, since)
+            return kept or await self._answers.looked_up(known, loaders, since)
 
     async def _operation(self, asked: _Asked, attendance: Attendance) -> tuple[Operation, Known | None]:
         """What is asked for, and what is known of that."""

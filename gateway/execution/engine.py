@@ -22,7 +22,8 @@ from gateway.execution.encoding import to_json
 from gateway.execution.whole import Alike, Settled
 from gateway.explain import Explanation, Mode
 from gateway.grounds import Ground
-from gateway.lookups import Lookup, Sought
+from gateway.loaders import Loaders
+from gateway.lookups import Lookup
 from gateway.protection.body import Operation
 from gateway.protection.limits import Limits
 
@@ -36,8 +37,10 @@ class Outcome(NamedTuple):
     began: bool
     explanation: Explanation | None = None
     is_allowed: bool = True
-    again: Sequence[Ground] | Lookup | None = None
-    """What all of it rests on, or how it is come by, where that was asked for and can be told."""
+    grounds: Sequence[Ground] | None = None
+    """What all of it rests on, where that was asked for and can be told."""
+    lookup: Lookup | None = None
+    """How it is come by without being executed, likewise."""
 
     def body(self) -> dict[str, Any]:
         """The response as GraphQL defines it: errors only where there are some, no data where nothing began."""
@@ -76,11 +79,11 @@ class Engine:
         caller: Caller = NOBODY,
         idempotency_key: str | None = None,
         began: float | None = None,
-        sought: Sought | None = None,
+        loaders: Loaders | None = None,
         tells_grounds: bool = False,
     ) -> Outcome:
         """Execute an operation. Never raises but for cancellation. ``began`` is when its request did, by the monotonic
-        clock, where that is not now; ``sought`` what was looked up for it since."""
+        clock, where that is not now; ``loaders`` have what was loaded for it since."""
         try:
             document = self._documents.get(operation.query, operation.operation_name, operation.variables)
         except Unfit as unfit:
@@ -97,7 +100,7 @@ class Engine:
             caller=caller,
             idempotency_key=idempotency_key,
             began=began,
-            sought=sought,
+            loaders=loaders,
             tells_grounds=tells_grounds,
         )
         watched = None if explanation is None else watching.set((explanation.called,))
@@ -119,14 +122,12 @@ class Engine:
                 watching.reset(watched)  # the next request on the same socket may begin with what this one leaves
         errors = [presented(reason) for reason in result.errors or ()] + context.errors
         data = None if context.is_planning else result.data
-        again = self._again(context, result) if isinstance(result, Settled) else None
-        return Outcome(data, errors, _began(result), explanation, again=again)
-
-    def _again(self, context: Context, result: Settled) -> Sequence[Ground] | Lookup | None:
-        grounds = None if result.data is None else context.grounds(result.data)
-        if grounds is not None or result.in_context is None:
-            return grounds
-        return context.lookup(functools.partial(_written, result.in_context(self._idle)))
+        if not tells_grounds or not isinstance(result, Settled) or result.data is None or context.errors:
+            return Outcome(data, errors, _began(result), explanation)
+        wanted = context.wanted(result.data)
+        written = functools.partial(_written, result.in_context(self._idle))
+        lookup = context.lookup(wanted, written) if wanted else None
+        return Outcome(data, errors, True, explanation, grounds=context.grounds(result.data), lookup=lookup)
 
     @functools.cached_property
     def _idle(self) -> Context:
@@ -134,8 +135,8 @@ class Engine:
         return self._new_context()
 
 
-def _written(alike: Alike, connection: Connection) -> bytes | None:
-    result = alike(connection)
+def _written(alike: Alike, connections: Sequence[Connection | None]) -> bytes | None:
+    result = alike(connections)
     return None if result is None else to_json(Outcome(result.data, [], began=True).body())
 
 

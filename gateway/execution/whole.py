@@ -96,13 +96,14 @@ class Outcome(NamedTuple):
 
 class Settled(ExecutionResult):
     """A result without errors, whose data is the same whenever the resolvers of the operation's fields come to the same
-    values. Where there is only one field, ``in_context`` gives what it is `Alike` in another context."""
+    values. ``in_context`` gives what it is `Alike` in another context."""
 
-    in_context: "Callable[[Any], Alike] | None" = None
+    in_context: "Callable[[Any], Alike]"
 
 
-Alike: TypeAlias = Callable[[Any], Settled | None]
-"""The result where the resolver of the only field came to this value; None where that takes an executor."""
+Alike: TypeAlias = Callable[[Sequence[Any]], Settled | None]
+"""The result where the resolvers of the fields came to these values, in their order; None where that takes an
+executor."""
 
 
 class Asked(NamedTuple):
@@ -167,14 +168,13 @@ class Execution:
         if not self._are_settled:
             return ExecutionResult(self._data, None)
         result = Settled(self._data, None)
-        if len(self._reads) == 1:
-            result.in_context = self._in_context
+        result.in_context = self._in_context
         return result
 
     def _in_context(self, context_value: Any) -> Alike:
         asked = Asked(self.schema, self.operation, self.variable_values, self.root_value, context_value)
         execution = Execution(self._roots, asked, Reads(self._reads, self._are_settled), self._new)
-        return functools.partial(_alike, execution, self._roots.fields[0].name, self._reads[0])
+        return functools.partial(_alike, execution, list(zip(self._roots.fields, self._reads, strict=True)))
 
     async def _together(self, pending: Sequence[tuple[Root, Read]]) -> ExecutionResult:
         """What is under way already needs no task, and one after the other is as soon as all of them. Unless one must
@@ -253,9 +253,13 @@ class Execution:
         self._executor.track_async_work(values)
 
 
-def _alike(execution: Execution, name: str, read: Read, value: Any) -> Settled | None:
-    data = None if value is None else read(value, execution)
-    return None if data is None else Settled({name: data}, None)
+def _alike(execution: Execution, fields: Sequence[tuple[Root, Read]], values: Sequence[Any]) -> Settled | None:
+    data: dict[str, Any] = {}
+    for (root, read), value in zip(fields, values, strict=True):
+        answered = data[root.name] = None if value is None else read(value, execution)
+        if answered is None and (value is not None or root.is_required):
+            return None
+    return Settled(data, None)
 
 
 async def _end(waiting: Iterable["asyncio.Future[Any]"]) -> None:

@@ -12,6 +12,7 @@ from gateway.context import Context
 from gateway.errors import Code, bad_input, error
 from gateway.inventory import Ask
 from gateway.loaders import Answer, Place
+from gateway.lookups import Wanted
 from gateway.orders import OrderBy
 from gateway.paging import Window
 from gateway.schema import page as pages
@@ -62,6 +63,8 @@ def find(
         context.plan_connection(instance, native_id, fields, ask)
         return None
     place = instance, native_id
+    if by_itself and context.tells_grounds:
+        context.want(Wanted(place, fields, ask), info)
     listed = context.loaders.listed(place, fields, ask)
     if listed is not None:
         if context.tells_grounds:
@@ -76,8 +79,6 @@ async def _loaded(
     context: Context, place: Place, fields: frozenset[str], ask: Ask, info: Info[Context, None]
 ) -> model.Connection | None:
     answer = await context.loaders.connection(place, fields, ask, alone=True)
-    if context.tells_grounds and answer.connection is not None:
-        context.look_up(place, fields, ask)
     return _told(answer, context, fields, ask, info)
 
 

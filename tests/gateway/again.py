@@ -7,7 +7,12 @@ from typing import Any, TypeAlias
 
 import httpx
 
+from adapters.errors import NotFound
+from adapters.model import Connection
+from adapters.port import Found, Reader
+from adapters.walk import find
 from gateway.protection.body import Operation
+from tests.gateway.listed import Listed, connection
 
 Executed: TypeAlias = list[Operation]
 """The operations that were executed."""
@@ -58,3 +63,24 @@ async def _answer(reader: asyncio.StreamReader) -> httpx.Response:
     told = dict(line.split(": ", 1) for line in rest)
     body = await reader.readexactly(int(told["content-length"]))
     return httpx.Response(int(first.split()[1]), headers=told, content=body)
+
+
+class Rows(Listed):
+    """Finds ids in its lists, as real ones do."""
+
+    async def get_many(self, wanted: Mapping[str, Any], read: Reader | None = None) -> Found:
+        async def get(id: str) -> Connection:
+            for row in self.rows:
+                if row.native_id == id:
+                    return row
+            raise NotFound("nothing has this id")
+
+        return Found(await find(list(wanted), parts=tuple(self.lists), read=read or self.read, get=get))
+
+
+def id_of(number: int) -> str:
+    return f"{number:08}-0000-4000-8000-000000000000"
+
+
+def rows_of(instance: str, count: int) -> list[Connection]:
+    return [connection(instance, id_of(number), name=f"name {number:03}") for number in range(count)]

@@ -32,9 +32,11 @@ async def serving(*adapters: Listed, max_age: float = 0, limits: Mapping[str, An
     inventory = Inventory(Ages(max_age, max_age, 60), Bounds(100_000, 2**30))
     ledger = Ledger(None, 600)
     writes = Writes(inventory, ledger)
-    context = functools.partial(Context, instances_of(*adapters), inventory, writes, max_first=bounds.first)
+    instances = instances_of(*adapters)
+    context = functools.partial(Context, instances, inventory, writes, max_first=bounds.first)
     engine = Engine(app.schema(), bounds, context, compiled(app.plans()))
-    endpoint = Endpoint(engine, bounds, Keys({}), Answers(inventory), explains="off", show_graphiql=False)
+    answers = Answers(instances, inventory)
+    endpoint = Endpoint(engine, bounds, Keys({}), answers, explains="off", show_graphiql=False)
     async with serve(Gateway(endpoint), http=Spoken) as url, httpx.AsyncClient(timeout=30) as client:
         yield Fleet(url, {}, client)
     await writes.close()

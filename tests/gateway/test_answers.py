@@ -14,16 +14,13 @@ import msgspec
 import pytest
 
 from adapters import ids
-from adapters.errors import NotFound, Unreachable
-from adapters.model import Connection
-from adapters.port import Found, Reader
-from adapters.walk import find
+from adapters.errors import Unreachable
 from gateway import answers
 from gateway.answers import Answers
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, Upstreams, fleet_over
-from tests.gateway.again import Client, Executed
+from tests.gateway.again import Client, Executed, Rows, id_of, rows_of
 from tests.gateway.changing import world
-from tests.gateway.listed import Listed, connection, drawn, some
+from tests.gateway.listed import connection, drawn, some
 from tests.gateway.served import serving
 
 SECRET = "hunter2"
@@ -32,33 +29,12 @@ PAGE = """{ connections(first: 10) {
 LONG = 600.0
 
 
-class Rows(Listed):
-    """Finds ids in its lists, as real ones do."""
-
-    async def get_many(self, wanted: Mapping[str, Any], read: Reader | None = None) -> Found:
-        async def get(id: str) -> Connection:
-            for row in self.rows:
-                if row.native_id == id:
-                    return row
-            raise NotFound("nothing has this id")
-
-        return Found(await find(list(wanted), parts=tuple(self.lists), read=read or self.read, get=get))
-
-
 @pytest.fixture(params=[False, True], ids=["in pieces", "whole"])
 def sent(request: pytest.FixtureRequest) -> Iterator[Callable[[Fleet], Fleet]]:
     """How a client sends its requests."""
     client: Any = Client(in_pieces=not request.param)
     yield lambda fleet: Fleet(fleet.url, fleet.servers, client)
     client.close()
-
-
-def id_of(number: int) -> str:
-    return f"{number:08}-0000-4000-8000-000000000000"
-
-
-def rows_of(instance: str, count: int) -> list[Connection]:
-    return [connection(instance, id_of(number), name=f"name {number:03}") for number in range(count)]
 
 
 async def again(fleet: Fleet, query: str, times: int, variables: Mapping[str, Any] | None = None) -> list[Any]:

@@ -442,7 +442,8 @@ async def gateway_with(instances: Mapping[str, Instance]) -> AsyncGenerator[str]
     writes = Writes(inventory, Ledger(None, 60))
     new_context = functools.partial(Context, instances, inventory, writes, max_first=limits.first)
     engine = Engine(app.schema(), limits, new_context)
-    endpoint = Endpoint(engine, limits, Keys({}), Answers(inventory), explains="off", show_graphiql=False)
+    answers = Answers(instances, inventory)
+    endpoint = Endpoint(engine, limits, Keys({}), answers, explains="off", show_graphiql=False)
     toy = Starlette(routes=endpoint.routes())
     async with serve(toy) as url:
         yield url

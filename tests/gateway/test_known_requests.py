@@ -28,7 +28,7 @@ OTHER_BODIES: list[dict[str, Any]] = [
 @pytest.fixture
 def kept() -> Answers:
     """Nothing yet; what rests on nothing holds for ever."""
-    return Answers(None)  # pyright: ignore[reportArgumentType]
+    return Answers({}, None)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(
