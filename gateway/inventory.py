@@ -428,7 +428,8 @@ class Shelf:
             self.snapshot = Snapshot(self._instance, walked, order, span)
         else:
             self.snapshot = before.renewed(walked, order, span)
-        self._on_kept()
+        if before is None or before.walked is not walked:  # or all lists together are what they were
+            self._on_kept()
         return self.snapshot
 
 
