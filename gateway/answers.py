@@ -55,6 +55,11 @@ class Known:
         self.due = WORTH
         """The use at which it is tried to keep its answer."""
 
+    @property
+    def comes_again(self) -> bool:
+        """Whether its answer is kept, or can be come by without executing anything."""
+        return self.answer is not None or self.lookup is not None
+
     def is_due(self) -> bool:
         """Whether its answer is to be kept this time, if it can be."""
         self.uses += 1

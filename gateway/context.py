@@ -20,7 +20,7 @@ from gateway.info import raw
 from gateway.instances import Instances
 from gateway.inventory import Ask, Inventory
 from gateway.loaders import Loaders
-from gateway.lookups import Call, Lookup, Wanted, Written
+from gateway.lookups import Lookup, OneCall, Wanted, Written
 from gateway.sources import Need
 from gateway.writes import Writes
 
@@ -99,7 +99,7 @@ class Context:
     def lookup(self, wanted: Sequence[Wanted], written: Written) -> Lookup:
         """How these are looked up, which are all that the operation asks for."""
         (name, native_id), fields, _ = wanted[0]
-        call = Call.of(self.instances[name], native_id, fields) if len(wanted) == 1 else None
+        call = OneCall.of(self.instances[name], native_id, fields) if len(wanted) == 1 else None
         return Lookup(wanted, written, call)
 
     def noting(self, info: Info[Any, Any]) -> Note | None:

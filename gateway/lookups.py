@@ -9,7 +9,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeAlias
 
 from adapters import deadline, walk
 from adapters.errors import AdapterError, NotFound, TimedOut
@@ -35,11 +35,11 @@ class Wanted(NamedTuple):
         return Wanted(self.place, self.fields, Ask(self.ask.max_age, since, self.ask.takes_refreshing))
 
 
-Written = Callable[[Sequence[Connection | None]], bytes | None]
+Written: TypeAlias = Callable[[Sequence[Connection | None]], bytes | None]
 """Gives the answer that has these; None where it takes executing to know."""
 
 
-class Call(NamedTuple):
+class OneCall(NamedTuple):
     """The one call that a connection takes where no list in memory has it."""
 
     instance: Instance
@@ -62,7 +62,7 @@ class Lookup(NamedTuple):
 
     wanted: Sequence[Wanted]
     written: Written
-    call: Call | None
+    call: OneCall | None
 
     def begin(
         self, inventory: Inventory, since: float, ends_at: float, given: Callable[[bytes], Any]

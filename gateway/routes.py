@@ -258,9 +258,9 @@ class Endpoint:
         if explain is not None:
             known = None
         since, loaders = time.monotonic() if sought is None else sought.wanted.ask.since, None
-        if known is not None and (known.answer is not None or known.lookup is not None):
+        if sought is not None or (known is not None and known.comes_again):
             loaders = self._answers.loaders(sought)
-            given = await self._again(known, loaders, since)
+            given = None if known is None else await self._again(known, loaders, since)
             if given is not None:
                 return _Answer(given, door.media_type), ()
         is_due = known is not None and known.lookup is None and known.is_due()

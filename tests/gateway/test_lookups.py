@@ -17,6 +17,7 @@ import pytest
 from adapters import flight
 from adapters.ids import encode as global_id
 from adapters.imitation import Knobs
+from gateway import answers
 from gateway.answers import SELDOM, WORTH
 from tests.adapters.upstream import until
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, Upstreams, gateway_over
@@ -339,6 +340,23 @@ async def test_requests_sent_ahead_are_answered_in_their_turn(whole: Fleet):
     whole.servers[WORKIVA].knobs = Knobs(delay_s=0.05)
     order = [0, 1, 1, 0, 1]
     assert await ahead(whole, [queries[number] for number in order]) == [told[number] for number in order]
+
+
+async def test_what_was_forgotten_while_it_was_looked_up_is_not_asked_for_again(
+    whole: Fleet, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(answers, "KEPT", 1)
+    server = whole.servers[WORKIVA]
+    query = query_of(WORKIVA, server.id_of(3))
+    await known(whole, query)
+    whole.forget()
+    server.knobs = Knobs(delay_s=0.1, status=404)
+    asking = asyncio.create_task(whole.ask(query))
+    await until(lambda: whole.calls(WORKIVA) == 1)
+    with contextlib.closing(Client()) as client:
+        await Fleet(whole.url, whole.servers, cast("Any", client)).data("{ instances { name } }")
+    assert await asking == {"data": {"connection": None}}
+    assert whole.calls(WORKIVA) == 1
 
 
 async def test_what_is_looked_up_has_its_line_in_the_log(whole: Fleet, log: io.BytesIO):
