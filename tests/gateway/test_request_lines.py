@@ -84,7 +84,7 @@ class Mistaken:
 
 
 async def test_a_mistake_of_ours_is_a_line_too(log: io.BytesIO):
-    answers = Answers(cast("Any", None))
+    answers = Answers({}, cast("Any", None))
     endpoint = Endpoint(cast("Any", Mistaken()), Limits(), Keys({}), answers, explains="off", show_graphiql=False)
     async with serve(Gateway(endpoint), http=Spoken) as url, httpx.AsyncClient() as client:
         answered = await client.post(f"{url}/graphql", content=QUERY, headers=JSON)
