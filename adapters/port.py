@@ -359,7 +359,6 @@ class Imitation(Protocol):
 
 
 @functools.lru_cache(maxsize=4096)
-@functools.lru_cache(maxsize=1024)
 def wants(fields: Fields, *paths: str) -> bool:
     """Whether any of ``paths``, or something inside one of them, was selected."""
     return any(field == path or field.startswith(path + ".") for field in fields for path in paths)

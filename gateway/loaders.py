@@ -23,13 +23,9 @@ from gateway.execution.later import Later
 from gateway.grounds import Anew, Ground, Held
 from gateway.instances import Instance, Instances
 from gateway.inventory import Ask, Inventory, Snapshot
-from gateway.lookups import Sought, Wanted
+from gateway.lookups import Place, Sought, Wanted
 
 T = TypeVar("T")
-Place: TypeAlias = tuple[str, str]
-"""An instance and a native id."""
-
-
 _Asked: TypeAlias = tuple[Place, Ask]
 
 

@@ -22,11 +22,14 @@ from gateway.inventory import Ask, Inventory
 
 log = logging.getLogger(__name__)
 
+Place: TypeAlias = tuple[str, str]
+"""An instance and a native id."""
+
 
 class Wanted(NamedTuple):
-    """A connection by its instance and native id, what is wanted of it, and how old it may be."""
+    """A connection, what is wanted of it, and how old it may be."""
 
-    place: tuple[str, str]
+    place: Place
     fields: Fields
     ask: Ask
 

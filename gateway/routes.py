@@ -285,8 +285,7 @@ class Endpoint:
     async def _again(self, known: Known, loaders: Loaders, since: float) -> bytes | None:
         """The answer to a request that began then, which is kept or looked up; None where it takes executing."""
         with deadline.until(since + self._limits.request_timeout):
-            kept = None if known.answer is None else await self._answers.again(known, since)
-            return kept or await self._answers.looked_up(known, loaders, since)
+            return await self._answers.again(known, since) or await self._answers.looked_up(known, loaders, since)
 
     async def _operation(self, asked: _Asked, attendance: Attendance) -> tuple[Operation, Known | None]:
         """What is asked for, and what is known of that."""

@@ -122,12 +122,17 @@ class Engine:
                 watching.reset(watched)  # the next request on the same socket may begin with what this one leaves
         errors = [presented(reason) for reason in result.errors or ()] + context.errors
         data = None if context.is_planning else result.data
-        if not tells_grounds or not isinstance(result, Settled) or result.data is None or context.errors:
-            return Outcome(data, errors, _began(result), explanation)
+        outcome = Outcome(data, errors, _began(result), explanation)
+        return self._grounded(outcome, context, result) if tells_grounds and not errors else outcome
+
+    def _grounded(self, outcome: Outcome, context: Context, result: ExecutionResult) -> Outcome:
+        """The outcome with what it rests on, and how it is come by without being executed, where these can be told."""
+        if not isinstance(result, Settled) or result.data is None:
+            return outcome
         wanted = context.wanted(result.data)
         written = functools.partial(_written, result.in_context(self._idle))
         lookup = context.lookup(wanted, written) if wanted else None
-        return Outcome(data, errors, True, explanation, grounds=context.grounds(result.data), lookup=lookup)
+        return outcome._replace(grounds=context.grounds(result.data), lookup=lookup)
 
     @functools.cached_property
     def _idle(self) -> Context:

@@ -11,8 +11,8 @@ from gateway import cursors, facets, filters, instances, orders, paging, tasks
 from gateway.context import Context
 from gateway.errors import Code, bad_input, error
 from gateway.inventory import Ask
-from gateway.loaders import Answer, Place
-from gateway.lookups import Wanted
+from gateway.loaders import Answer
+from gateway.lookups import Place, Wanted
 from gateway.orders import OrderBy
 from gateway.paging import Window
 from gateway.schema import page as pages
