@@ -115,14 +115,15 @@ async def kept_fleet(upstreams: Upstreams) -> AsyncGenerator[Fleet]:
 
 
 @contextlib.asynccontextmanager
-async def fleet_over(upstreams: Upstreams, **sections: Any) -> AsyncGenerator[Fleet]:
-    """A fresh gateway over imitations that are being served, at rest, with these sections of its configuration."""
+async def fleet_over(
+    upstreams: Upstreams, *, each: Mapping[str, Any] = {"timeout": 2.0, "retries": 0}, **sections: Any
+) -> AsyncGenerator[Fleet]:
+    """A fresh gateway over imitations that are being served, at rest, with these sections of its configuration and
+    these settings of each instance."""
     servers = {name: server for name, (server, _) in upstreams.items()}
     for server in servers.values():
         server.knobs = Knobs()
-    instances = {
-        name: {**server.settings(url), "timeout": 2.0, "retries": 0} for name, (server, url) in upstreams.items()
-    }
+    instances = {name: {**server.settings(url), **each} for name, (server, url) in upstreams.items()}
     async with gateway_over(instances, **sections) as url, httpx.AsyncClient(timeout=30) as client:
         fleet = Fleet(url, servers, client)
         fleet.forget()

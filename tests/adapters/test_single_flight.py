@@ -1,6 +1,8 @@
 """Equal reads at the same time are one call to the upstream, for as long as anybody waits for it."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -104,13 +106,19 @@ async def test_a_failure_that_is_repeated_is_told_when_it_is_over():
     assert (place.told, len(upstream.seen)) == ([b"[1]"], 2)
 
 
-async def test_who_waits_for_the_same_joins_who_does_not():
-    upstream = Upstream()
+@contextlib.asynccontextmanager
+async def under_way() -> AsyncGenerator[tuple[Upstream, Transport, Place, Flight[bytes]]]:
+    """A call that was sent for who does not wait, and whose answer is held."""
+    upstream, place = Upstream(), Place()
     upstream.gate.clear()
     async with over(upstream) as sender:
-        place = Place()
         flight = sent_at_once(sender, READ, place)
         assert flight is not None
+        yield upstream, sender, place, flight
+
+
+async def test_who_waits_for_the_same_joins_who_does_not():
+    async with under_way() as (upstream, sender, place, flight):
         read = asyncio.create_task(sender.send(READ))
         await until(lambda: len(upstream.seen) == 1)
         flight.leave(place)  # which does not end it for the other
@@ -120,12 +128,7 @@ async def test_who_waits_for_the_same_joins_who_does_not():
 
 
 async def test_a_call_that_nobody_wants_any_more_is_given_up():
-    upstream = Upstream()
-    upstream.gate.clear()
-    async with over(upstream) as sender:
-        place = Place()
-        flight = sent_at_once(sender, READ, place)
-        assert flight is not None
+    async with under_way() as (upstream, sender, place, flight):
         await until(lambda: len(upstream.seen) == 1)
         flight.leave(place)
         await until(lambda: upstream.abandoned == 1)

@@ -63,7 +63,8 @@ HEADERS = [(b"content-type", b"text/plain"), (b"x-own", b"yes")]
 
 
 class Echo:
-    """Answers with the body it was sent, at once where it can; ``ways`` tells how it was read and answered."""
+    """Answers with the body it was sent, or what a subclass says, at once where it can; ``ways`` tells how it was read
+    and answered."""
 
     def __init__(self, status: int = 200) -> None:
         self.status = status
@@ -76,12 +77,16 @@ class Echo:
         assert at_once is not None
         whole = at_once.whole_body(scope)
         body = await self._received(receive) if whole is None else whole
-        is_told = at_once.answer(scope, self.status, LINES, body)
+        answer = self.answer_to(scope, body)
+        is_told = at_once.answer(scope, self.status, LINES, answer)
         self.ways.append((whole is not None, is_told))
         if not is_told:
-            headers = [*HEADERS, (b"content-length", b"%d" % len(body))]
+            headers = [*HEADERS, (b"content-length", b"%d" % len(answer))]
             await send({"type": "http.response.start", "status": self.status, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+            await send({"type": "http.response.body", "body": answer})
+
+    def answer_to(self, scope: Scope, body: bytes) -> bytes:
+        return body
 
     async def _received(self, receive: Receive) -> bytes:
         body, more = b"", True

@@ -3,11 +3,12 @@ and what else comes over the socket waits for its turn.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, NamedTuple
 
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
 from adapters.imitation import serve
 from gateway import protocol
@@ -126,10 +127,11 @@ class Under:
         self._done(None if answer is None else (LINES, answer))
 
 
-class Slowly:
+class Slowly(Echo):
     """An app that has answers under way for requests whose heads are known, but for those that say ``called``."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.under: list[Under] = []
         self.called: list[tuple[bytes, object]] = []
         """The bodies that the app was called with, and what was under way for them before."""
@@ -140,21 +142,11 @@ class Slowly:
         self.under.append(Under(body))
         return self.under[-1]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
+    def answer_to(self, scope: Scope, body: bytes) -> bytes:
         at_once = direct(scope)
         assert at_once is not None
-        body = at_once.whole_body(scope)
-        while body is None:
-            message = await receive()
-            body = message["body"]
         self.called.append((body, at_once.left(scope)))
-        answer = b"called with " + body
-        if not at_once.answer(scope, 200, LINES, answer):  # another request has come after it
-            headers = [(b"content-length", b"%d" % len(answer))]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": answer})
+        return b"called with " + body
 
     async def latest(self, count: int) -> Under:
         """What is under way, once so much was begun."""
@@ -167,6 +159,24 @@ async def met(app: Slowly, client: Client) -> None:
     client.send(b"called")
     assert (await client.answer()).body == b"called with called"
     app.called.clear()
+
+
+class Waiting(NamedTuple):
+    """A client that waits for an answer that is under way."""
+
+    app: Slowly
+    client: Client
+    under: Under
+
+
+@contextlib.asynccontextmanager
+async def waiting(body: bytes = b"number") -> AsyncGenerator[Waiting]:
+    """One whose request has this body."""
+    app = Slowly()
+    async with over(app) as client:
+        await met(app, client)
+        client.send(body)
+        yield Waiting(app, client, await app.latest(1))
 
 
 async def test_an_answer_that_comes_later_is_sent_when_it_is_there():
@@ -184,11 +194,7 @@ async def test_an_answer_that_comes_later_is_sent_when_it_is_there():
 
 
 async def test_where_there_is_none_the_app_is_called_and_told_what_was_under_way():
-    app = Slowly()
-    async with over(app) as client:
-        await met(app, client)
-        client.send(b"number")
-        under = await app.latest(1)
+    async with waiting() as (app, client, under):
         under.end(None)
         assert (await client.answer()).body == b"called with number"
         assert app.called == [(b"number", under)]
@@ -198,11 +204,7 @@ async def test_where_there_is_none_the_app_is_called_and_told_what_was_under_way
 
 
 async def test_what_is_sent_meanwhile_waits_for_its_turn():
-    app = Slowly()
-    async with over(app) as client:
-        await met(app, client)
-        client.send(b"first ")
-        under = await app.latest(1)
+    async with waiting(b"first ") as (app, client, under):
         for body in (b"second", b"called", b"third ", b"longer than that"):
             client.send(body)
             await asyncio.sleep(0.005)
@@ -216,26 +218,18 @@ async def test_what_is_sent_meanwhile_waits_for_its_turn():
 
 
 async def test_one_that_is_sent_meanwhile_may_be_under_way_next():
-    app = Slowly()
-    async with over(app) as client:
-        await met(app, client)
-        client.send(b"first ")
-        under = await app.latest(1)
+    async with waiting(b"first ") as (app, client, under):
         client.send(b"second")
         await asyncio.sleep(0.01)
         under.end(b"1")
-        under = await app.latest(2)
-        assert under.body == b"second"
-        under.end(b"2")
+        second = await app.latest(2)
+        assert second.body == b"second"
+        second.end(b"2")
         assert [(await client.answer()).body for _ in range(2)] == [b"1", b"2"]
 
 
 async def test_the_app_called_in_the_end_is_answered_before_what_was_sent_meanwhile():
-    app = Slowly()
-    async with over(app) as client:
-        await met(app, client)
-        client.send(b"first ")
-        under = await app.latest(1)
+    async with waiting(b"first ") as (app, client, under):
         client.send(b"called")
         await asyncio.sleep(0.01)
         under.end(None)
@@ -244,11 +238,7 @@ async def test_the_app_called_in_the_end_is_answered_before_what_was_sent_meanwh
 
 
 async def test_a_client_that_leaves_is_told_nothing():
-    app = Slowly()
-    async with over(app) as client:
-        await met(app, client)
-        client.send(b"number")
-        under = await app.latest(1)
+    async with waiting() as (app, client, under):
         client.writer.close()
         await until(lambda: under.is_given_up)
         under.end(b"nobody reads this")
@@ -275,11 +265,7 @@ async def test_where_a_server_ends_the_app_is_called_for_what_is_under_way_and_w
 
 @pytest.mark.parametrize("rest", [b"\r\n", b"POST / HTTP/1.1\r\nhost", b"POST /a HTTP/1.1\r\nhost: x\r\n\r\n"])
 async def test_a_client_that_leaves_is_noticed_whatever_it_sent_meanwhile(rest: bytes):
-    app = Slowly()
-    async with over(app) as client:
-        await met(app, client)
-        client.send(b"number")
-        under = await app.latest(1)
+    async with waiting() as (_, client, under):
         client.writer.write(rest)
         await asyncio.sleep(0.01)
         client.writer.close()
@@ -287,11 +273,7 @@ async def test_a_client_that_leaves_is_noticed_whatever_it_sent_meanwhile(rest: 
 
 
 async def test_of_what_is_sent_meanwhile_a_bounded_part_is_read():
-    app = Slowly()
-    async with over(app) as client:
-        await met(app, client)
-        client.send(b"number")
-        under = await app.latest(1)
+    async with waiting() as (_, client, under):
         client.writer.write(b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 50000000\r\n\r\n" + bytes(50_000_000))
         await asyncio.sleep(0.2)
         assert unread(client) > 30_000_000
@@ -309,11 +291,7 @@ async def test_a_mistake_in_going_on_closes_the_socket(monkeypatch: pytest.Monke
     def broken(*_: object) -> None:
         raise RuntimeError("no")
 
-    app = Slowly()
-    async with over(app) as client:
-        await met(app, client)
-        client.send(b"number")
-        under = await app.latest(1)
+    async with waiting() as (_, client, under):
         monkeypatch.setattr(Spoken, "_give", broken)
         with pytest.raises(RuntimeError):
             under.end(b"1")
@@ -340,11 +318,7 @@ async def test_nothing_of_it_is_garbage(how: str):
 
 async def test_a_client_that_waits_is_not_taken_for_one_that_is_idle(monkeypatch: pytest.MonkeyPatch):
     keep_for(monkeypatch, 0.05)
-    app = Slowly()
-    async with over(app) as client:
-        await met(app, client)
-        client.send(b"number")
-        under = await app.latest(1)
+    async with waiting() as (_, client, under):
         await asyncio.sleep(0.2)
         under.end(b"here")
         assert (await client.answer()).body == b"here"

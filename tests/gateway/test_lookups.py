@@ -20,7 +20,7 @@ from adapters.imitation import Knobs
 from gateway import answers
 from gateway.answers import SELDOM, WORTH
 from tests.adapters.upstream import until
-from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, Upstreams, gateway_over
+from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, Upstreams, fleet_over
 from tests.gateway.again import Client, Executed, Rows, id_of, rows_of
 from tests.gateway.listed import connection
 from tests.gateway.served import serving
@@ -51,18 +51,10 @@ def query_of(instance: str, id: str, fields: str = FIELDS, more: str = "") -> st
 @contextlib.asynccontextmanager
 async def whole_over(upstreams: Upstreams, **sections: Any) -> AsyncGenerator[Fleet]:
     """A gateway that is patient with nobody, and a client whose requests come whole."""
-    servers = {name: server for name, (server, _) in upstreams.items()}
-    for server in servers.values():
-        server.knobs = Knobs()
-    instances = {
-        name: {**server.settings(url), "timeout": 0.4, "retries": 1} for name, (server, url) in upstreams.items()
-    }
-    async with gateway_over(instances, **{"inventory": {"max_age": 0}, **sections}) as url:
-        client: Any = Client()
-        with contextlib.closing(client):
-            fleet = Fleet(url, servers, client)
-            fleet.forget()
-            yield fleet
+    own = {"each": {"timeout": 0.4, "retries": 1}, "inventory": {"max_age": 0}, **sections}
+    with contextlib.closing(Client()) as client:
+        async with fleet_over(upstreams, **own) as fleet:
+            yield Fleet(fleet.url, fleet.servers, cast("Any", client))
 
 
 @pytest.fixture
@@ -298,12 +290,10 @@ async def test_who_asks_for_the_same_at_once_shares_the_call(whole: Fleet, upstr
 @contextlib.asynccontextmanager
 async def one_at_a_time(upstreams: Upstreams) -> AsyncGenerator[Fleet]:
     """A gateway that makes one call at a time and waits long for its end; its client is the caller's to close."""
-    server, url = upstreams[WORKIVA]
-    server.knobs = Knobs()
-    configured = {**server.settings(url), "timeout": 60, "max_in_flight": 1}
-    async with gateway_over({WORKIVA: configured}, inventory={"max_age": 0}) as address:
-        fleet = Fleet(address, {WORKIVA: server}, cast("Any", Client()))
-        await known(fleet, query_of(WORKIVA, server.id_of(3)))
+    own: Any = {"each": {"timeout": 60, "max_in_flight": 1}, "inventory": {"max_age": 0}}
+    async with fleet_over(upstreams, **own) as served:
+        fleet = Fleet(served.url, served.servers, cast("Any", Client()))
+        await known(fleet, query_of(WORKIVA, fleet.servers[WORKIVA].id_of(3)))
         fleet.forget()
         yield fleet
 
