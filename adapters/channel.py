@@ -332,4 +332,4 @@ def _field(fields: Fields, name: bytes) -> bytes:
 
 
 def _size_bytes(fields: Fields) -> int:
-    return sum(len(name) + len(value) for name, value in fields)
+    return sum([len(name) + len(value) for name, value in fields])

@@ -139,9 +139,7 @@ class Shared(Generic[T]):
         """The outcome of the run that goes on, or of a new one. Raises what it raises, and TimedOut where the caller's
         own deadline comes first."""
         loop = asyncio.get_running_loop()
-        if not self.is_running:
-            self._waiting = []
-            self._task = loop.create_task(_landed(work, self._waiting))
+        self.begin(work)
         waiting, place, left_s = self._waiting, loop.create_future(), deadline.remaining()
         waiting.append(place)
         timer = None if left_s is None else loop.call_later(left_s, _late, place, GOES_ON)
@@ -156,6 +154,12 @@ class Shared(Generic[T]):
             waiting.remove(place)
             if timer is not None:
                 timer.cancel()
+
+    def begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        """Begin a run that nobody waits for yet, where none goes on."""
+        if not self.is_running:
+            self._waiting = []
+            self._task = asyncio.get_running_loop().create_task(_landed(work, self._waiting))
 
     def end(self) -> None:
         """End the run that goes on, for all who wait. Who comes after that begins a new one."""

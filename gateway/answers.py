@@ -4,18 +4,28 @@ A dashboard asks the same again and again. Where all that an answer shows is of 
 and read anew where they are too old for who asks. If they are what they were, so is the answer: nothing is executed.
 """
 
+import asyncio
+import datetime as dt
+import functools
+import itertools
+import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
+from adapters import deadline
+from adapters.model import Connection
+from adapters.walk import together
 from gateway import grounds
 from gateway.grounds import Ground
 from gateway.instances import Instances
 from gateway.inventory import Inventory
 from gateway.loaders import Loaders
-from gateway.lookups import Lookup, Sought
+from gateway.lookups import Come, Gathering, Lookup, Sought, Wanted
 from gateway.protection.body import Operation, parse_operation
+
+log = logging.getLogger(__name__)
 
 Key: TypeAlias = tuple[str | None, bytes]
 """Who asks, and for what: the viewer, and the body of the request."""
@@ -32,6 +42,57 @@ WORTH: Final = 3
 """The time a request comes at which its answer is kept: at the second its plans are made."""
 SELDOM: Final = 64
 """How seldom that is tried, at the most, where answers change each time."""
+
+
+class _Found(NamedTuple):
+    """What a field has come to, and what that rests on."""
+
+    value: Come
+    grounds: Callable[[], Iterable[Ground | None]]
+
+
+async def _found(lookup: Lookup, loaders: Loaders, began: float) -> Mapping[str, _Found] | None:
+    """What each field comes to for a request that began then; None where something failed: what was come by is there
+    for who executes the operation."""
+    now = dt.datetime.now(dt.UTC)
+    wanted: dict[str, Wanted] = {}
+    asked: list[Awaitable[Mapping[str, _Found] | None]] = []
+    for name, each in lookup.fields.items():
+        if isinstance(each, Wanted):
+            wanted[name] = each.by(began)
+        else:
+            asked.append(_gathered(name, each, loaders, began, now))
+    if wanted:
+        asked.append(_connections(wanted, loaders))
+    found: dict[str, _Found] = {}
+    for of_some in await together(asked):
+        if of_some is None:
+            return None
+        found |= of_some
+    return found
+
+
+async def _gathered(
+    name: str, gathering: Gathering, loaders: Loaders, began: float, now: dt.datetime
+) -> Mapping[str, _Found] | None:
+    gathered = loaders.gathered[name] = await gathering.by(began, now)
+    if gathered.failures:
+        return None
+    return {name: _Found(gathered, functools.partial(gathering.grounds, gathered))}
+
+
+async def _connections(wanted: Mapping[str, Wanted], loaders: Loaders) -> Mapping[str, _Found] | None:
+    answers = await loaders.all(list(wanted.values()))
+    if any(answer.error is not None or answer.failures for answer in answers):
+        return None
+    return {
+        name: _Found(row, functools.partial(_ground, loaders, row, each))
+        for (name, each), (row, *_) in zip(wanted.items(), answers, strict=True)
+    }
+
+
+def _ground(loaders: Loaders, row: Connection | None, wanted: Wanted) -> Iterable[Ground | None]:
+    yield loaders.ground(row, wanted.fields, wanted.ask)
 
 
 class Known:
@@ -70,6 +131,56 @@ class Known:
         self.uses, self.due = 0, min(2 * self.due, SELDOM)
 
 
+class Coming:
+    """An answer that a task of its own comes by, for a request of which nothing else was begun. ``loaders`` have what
+    was come by, where that is no answer."""
+
+    def __init__(
+        self,
+        answer: Coroutine[Any, Any, bytes | None],
+        loaders: Loaders,
+        since: float,
+        given: Callable[[bytes], Any],
+    ) -> None:
+        self.loaders = loaders
+        self.since = since
+        """When the request began."""
+        self._given = given
+        self._done: Callable[[Any], None] | None = None
+        self._task = asyncio.get_running_loop().create_task(self._come(answer))
+
+    async def answer(self) -> bytes | None:
+        """The answer, in place of whoever was to be told; None where it takes executing."""
+        self._done = None
+        return await self._task
+
+    def then(self, done: Callable[[Any], None]) -> None:
+        """Have ``done`` told what is given of the answer, or None where the request is to be executed."""
+        self._done = done
+
+    def give_up(self) -> None:
+        """Nobody wants it any more."""
+        self._done = None
+        self._task.cancel()
+
+    async def _come(self, asked: Coroutine[Any, Any, bytes | None]) -> bytes | None:
+        try:
+            answer = await asked
+        except Exception:  # noqa: BLE001  whatever it is, it is told where the request is executed
+            answer = None
+        done, self._done = self._done, None
+        if done is not None:
+            try:
+                done(None if answer is None else self._given(answer))
+            except Exception:
+                log.exception("an answer could not be given")
+        return answer
+
+
+Left: TypeAlias = Sought | Coming
+"""An answer under way. Where the request is begun after all, it is left for that."""
+
+
 class Answers:
     """The answers of one gateway to the requests that came lately."""
 
@@ -96,22 +207,22 @@ class Answers:
         return operation, found
 
     def at_once(self, key: Key) -> tuple[Known, bytes | None] | None:
-        """A request and its answer, where memory has all that this rests on; without one where it is to be looked up,
-        and that takes one call. None where it takes more to know."""
+        """A request and its answer, where memory has all that this rests on; without one where it can be come by all
+        the same. None where it takes executing."""
         found = self._asked.get(key)
         if found is None:
             return None
         answer = None if found.is_read_each_time else found.answer
         if answer is not None and grounds.hold(found.grounds, self._inventory, time.monotonic()):
             found.given += 1
-        elif found.lookup is not None and found.lookup.call is not None:
+        elif found.comes_again:
             answer = None
         else:
             return None
         self._asked.move_to_end(key)
         return found, answer
 
-    async def again(self, known: Known, began: float) -> bytes | None:
+    async def _again(self, known: Known, began: float) -> bytes | None:
         """The answer to a request that began then; what is too old for it is read anew. None where it is another one by
         now: what was read is there for who executes the operation."""
         answer = known.answer
@@ -128,32 +239,40 @@ class Answers:
                 known.put_off()  # it was kept in vain
         return None
 
-    def look_up(self, known: Known, since: float, ends_at: float, given: Callable[[bytes], Any]) -> Sought | None:
-        """What it asks for, under way. As `Lookup.begin`."""
-        return None if known.lookup is None else known.lookup.begin(self._inventory, since, ends_at, given)
+    def come(self, known: Known, since: float, ends_at: float, given: Callable[[bytes], Any]) -> Left:
+        """The answer to a request that began at ``since``, under way until ``ends_at`` at the latest. ``given`` is what
+        is given of it."""
+        sought = None if known.lookup is None else known.lookup.begin(self._inventory, since, ends_at, given)
+        if sought is not None:
+            return sought
+        loaders = self.loaders()
+        return Coming(self.come_by(known, loaders, since, ends_at), loaders, since, given)
 
-    def loaders(self, sought: Sought | None) -> Loaders:
+    async def come_by(self, known: Known, loaders: Loaders, since: float, ends_at: float) -> bytes | None:
+        """The answer to a request that began then, which is kept or looked up; None where it takes executing."""
+        with deadline.until(ends_at):
+            return await self._again(known, since) or await self._looked_up(known, loaders, since)
+
+    def loaders(self, sought: Sought | None = None) -> Loaders:
         """Those of a request, for which something was looked up already."""
         return Loaders(self._instances, self._inventory, sought)
 
-    async def looked_up(self, known: Known, loaders: Loaders, began: float) -> bytes | None:
+    async def _looked_up(self, known: Known, loaders: Loaders, began: float) -> bytes | None:
         """The answer to a request that began then, of what it asks for. None where it takes executing: what was loaded
         is there for that."""
         lookup = known.lookup
         if lookup is None:
             return None
-        wanted = [each.by(began) for each in lookup.wanted]
-        found = await loaders.all(wanted)
-        if any(answer.error is not None or answer.failures for answer in found):
+        found = await _found(lookup, loaders, began)
+        if found is None:
             return None
-        connections = [answer.connection for answer in found]
-        written = lookup.written(connections)
+        written = lookup.written([found[name].value for name in lookup.fields])
         if written is None:
             known.lookup = None
             known.put_off()
         elif known.is_due():
-            found_of = zip(connections, wanted, strict=True)
-            self.keep(known, written, grounds.joined(loaders.ground(row, *each[1:]) for row, each in found_of))
+            each = itertools.chain.from_iterable(come.grounds() for come in found.values())
+            self.keep(known, written, grounds.joined(each))
         return written
 
     def keep(self, known: Known, answer: bytes, of: Sequence[Ground] | None) -> None:

@@ -4,8 +4,8 @@ import datetime as dt
 import itertools
 import time
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Sequence
-from typing import Any
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 from graphql import GraphQLError
 from strawberry.types import Info
@@ -20,9 +20,12 @@ from gateway.info import raw
 from gateway.instances import Instances
 from gateway.inventory import Ask, Inventory
 from gateway.loaders import Loaders
-from gateway.lookups import Lookup, OneCall, Wanted, Written
+from gateway.lookups import Gathering, Lookup, OneCall, Wanted, Written
 from gateway.sources import Need
 from gateway.writes import Writes
+
+_Alike: TypeAlias = tuple[str, str, type[AdapterError]]
+"""What failures have in common that are one error: the instance, the operation and the kind."""
 
 
 class Context:
@@ -67,9 +70,10 @@ class Context:
         """What can be done, by the instance and by what a connection's state forbids: many rows share it."""
         self._grounds: defaultdict[str, list[Ground | None]] = defaultdict(list)
         """What each field of the operation rests on."""
-        self._wanted: dict[str, Wanted] = {}
-        """The connection that each field of the operation asks for, of those that ask for one."""
-        self._reported: set[tuple[str, str, type[AdapterError]]] = set()
+        self._wanted: dict[str, Wanted | Gathering] = {}
+        """What each field of the operation asks for, of those for which that can be told."""
+        self._failed: dict[tuple[str, _Alike], GraphQLError] = {}
+        """What failed beside the data, each once for a field of the operation."""
 
     def ask(self, max_age: int | None) -> Ask:
         """How old what is answered may be: as old as asked for, else as configured."""
@@ -87,19 +91,18 @@ class Context:
             return None
         return grounds.joined(itertools.chain.from_iterable(self._grounds.values()))
 
-    def want(self, wanted: Wanted, info: Info[Any, Any]) -> None:
-        """Take note of the connection that the present field asks for."""
+    def want(self, wanted: Wanted | Gathering, info: Info[Any, Any]) -> None:
+        """Take note of what the present field asks for."""
         self._wanted[str(raw(info).path.key)] = wanted
 
-    def wanted(self, fields: Collection[str]) -> Sequence[Wanted] | None:
-        """The connections that these fields of the operation ask for; None where one asks for something else."""
-        found = [self._wanted[field] for field in fields if field in self._wanted]
-        return found if len(found) == len(fields) else None
-
-    def lookup(self, wanted: Sequence[Wanted], written: Written) -> Lookup:
-        """How these are looked up, which are all that the operation asks for."""
-        (name, native_id), fields, _ = wanted[0]
-        call = OneCall.of(self.instances[name], native_id, fields) if len(wanted) == 1 else None
+    def lookup(self, fields: Collection[str], written: Written) -> Lookup | None:
+        """How all is come by that these fields ask for, which are those of the operation; None where one asks for
+        something else."""
+        if not fields or not self._wanted.keys() >= set(fields):
+            return None
+        wanted = {field: self._wanted[field] for field in fields}
+        only = next(iter(wanted.values())) if len(wanted) == 1 else None
+        call = OneCall.of(only, self.instances[only.place[0]]) if isinstance(only, Wanted) else None
         return Lookup(wanted, written, call)
 
     def noting(self, info: Info[Any, Any]) -> Note | None:
@@ -124,11 +127,21 @@ class Context:
     def report(self, failures: Sequence[AdapterError], info: Info) -> None:
         """Put failures beside the data, at the field of ``info``, without taking anything from it."""
         for failure in failures:
-            # Several fields may have waited for the same call, and several lists of an instance fail alike.
-            alike = failure.instance, failure.operation, type(failure)
-            if alike not in self._reported:
-                self._reported.add(alike)
-                self.errors.append(self.placed(errors.from_adapter(failure), info))
+            alike = failure.instance, failure.operation, type(failure)  # as several lists of an instance fail
+            failed = str(info.path.as_list()[0]), alike
+            if failed not in self._failed:
+                self._failed[failed] = self.placed(errors.from_adapter(failure), info)
+
+    def told(self, fields: Iterable[str]) -> list[GraphQLError]:
+        """The errors that go beside the data of these fields, in their order. What failed alike is told once: several
+        fields may have waited for the same call."""
+        if not self._failed:
+            return self.errors
+        places = {field: place for place, field in enumerate(fields)}
+        once: dict[_Alike, GraphQLError] = {}
+        for (_, alike), failed in sorted(self._failed.items(), key=lambda each: places.get(each[0][0], 0)):
+            once.setdefault(alike, failed)
+        return [*self.errors, *once.values()]
 
     def placed(self, error: GraphQLError, info: Info) -> GraphQLError:
         """The error, told at the field of ``info``."""

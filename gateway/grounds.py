@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from adapters import deadline
+from adapters import deadline, walk
 from adapters.errors import AdapterError
 from adapters.port import Fields, List
 from adapters.walk import together
@@ -76,8 +76,34 @@ class Ground(NamedTuple):
             parts, failed = await inventory.parts(self.instance, since)
             if failed is not None or parts != self.parts:
                 return False
+        return await self.reads(self._begun(inventory, ask), inventory, since)
+
+    def begin(self, inventory: Inventory, since: float) -> Sequence[Held] | None:
+        """The lists that are not fresh, which are being read anew from now on; None where it takes waiting to know, or
+        where the instance has other parts."""
+        if self.parts is not None:
+            told = walk.without_waiting(inventory.parts(self.instance, since))
+            if told is None or told[0] != self.parts:
+                return None
+        return self._begun(inventory, self._ask(since))
+
+    async def reads(self, begun: Sequence[Held], inventory: Inventory, since: float) -> bool:
+        """Whether these lists, when they are read, are what they were."""
+        ask = self._ask(since)
+        for held in begun:
+            if not await self._reads(held, inventory, ask):
+                return False
+        return True
+
+    def _begun(self, inventory: Inventory, ask: Ask) -> Sequence[Held]:
+        """The lists that are to be read anew, which is begun for all of them: one after the other is then had as soon
+        as all of them."""
         lacking = [held for held in self.lists if not self._has(held, inventory, ask)]
-        return all(await together([self._reads(held, inventory, ask) for held in lacking])) if lacking else True
+        for held in lacking:
+            shelf = self._shelf(held, inventory)
+            if shelf is not None and held.anew is not Anew.NOTHING:
+                shelf.begin(ask, walks=held.anew is Anew.ALL)
+        return lacking
 
     def and_on(self, other: "Ground") -> "Ground | None":
         """What rests on this and on another one for the same instance; None where they differ in what they are of."""
@@ -128,7 +154,13 @@ def hold(grounds: Sequence[Ground], inventory: Inventory, since: float) -> bool:
 async def hold_anew(grounds: Sequence[Ground], inventory: Inventory, since: float) -> bool:
     """Likewise, with what is not fresh read anew, all of it at once."""
     with deadline.within_share(READING_SHARE):
-        return all(await together([ground.holds_anew(inventory, since) for ground in grounds]))
+        begun = [ground.begin(inventory, since) for ground in grounds]
+        if None in begun:
+            return all(await together([ground.holds_anew(inventory, since) for ground in grounds]))
+        for ground, lists in zip(grounds, begun, strict=True):
+            if lists and not await ground.reads(lists, inventory, since):
+                return False
+        return True
 
 
 def joined(grounds: Iterable[Ground | None]) -> Sequence[Ground] | None:

@@ -181,20 +181,25 @@ class _Reading(Generic[T]):
     ) -> T:
         """The outcome of what goes on. Where that began too early for the caller, it is waited for, and what is read
         then is shared again. ``work`` is told when it begins. Raises as `Shared`."""
-
-        def begun() -> Coroutine[Any, Any, T]:
-            assert self._begun is not None  # noqa: S101  it is by then
-            return work(self._begun)
-
         while self.is_running and self._begun is not None and not suits(self._begun):
             try:
-                await self._shared(begun)
+                await self._shared(lambda: self._work(work))
             except AdapterError:
                 if self.is_running:  # it is the caller's own time that is over
                     raise
         if not self.is_running:
             self._begun = begin()
-        return await self._shared(begun)
+        return await self._shared(lambda: self._work(work))
+
+    def begin(self, work: Callable[[Span], Coroutine[Any, Any, T]], begin: Callable[[], Span]) -> None:
+        """Begin to read, for whoever waits for it later, where nothing goes on."""
+        if not self.is_running:
+            self._begun = begin()
+            self._shared.begin(lambda: self._work(work))
+
+    def _work(self, work: Callable[[Span], Coroutine[Any, Any, T]]) -> Coroutine[Any, Any, T]:
+        assert self._begun is not None  # noqa: S101  it is by then
+        return work(self._begun)
 
     def end(self) -> None:
         """End it."""
@@ -274,20 +279,14 @@ class Shelf:
         found = self.fresh(ask)
         if found is not None or self.is_long:
             return found
-        return await self._opening(
-            lambda begun: self._timed(self._open(order, begun)), self._begin, lambda span: self._suits(span, ask)
-        )
+        return await self._opening(self._opened_in(order), self._begin, lambda span: self._suits(span, ask))
 
     async def whole(self, ask: Ask) -> Snapshot:
         """The whole list, in as many pages as it has."""
         opened = await self.open(ask, None)
         if opened is not None:
             return opened
-        return await self._walking(
-            lambda begun: self._timed(self._walk(begun)),
-            lambda: self._set_out(ask),
-            lambda span: self._suits(span, ask),
-        )
+        return await self._walking(self._walked, lambda: self._set_out(ask), lambda span: self._suits(span, ask))
 
     async def page(self, ask: Ask, order: Order | None, token: str | None) -> KeptPage:
         """One page of the list in an order."""
@@ -308,6 +307,15 @@ class Shelf:
         if self.snapshot is None:
             return None
         return await self.whole(ask) if walks else await self.open(ask, self.snapshot.order)
+
+    def begin(self, ask: Ask, *, walks: bool) -> None:
+        """Begin what `again` waits for, as far as that is known."""
+        if self.snapshot is None or self.is_fresh(ask):
+            return
+        if not self.is_long:
+            self._opening.begin(self._opened_in(None if walks else self.snapshot.order), self._begin)
+        elif walks:
+            self._walking.begin(self._walked, lambda: self._set_out(ask))
 
     def read_through(self, ask: Ask, order: Order, pages: Sequence[Page]) -> None:
         """Keep the whole list, where these are all of its pages, and were all read for who asks: they need not be read
@@ -348,6 +356,12 @@ class Shelf:
     def _is_recent(self, failed: _Failure, ask: Ask) -> bool:
         return ask.max_age > 0 and time.monotonic() < failed.until and failed.span.version == self._version
 
+    def _opened_in(self, order: Order | None) -> Callable[[Span], Coroutine[Any, Any, Snapshot | None]]:
+        return lambda begun: self._timed(self._open(order, begun))
+
+    def _walked(self, begun: Span) -> Coroutine[Any, Any, Snapshot]:
+        return self._timed(self._walk(begun))
+
     async def _timed(self, work: Awaitable[T]) -> T:
         """As `_bounded`; a failure is kept as one of the list."""
         began, version = time.monotonic(), self._version
@@ -384,25 +398,25 @@ class Shelf:
 
     async def _open(self, order: Order | None, begun: Span) -> Snapshot | None:
         before = self.snapshot
-        order, page = await self._first(order, begun)
+        order, (page, span) = await self._first(order, begun)
         if page.next is not None:
             self.is_long = True
             return None
         last = before.walked if before is not None else NOTHING_READ
         walked = walk.gathered((page,), last=last, bounds=self._bounds)
-        self._pages[order, None] = KeptPage(walked.pages[0], begun)
-        return self._keep(walked, order, begun._replace(ended=time.monotonic()))
+        self._pages[order, None] = KeptPage(walked.pages[0], span)
+        return self._keep(walked, order, span)
 
-    async def _first(self, order: Order | None, begun: Span) -> tuple[Order | None, Page]:
+    async def _first(self, order: Order | None, begun: Span) -> tuple[Order | None, KeptPage]:
         """The first page, in the order of the last time, where there was one and the upstream still takes it: so that
         an unchanged list has an unchanged body."""
         last = self.snapshot and self.snapshot.order
         if last is not None and last != order and self.trusts(last):
             try:
-                return last, (await self._read(last, None, begun)).page
+                return last, await self._read(last, None, begun)
             except Rejected:
                 self.distrust(last)
-        return order, (await self._read(order, None, begun)).page
+        return order, await self._read(order, None, begun)
 
     async def _walk(self, begun: Span) -> Snapshot:
         opened = self._pages.get((None, None))

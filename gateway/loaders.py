@@ -62,6 +62,8 @@ class Loaders:
         self._known: dict[_Asked, tuple[Fields, Answer]] = {}
         """What batches have brought, and with which fields."""
         self._lists: dict[tuple[str, Fields, Ask], Sequence[_Listed]] = {}
+        self.gathered: dict[str, Any] = {}
+        """What was made of lists for fields of the operation already, by these."""
         self._searched: set[tuple[str, str, Ask]] = set()
         """The parts whose lists were read to find ids there."""
         self._batches: set[asyncio.Task[Any]] = set()

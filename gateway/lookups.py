@@ -1,15 +1,16 @@
-"""Requests for connections by id that come again: they are looked up and written, and nothing is executed for them.
+"""Requests that come again: what they ask for is come by as it was before, and written; nothing is executed for them.
 
-By then it is known how each stands in the answer. Where there is only one, and all that it takes is a call, nobody even
-waits for that. What comes of a lookup and is no connection is left to who executes the request: it is handed over, so
-that no call is made for it once more.
+They are for connections by id, and for what is made of lists. By then it is known how each stands in the answer. Where
+there is only one connection, and all that it takes is a call, nobody even waits for that. What comes of it and cannot
+simply be written is left to who executes the request: it is handed over, so that nothing is done for it once more.
 """
 
 import asyncio
 import contextvars
+import datetime as dt
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Self, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 from adapters import deadline, walk
 from adapters.errors import AdapterError, NotFound, TimedOut
@@ -17,8 +18,10 @@ from adapters.flight import Flight
 from adapters.model import Connection
 from adapters.port import Fields, Found, Single
 from adapters.requests import Message
+from gateway.grounds import Ground
 from gateway.instances import Instance
 from gateway.inventory import Ask, Inventory
+from gateway.sources import Need, Source
 
 log = logging.getLogger(__name__)
 
@@ -38,32 +41,62 @@ class Wanted(NamedTuple):
         return Wanted(self.place, self.fields, Ask(self.ask.max_age, since, self.ask.takes_refreshing))
 
 
-Written: TypeAlias = Callable[[Sequence[Connection | None]], bytes | None]
-"""Gives the answer that has these; None where it takes executing to know."""
+class Gathered(Protocol):
+    """What was made of lists: a page, or counts."""
+
+    @property
+    def sources(self) -> Sequence[Source]: ...
+    @property
+    def failures(self) -> Sequence[AdapterError]: ...
+
+
+class Gathering(NamedTuple):
+    """What is to be made of lists, and how; ``tells_sources`` where that says how each instance contributed."""
+
+    make: Callable[[Need], Awaitable[Gathered]]
+    need: Need
+    tells_sources: bool
+
+    def by(self, since: float, now: dt.datetime) -> Awaitable[Gathered]:
+        """The same for a request that began then."""
+        ask = Ask(self.need.ask.max_age, since, self.need.ask.takes_refreshing)
+        return self.make(self.need._replace(ask=ask, now=now))
+
+    def grounds(self, gathered: Gathered) -> Sequence[Ground | None]:
+        """What it rests on. How instances contributed is another thing each time."""
+        return [None] if self.tells_sources else [source.ground() for source in gathered.sources]
+
+
+Come: TypeAlias = Connection | Gathered | None
+"""What a field comes to."""
+Written: TypeAlias = Callable[[Sequence[Come]], bytes | None]
+"""Gives the answer in which the fields have come to these; None where it takes executing to know."""
 
 
 class OneCall(NamedTuple):
     """The one call that a connection takes where no list in memory has it."""
 
+    wanted: Wanted
     instance: Instance
     single: Single
     message: Message
 
     @classmethod
-    def of(cls, instance: Instance, native_id: str, fields: Fields) -> Self | None:
+    def of(cls, wanted: Wanted, instance: Instance) -> Self | None:
         """That for a connection; None where its adapter does not say."""
+        (_, native_id), fields, _ = wanted
         try:
             single = instance.adapter.single(native_id, fields)
         except AdapterError:
             return None
         message = None if single is None else instance.adapter.transport.message(single.request)
-        return None if single is None or message is None else cls(instance, single, message)
+        return None if single is None or message is None else cls(wanted, instance, single, message)
 
 
 class Lookup(NamedTuple):
-    """The connections that a request asks for, and nothing beside them; ``call`` is for the only one."""
+    """All that a request asks for, by its fields; ``call`` is for the only one, where that is a connection."""
 
-    wanted: Sequence[Wanted]
+    fields: Mapping[str, Wanted | Gathering]
     written: Written
     call: OneCall | None
 
@@ -75,8 +108,8 @@ class Lookup(NamedTuple):
         answer."""
         if self.call is None:
             return None
-        instance, single, message = self.call
-        wanted = self.wanted[0].by(since)
+        wanted, instance, single, message = self.call
+        wanted = wanted.by(since)
         if instance.adapter.holds(wanted.fields) and inventory.held(instance, wanted.ask):
             return None
         sought = Sought(wanted, single, self.written, given)
@@ -105,6 +138,11 @@ class Sought:
         self._context = contextvars.copy_context()
         self._done: Callable[[Any], None] | None = None
         self._flight: Flight[bytes] | None = None
+
+    @property
+    def since(self) -> float:
+        """When the request began."""
+        return self.wanted.ask.since
 
     async def found(self) -> Found:
         """The connection as `Adapter.get_many` finds it, of what has come or is yet to come. Raises AdapterError."""

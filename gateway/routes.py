@@ -22,9 +22,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from adapters import deadline
 from gateway import observability
-from gateway.answers import Answers, Known
+from gateway.answers import Answers, Coming, Known, Left
 from gateway.attendance import Attendance, Rounds
 from gateway.deeds import Caller
 from gateway.errors import Code, error, masked
@@ -34,7 +33,6 @@ from gateway.execution.engine import Engine, Outcome
 from gateway.explain import Mode
 from gateway.graphiql import page as graphiql
 from gateway.loaders import Loaders
-from gateway.lookups import Sought
 from gateway.protection.body import (
     BadRequest,
     Operation,
@@ -107,8 +105,8 @@ class _Asked(NamedTuple):
     receive: Receive
     door: _Door
     direct: Direct | None
-    sought: Sought | None
-    """What was looked up for it already."""
+    left: Left | None
+    """Its answer, where that was under way before it was begun."""
 
     @property
     def params(self) -> QueryParams:
@@ -166,9 +164,9 @@ class Endpoint:
         if not _sent_at_once(answer, asked):
             await _send(answer, send)
 
-    def at_once(self, head: Head, body: bytes) -> tuple[bytes, bytes] | Sought | None:
+    def at_once(self, head: Head, body: bytes) -> tuple[bytes, bytes] | Left | None:
         """What the server is to send for a request where the same answer is given again and nothing need be read for
-        that: its header lines and its body. Where all that it takes is to look something up, that is under way."""
+        that: its header lines and its body. Where it can be come by without executing anything, it is under way."""
         door = self._known_door(head)
         if door is None or not door.is_post or door.refusal is not None or door.explain:
             return None
@@ -182,7 +180,7 @@ class Endpoint:
                 return _given(known.operation, door, began, answer)
             since = time.monotonic()
             given = functools.partial(_given, known.operation, door, began)
-            return self._answers.look_up(known, since, since + self._limits.request_timeout, given)
+            return self._answers.come(known, since, since + self._limits.request_timeout, given)
         except Exception:  # noqa: BLE001  whatever it is, it is told where the request is executed
             return None
 
@@ -229,9 +227,9 @@ class Endpoint:
 
     async def _answer(self, asked: _Asked) -> _Answer:
         """What is sent back, whatever came of the request, and told in the log. Raises ClientDisconnect."""
-        began, operation, door, sought = time.perf_counter(), None, asked.door, asked.sought
-        if sought is not None:
-            began -= time.monotonic() - sought.wanted.ask.since
+        began, operation, door = time.perf_counter(), None, asked.door
+        if asked.left is not None:
+            began -= time.monotonic() - asked.left.since
         try:
             if door.refusal is not None:
                 raise door.refusal()
@@ -253,16 +251,14 @@ class Endpoint:
 
     async def _found(self, asked: _Asked, operation: Operation, known: Known | None) -> tuple[_Answer, Sequence[str]]:
         """The answer to an operation, given again or executed, and what the log has as its codes. Raises Refused."""
-        door, sought = asked.door, asked.sought
+        door = asked.door
         explain = self._explained(operation, door)
         if explain is not None:
             known = None
-        since, loaders = time.monotonic() if sought is None else sought.wanted.ask.since, None
-        if sought is not None or (known is not None and known.comes_again):
-            loaders = self._answers.loaders(sought)
-            given = None if known is None else await self._again(known, loaders, since)
-            if given is not None:
-                return _Answer(given, door.media_type), ()
+        since = time.monotonic() if asked.left is None else asked.left.since
+        given, loaders = await self._come_by(known, asked.left, since)
+        if given is not None:
+            return _Answer(given, door.media_type), ()
         is_due = known is not None and known.lookup is None and known.is_due()
         outcome = await self._engine.run(
             operation,
@@ -282,10 +278,17 @@ class Endpoint:
             known.lookup = outcome.lookup
         return answer, _codes(outcome)
 
-    async def _again(self, known: Known, loaders: Loaders, since: float) -> bytes | None:
-        """The answer to a request that began then, which is kept or looked up; None where it takes executing."""
-        with deadline.until(since + self._limits.request_timeout):
-            return await self._answers.again(known, since) or await self._answers.looked_up(known, loaders, since)
+    async def _come_by(
+        self, known: Known | None, left: Left | None, since: float
+    ) -> tuple[bytes | None, Loaders | None]:
+        """The answer to a request that began then, where it can be come by without executing anything; and what was
+        loaded for it."""
+        if isinstance(left, Coming):
+            return await left.answer(), left.loaders
+        if left is None and (known is None or not known.comes_again):
+            return None, None
+        loaders, ends_at = self._answers.loaders(left), since + self._limits.request_timeout
+        return None if known is None else await self._answers.come_by(known, loaders, since, ends_at), loaders
 
     async def _operation(self, asked: _Asked, attendance: Attendance) -> tuple[Operation, Known | None]:
         """What is asked for, and what is known of that."""

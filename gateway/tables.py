@@ -9,6 +9,7 @@ are single operations however many rows there are.
 """
 
 import bisect
+import functools
 import itertools
 import operator
 from array import array
@@ -51,14 +52,12 @@ class Table:
         self._keys: _Keys = OrderedDict() if before is None else before.keys
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._base = None if before is None else before.base
+        self._taken_on: _Former | None = None
+        self.all: Mask = _all(len(rows))
+        """The mask of every row."""
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    @cached_property
-    def all(self) -> Mask:
-        """The mask of every row."""
-        return _mask(b"\x01" * len(self.rows))
 
     @cached_property
     def by_native_id(self) -> Mapping[str, Connection]:
@@ -75,10 +74,12 @@ class Table:
         """The latest table of which something is known: this one, or one before it."""
         return self if self._columns or self._orders else self._base
 
-    @cached_property
+    @property
     def _former(self) -> "_Former | None":
         base, self._base = self._base, None
-        return None if base is None else _Former(base, self.rows)
+        if base is not None:
+            self._taken_on = _Former(base, self.rows)
+        return self._taken_on
 
     @property
     def keys(self) -> _Keys:
@@ -271,6 +272,11 @@ def _merged(ordered: Sequence[int], new: Iterable[int], by: Callable[[int], Key]
         begin = end
     merged.extend(ordered[begin:])
     return merged
+
+
+@functools.lru_cache(maxsize=64)
+def _all(rows: int) -> Mask:
+    return _mask(b"\x01" * rows)
 
 
 def _mask(flags: bytes) -> Mask:

@@ -11,7 +11,6 @@ from graphql import ExecutionResult, GraphQLError, OperationType
 from strawberry.schema import Schema
 
 from adapters import deadline
-from adapters.model import Connection
 from adapters.transport import watching
 from gateway.context import Context
 from gateway.deeds import NOBODY, Caller
@@ -23,7 +22,7 @@ from gateway.execution.whole import Alike, Settled
 from gateway.explain import Explanation, Mode
 from gateway.grounds import Ground
 from gateway.loaders import Loaders
-from gateway.lookups import Lookup
+from gateway.lookups import Come, Lookup
 from gateway.protection.body import Operation
 from gateway.protection.limits import Limits
 
@@ -120,7 +119,7 @@ class Engine:
             context.close()
             if watched is not None:
                 watching.reset(watched)  # the next request on the same socket may begin with what this one leaves
-        errors = [presented(reason) for reason in result.errors or ()] + context.errors
+        errors = [presented(reason) for reason in result.errors or ()] + context.told(result.data or ())
         data = None if context.is_planning else result.data
         outcome = Outcome(data, errors, _began(result), explanation)
         return self._grounded(outcome, context, result) if tells_grounds and not errors else outcome
@@ -129,10 +128,10 @@ class Engine:
         """The outcome with what it rests on, and how it is come by without being executed, where these can be told."""
         if not isinstance(result, Settled) or result.data is None:
             return outcome
-        wanted = context.wanted(result.data)
         written = functools.partial(_written, result.in_context(self._idle))
-        lookup = context.lookup(wanted, written) if wanted else None
-        return outcome._replace(grounds=context.grounds(result.data), lookup=lookup)
+        return outcome._replace(
+            grounds=context.grounds(result.data), lookup=context.lookup(result.data.keys(), written)
+        )
 
     @functools.cached_property
     def _idle(self) -> Context:
@@ -140,8 +139,8 @@ class Engine:
         return self._new_context()
 
 
-def _written(alike: Alike, connections: Sequence[Connection | None]) -> bytes | None:
-    result = alike(connections)
+def _written(alike: Alike, come: Sequence[Come]) -> bytes | None:
+    result = alike(come)
     return None if result is None else to_json(Outcome(result.data, [], began=True).body())
 
 

@@ -1,5 +1,6 @@
 """The root fields."""
 
+import functools
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Annotated, Any, Optional, TypeAlias, TypeVar
 
@@ -10,9 +11,10 @@ from adapters import ids, model
 from gateway import cursors, facets, filters, instances, orders, paging, tasks
 from gateway.context import Context
 from gateway.errors import Code, bad_input, error
+from gateway.info import raw
 from gateway.inventory import Ask
 from gateway.loaders import Answer
-from gateway.lookups import Place, Wanted
+from gateway.lookups import Gathered, Gathering, Place, Wanted
 from gateway.orders import OrderBy
 from gateway.paging import Window
 from gateway.schema import page as pages
@@ -23,9 +25,10 @@ from gateway.schema.filters import ConnectionFilter, ConnectionOrder, filter_of,
 from gateway.schema.instance import Instance
 from gateway.schema.selection import child_fields, connection_fields, is_only_field
 from gateway.schema.tasks import Task
-from gateway.sources import Need, Source
+from gateway.sources import Need
 
 T = TypeVar("T")
+G = TypeVar("G", bound=Gathered)
 
 DEFAULT_FIRST = 25
 MAX_AGE = "How old rows may be, in seconds; 0 reads them now. As old as configured, where it is left out."
@@ -147,12 +150,16 @@ def _window(
     )
 
 
-def _rest(info: Info[Context, None], found: Sequence[Source]) -> None:
-    """Tell what rows and counts rest on, where anybody wants to know. What is told of the sources themselves is another
-    thing each time."""
-    if info.context.tells_grounds:
-        is_told = "sources" in child_fields(info)
-        info.context.rest_on([None] if is_told else [source.ground() for source in found], info)
+async def _gathered(info: Info[Context, None], make: Callable[[Need], Awaitable[G]], need: Need) -> G:
+    """What is made of lists, with what is to be told of that."""
+    context = info.context
+    gathered = context.loaders.gathered.pop(str(raw(info).path.key), None) or await make(need)
+    context.report(gathered.failures, info)
+    if context.tells_grounds:
+        gathering = Gathering(make, need, "sources" in child_fields(info))
+        context.want(gathering, info)
+        context.rest_on(gathering.grounds(gathered), info)
+    return gathered
 
 
 def _ask(context: Context, max_age: int | None) -> Ask:
@@ -216,10 +223,8 @@ class Query:
         if context.is_planning:
             context.plan_lists(need)
             return paging.Merged(paging.no_rows(by), (), window, ())
-        merged = await paging.page(context.instances, context.inventory, need, window)
-        context.report(merged.failures, info)
-        _rest(info, merged.sources)
-        return merged
+        page = functools.partial(paging.page, context.instances, context.inventory, window=window)
+        return await _gathered(info, page, need)
 
     @strawberry.field(
         description="How many connections of each kind there are, for the filters of a list screen.",
@@ -242,10 +247,8 @@ class Query:
         if context.is_planning:
             context.plan_lists(need)
             return facets.Facets((), where, need)
-        counted = await facets.count(context.instances, context.inventory, where, need)
-        context.report(counted.failures, info)
-        _rest(info, counted.sources)
-        return counted
+        count = functools.partial(facets.count, context.instances, context.inventory, where)
+        return await _gathered(info, count, need)
 
     @strawberry.field(
         description="A connection, by id or by reference; null for an unknown one.", graphql_type=Optional[Connection]
