@@ -9,6 +9,7 @@ import datetime as dt
 import functools
 import itertools
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
@@ -40,6 +41,9 @@ LONGEST: Final = ANSWERS_BYTES // 8
 """Bytes of an answer that is held."""
 WORTH: Final = 3
 """The time a request comes at which its answer is kept: at the second its plans are made."""
+SEEN_S: Final = 1.0
+"""How long it is not looked again whether an answer stands, where nothing has changed."""
+_UNSEEN: Final = (-1, -1), -math.inf
 SELDOM: Final = 64
 """How seldom that is tried, at the most, where answers change each time."""
 
@@ -98,7 +102,18 @@ def _ground(loaders: Loaders, row: Connection | None, wanted: Wanted) -> Iterabl
 class Known:
     """A request that came before, and its answer, where that is kept."""
 
-    __slots__ = ("answer", "due", "given", "grounds", "is_read_each_time", "key", "lookup", "operation", "uses")
+    __slots__ = (
+        "answer",
+        "due",
+        "given",
+        "grounds",
+        "is_read_each_time",
+        "key",
+        "lookup",
+        "operation",
+        "stands",
+        "uses",
+    )
 
     def __init__(self, key: Key, operation: Operation) -> None:
         self.key = key
@@ -109,6 +124,8 @@ class Known:
         """How the answer is come by without executing anything, where that can be."""
         self.is_read_each_time = False
         """Whether something that the answer rests on must be read after the request began."""
+        self.stands = _UNSEEN
+        """What is known of whether the answer stands."""
         self.given = 0
         """How often the answer was given again."""
         self.uses = 0
@@ -213,7 +230,7 @@ class Answers:
         if found is None:
             return None
         answer = None if found.is_read_each_time else found.answer
-        if answer is not None and grounds.hold(found.grounds, self._inventory, time.monotonic()):
+        if answer is not None and self._stands(found):
             found.given += 1
         elif found.comes_again:
             answer = None
@@ -238,6 +255,16 @@ class Answers:
             else:
                 known.put_off()  # it was kept in vain
         return None
+
+    def _stands(self, known: Known) -> bool:
+        """Whether memory has all that the answer rests on. Lists are looked at once in a while, so that those that are
+        asked for are not taken for forgotten, and whenever something has changed."""
+        now, turn = time.monotonic(), self._inventory.turn
+        seen_turn, until = known.stands
+        if now >= until or turn != seen_turn:
+            until = min(now + SEEN_S, grounds.hold_until(known.grounds, self._inventory, now))
+            known.stands = turn, until
+        return now < until
 
     def come(self, known: Known, since: float, ends_at: float, given: Callable[[bytes], Any]) -> Left:
         """The answer to a request that began at ``since``, under way until ``ends_at`` at the latest. ``given`` is what
@@ -281,7 +308,7 @@ class Answers:
         if of is None or len(answer) > LONGEST or self._asked.get(known.key) is not known:
             known.put_off()
             return
-        known.answer, known.grounds, known.given = answer, of, 0
+        known.answer, known.grounds, known.given, known.stands = answer, of, 0, _UNSEEN
         known.is_read_each_time = any(ground.ask.max_age <= 0 for ground in of)
         self._held_bytes += len(answer)
         if self._held_bytes > ANSWERS_BYTES:

@@ -53,6 +53,14 @@ class Held(NamedTuple):
         return not lacking or not snapshot.walked.rows or not instance.adapter.adds(lacking)
 
 
+class Begun(NamedTuple):
+    """A list that is being read anew, where it is kept, and what that is to be asked."""
+
+    held: Held
+    shelf: Shelf
+    ask: Ask
+
+
 class Ground(NamedTuple):
     """Lists of one instance that something rests on, for whoever asks like this; ``parts`` are all that it had, where
     it depends on them."""
@@ -62,48 +70,68 @@ class Ground(NamedTuple):
     parts: Sequence[str] | None
     lists: tuple[Held, ...]
 
-    def holds(self, inventory: Inventory, since: float) -> bool:
-        """Whether memory has all of it, fresh for a request that began at ``since``."""
-        ask = self._ask(since)
-        if self.parts is not None and self.parts != inventory.known_parts(self.instance, ask):
-            return False
-        return all(self._has(held, inventory, ask) for held in self.lists)
+    def holds_until(self, inventory: Inventory, since: float) -> float:
+        """Until when memory has all of it, as fresh as is asked for from ``since`` on, unless it takes a turn before;
+        0 where it has not."""
+        ask, ends_at = self._ask(since), math.inf
+        if self.parts is not None:
+            if self.parts != inventory.known_parts(self.instance, ask):
+                return 0.0
+            ends_at = inventory.told_at(self.instance) + ask.max_age
+        for held in self.lists:
+            shelf = self._shelf(held, inventory)
+            snapshot = None if shelf is None or not shelf.is_fresh(ask) else shelf.snapshot
+            if snapshot is None or not held.is_in(snapshot, self.instance):
+                return 0.0
+            ends_at = min(ends_at, snapshot.span.ended + ask.max_age, held.good_until)
+        return ends_at
 
     async def holds_anew(self, inventory: Inventory, since: float) -> bool:
-        """Likewise, with what is not fresh read anew. What fails holds no more."""
+        """Whether memory has all of it when what is not fresh for a request that began at ``since`` has been read anew.
+        What fails holds no more."""
         ask = self._ask(since)
         if self.parts is not None:
             parts, failed = await inventory.parts(self.instance, since)
             if failed is not None or parts != self.parts:
                 return False
-        return await self.reads(self._begun(inventory, ask), inventory, since)
+        begun = self._begun(inventory, ask)
+        return begun is not None and await self.holds_with(begun)
 
-    def begin(self, inventory: Inventory, since: float) -> Sequence[Held] | None:
-        """The lists that are not fresh, which are being read anew from now on; None where it takes waiting to know, or
-        where the instance has other parts."""
+    def begin(self, inventory: Inventory, since: float) -> Sequence[Begun] | None:
+        """The lists that are not fresh, which are being read anew from now on; None where it holds no more, or where it
+        takes waiting to know."""
         if self.parts is not None:
             told = walk.without_waiting(inventory.parts(self.instance, since))
             if told is None or told[0] != self.parts:
                 return None
         return self._begun(inventory, self._ask(since))
 
-    async def reads(self, begun: Sequence[Held], inventory: Inventory, since: float) -> bool:
-        """Whether these lists, when they are read, are what they were."""
-        ask = self._ask(since)
-        for held in begun:
-            if not await self._reads(held, inventory, ask):
+    async def holds_with(self, begun: Sequence[Begun]) -> bool:
+        """Whether these lists, when they have been read, are what they were."""
+        for held, shelf, ask in begun:
+            try:
+                read = await shelf.again(ask, walks=held.anew is Anew.ALL)
+            except AdapterError:  # which is remembered, and told to whoever asks for the rows
+                return False
+            if not held.is_in(read, self.instance):
                 return False
         return True
 
-    def _begun(self, inventory: Inventory, ask: Ask) -> Sequence[Held]:
-        """The lists that are to be read anew, which is begun for all of them: one after the other is then had as soon
-        as all of them."""
-        lacking = [held for held in self.lists if not self._has(held, inventory, ask)]
-        for held in lacking:
+    def _begun(self, inventory: Inventory, ask: Ask) -> Sequence[Begun] | None:
+        """The lists that are not fresh, which are being read anew from now on: one after the other is then had as soon
+        as all of them. None where it holds no more, whatever they are."""
+        lacking: list[tuple[Held, Shelf]] = []
+        for held in self.lists:
             shelf = self._shelf(held, inventory)
-            if shelf is not None and held.anew is not Anew.NOTHING:
-                shelf.begin(ask, walks=held.anew is Anew.ALL)
-        return lacking
+            if shelf is None:
+                return None
+            is_fresh = shelf.is_fresh(ask)
+            is_lost = held.anew is Anew.NOTHING and not is_fresh
+            if is_lost or (is_fresh and not held.is_in(shelf.snapshot, self.instance)):
+                return None
+            if not is_fresh:
+                lacking.append((held, shelf))
+        return [Begun(held, shelf, shelf.begin(ask, walks=held.anew is Anew.ALL)) for held, shelf in lacking]
 
     def and_on(self, other: "Ground") -> "Ground | None":
         """What rests on this and on another one for the same instance; None where they differ in what they are of."""
@@ -132,33 +160,21 @@ class Ground(NamedTuple):
         is_looked_at = self.parts is not None or held.of.part in inventory.searched(self.instance)
         return inventory.known_shelf(self.instance, held.of) if is_looked_at else None
 
-    def _has(self, held: Held, inventory: Inventory, ask: Ask) -> bool:
-        shelf = self._shelf(held, inventory)
-        return shelf is not None and shelf.is_fresh(ask) and held.is_in(shelf.snapshot, self.instance)
 
-    async def _reads(self, held: Held, inventory: Inventory, ask: Ask) -> bool:
-        shelf = self._shelf(held, inventory)
-        if shelf is None or held.anew is Anew.NOTHING:
-            return False
-        try:
-            return held.is_in(await shelf.again(ask, walks=held.anew is Anew.ALL), self.instance)
-        except AdapterError:  # which is remembered, and told to whoever asks for the rows
-            return False
-
-
-def hold(grounds: Sequence[Ground], inventory: Inventory, since: float) -> bool:
-    """Whether memory has all that something rests on, fresh for a request that began at ``since``."""
-    return all(ground.holds(inventory, since) for ground in grounds)
+def hold_until(grounds: Sequence[Ground], inventory: Inventory, since: float) -> float:
+    """Until when memory has all that something rests on. As `Ground.holds_until`."""
+    return min((ground.holds_until(inventory, since) for ground in grounds), default=math.inf)
 
 
 async def hold_anew(grounds: Sequence[Ground], inventory: Inventory, since: float) -> bool:
-    """Likewise, with what is not fresh read anew, all of it at once."""
+    """Whether memory has all that something rests on when what is not fresh for a request that began at ``since`` has
+    been read anew, all of it at once."""
     with deadline.within_share(READING_SHARE):
         begun = [ground.begin(inventory, since) for ground in grounds]
         if None in begun:
             return all(await together([ground.holds_anew(inventory, since) for ground in grounds]))
         for ground, lists in zip(grounds, begun, strict=True):
-            if lists and not await ground.reads(lists, inventory, since):
+            if lists and not await ground.holds_with(lists):
                 return False
         return True
 

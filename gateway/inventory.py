@@ -77,12 +77,28 @@ class _Joined(NamedTuple):
     good_until: float
 
 
+class Turns:
+    """How often anything that is kept has become another thing, and the ``versions`` of the instances."""
+
+    def __init__(self, versions: Versions) -> None:
+        self.count = 0
+        self.versions = versions
+
+
 class Snapshot:
     """A list as it was read, and when."""
 
     def __init__(
-        self, instance: Instance, walked: Walked, order: Order | None, span: Span, before: "Snapshot | None" = None
+        self,
+        instance: Instance,
+        walked: Walked,
+        order: Order | None,
+        span: Span,
+        before: "Snapshot | None" = None,
+        *,
+        turns: Turns,
     ) -> None:
+        self._turns = turns
         self.walked = walked
         self.order = order
         self.span = span
@@ -94,7 +110,7 @@ class Snapshot:
     def renewed(self, walked: Walked, order: Order | None, span: Span) -> "Snapshot":
         """What was read after this one. Where no row has changed it is this one, with all that was derived of it."""
         if walked.rows != self.walked.rows:  # which looks no further than whether they are the same objects, as a rule
-            return Snapshot(self._instance, walked, order, span, self)
+            return Snapshot(self._instance, walked, order, span, self, turns=self._turns)
         self.walked, self.order, self.span = walked, order, span
         if self._last is None or self._last.good_until <= time.monotonic():
             self._joined = LIST_FIELDS  # what was joined may have changed all the same
@@ -147,6 +163,7 @@ class Snapshot:
             rows = [old if old is not None and old == row else row for old, row in kept]
         if not all(map(operator.is_, rows, self._table.rows)):
             self._table = Table(self._table.instance, rows, self._table)
+            self._turns.count += 1
         good_until = min(completed.good_until, self._last.good_until if keeps and self._last else math.inf)
         self._last = _Joined(joins, self.walked.rows, rows, good_until)
         self._joined |= LIST_FIELDS if completed.failures else joins
@@ -191,11 +208,13 @@ class _Reading(Generic[T]):
             self._begun = begin()
         return await self._shared(lambda: self._work(work))
 
-    def begin(self, work: Callable[[Span], Coroutine[Any, Any, T]], begin: Callable[[], Span]) -> None:
-        """Begin to read, for whoever waits for it later, where nothing goes on."""
-        if not self.is_running:
-            self._begun = begin()
-            self._shared.begin(lambda: self._work(work))
+    def begin(self, work: Callable[[Span], Coroutine[Any, Any, T]], begin: Callable[[], Span]) -> bool:
+        """Begin to read, for who waits for it later; False where something goes on already."""
+        if self.is_running:
+            return False
+        self._begun = begin()
+        self._shared.begin(lambda: self._work(work))
+        return True
 
     def _work(self, work: Callable[[Span], Coroutine[Any, Any, T]]) -> Coroutine[Any, Any, T]:
         assert self._begun is not None  # noqa: S101  it is by then
@@ -215,7 +234,7 @@ class Shelf:
         of: List,
         ages: Ages,
         bounds: Bounds,
-        versions: Versions,
+        turns: Turns,
         *,
         on_kept: Callable[[], None],
     ) -> None:
@@ -229,7 +248,7 @@ class Shelf:
         self._ages = ages
         self._bounds = bounds
         self._on_kept = on_kept
-        self._versions = versions
+        self._turns = turns
         self._failure: _Failure | None = None
         self._pages: OrderedDict[tuple[Order | None, str | None], KeptPage] = OrderedDict()
         self._distrusted: dict[Order, float] = {}
@@ -272,7 +291,7 @@ class Shelf:
     @property
     def _version(self) -> int:
         """Another one after each change: whatever was read before it, or was being read, is not fresh."""
-        return self._versions.of(self._instance.name)
+        return self._turns.versions.of(self._instance.name)
 
     async def open(self, ask: Ask, order: Order | None) -> Snapshot | None:
         """The whole list, where a single page tells that this is all of it; else None, and its first page is kept."""
@@ -308,14 +327,16 @@ class Shelf:
             return None
         return await self.whole(ask) if walks else await self.open(ask, self.snapshot.order)
 
-    def begin(self, ask: Ask, *, walks: bool) -> None:
-        """Begin what `again` waits for, as far as that is known."""
-        if self.snapshot is None or self.is_fresh(ask):
-            return
-        if not self.is_long:
-            self._opening.begin(self._opened_in(None if walks else self.snapshot.order), self._begin)
-        elif walks:
-            self._walking.begin(self._walked, lambda: self._set_out(ask))
+    def begin(self, ask: Ask, *, walks: bool) -> Ask:
+        """Begin what `again` waits for, as far as that is known, and tell what that is to be asked: who has begun to
+        refresh a list is who waits for it."""
+        has_begun = False
+        if self.snapshot is not None and not self.is_fresh(ask):
+            if not self.is_long:
+                has_begun = self._opening.begin(self._opened_in(None if walks else self.snapshot.order), self._begin)
+            elif walks:
+                has_begun = self._walking.begin(self._walked, lambda: self._set_out(ask))
+        return Ask(ask.max_age, ask.since, takes_refreshing=False) if has_begun else ask
 
     def read_through(self, ask: Ask, order: Order, pages: Sequence[Page]) -> None:
         """Keep the whole list, where these are all of its pages, and were all read for who asks: they need not be read
@@ -438,8 +459,9 @@ class Shelf:
 
     def _keep(self, walked: Walked, order: Order | None, span: Span) -> Snapshot:
         before, self.length = self.snapshot, len(walked.rows)
+        self._turns.count += 1
         if before is None:
-            self.snapshot = Snapshot(self._instance, walked, order, span)
+            self.snapshot = Snapshot(self._instance, walked, order, span, turns=self._turns)
         else:
             self.snapshot = before.renewed(walked, order, span)
         if before is None or before.walked is not walked:  # or all lists together are what they were
@@ -456,7 +478,7 @@ class Inventory:
     def __init__(self, ages: Ages, bounds: Bounds, versions: Versions | None = None) -> None:
         self.ages = ages
         self._bounds = bounds
-        self._versions = versions or Versions()
+        self._turns = Turns(versions or Versions())
         self._shelves: OrderedDict[tuple[str, List], Shelf] = OrderedDict()
         self._parts: dict[str, tuple[Sequence[str], float]] = {}
         self._untold: dict[str, tuple[AdapterError, float]] = {}
@@ -464,6 +486,12 @@ class Inventory:
         self._met: defaultdict[str, set[str]] = defaultdict(set)
         """By instance, the parts whose lists were asked for, as by an adapter that looks for ids there."""
         self.completions = Completions()
+
+    @property
+    def turn(self) -> tuple[int, int]:
+        """What is another one as soon as anything that is kept has become another thing, or is not fresh any more other
+        than by its age."""
+        return self._turns.count, self._turns.versions.latest
 
     async def parts(self, instance: Instance, since: float) -> tuple[Sequence[str], AdapterError | None]:
         """The parts of an instance; those it had, and the error, where it cannot tell. It is asked once for a request
@@ -480,12 +508,17 @@ class Inventory:
             return self._parts_of(instance), found
         self._untold.pop(instance.name, None)
         self._parts[instance.name] = found, time.monotonic()
+        self._turns.count += 1
         return found, None
 
     def known_parts(self, instance: Instance, ask: Ask) -> Sequence[str] | None:
         """The parts of an instance, as far as they were told lately enough."""
         parts, told = self._parts.get(instance.name, _NO_PARTS)
         return parts if told >= ask.since or time.monotonic() - told <= ask.max_age else None
+
+    def told_at(self, instance: Instance) -> float:
+        """When an instance told its parts the last time, by the monotonic clock."""
+        return self._parts.get(instance.name, _NO_PARTS)[1]
 
     def _parts_of(self, instance: Instance) -> Sequence[str]:
         return self._parts.get(instance.name, _NO_PARTS)[0]
@@ -495,7 +528,8 @@ class Inventory:
         key = instance.name, of
         if key not in self._shelves:
             self._met[instance.name].add(of.part)
-            self._shelves[key] = Shelf(instance, of, self.ages, self._bounds, self._versions, on_kept=self._tidy)
+            self._turns.count += 1
+            self._shelves[key] = Shelf(instance, of, self.ages, self._bounds, self._turns, on_kept=self._tidy)
             if of.narrowed:
                 self._tidy()
         self._shelves.move_to_end(key)
@@ -556,7 +590,7 @@ class Inventory:
 
     def invalidate(self, instance: str) -> None:
         """Something was changed in an instance through the gateway: what was read of it before is not fresh."""
-        self._versions.changed(instance)
+        self._turns.versions.changed(instance)
 
     def close(self) -> None:
         """End what is being read."""
@@ -574,3 +608,4 @@ class Inventory:
             rows, size_bytes = rows + len(walked.rows), size_bytes + walked.size_bytes
             if number and (is_one_of_many or rows > self._bounds.rows or size_bytes > self._bounds.size_bytes):
                 del self._shelves[key]
+                self._turns.count += 1

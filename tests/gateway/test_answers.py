@@ -463,17 +463,63 @@ async def test_one_that_hangs_costs_the_others_nothing():
     assert {row["name"] for row in answered["data"]["connections"]["nodes"]} >= {"nine", "name 000", "name 001"}
 
 
+async def test_where_nothing_has_changed_lists_are_not_looked_at_for_a_while(
+    sent: Callable[[Fleet], Fleet], monkeypatch: pytest.MonkeyPatch
+):
+    looks: list[float] = []
+    hold_until = answers.grounds.hold_until
+
+    def watched(*told: Any) -> float:
+        looks.append(hold_until(*told))
+        return looks[-1]
+
+    monkeypatch.setattr(answers.grounds, "hold_until", watched)
+    monkeypatch.setattr(answers, "SEEN_S", 0.3)
+    adapter = Rows("a", {"": rows_of("a", 4)})
+    whole: Any = Client()
+    async with serving(adapter, max_age=LONG) as served:
+        fleet = Fleet(served.url, {}, whole)
+        (*_, before) = await again(fleet, PAGE, 5)
+        looks.clear()
+        assert await again(fleet, PAGE, 20) == [before] * 20
+        assert len(looks) <= 1
+        await asyncio.sleep(0.35)
+        assert await again(fleet, PAGE, 20) == [before] * 20
+        assert 1 <= len(looks) <= 2
+        looks.clear()
+        another_name(adapter)
+        await fleet.data("{ connections(maxAge: 0) { totalCount } }")
+        after = await again(fleet, PAGE, 5)
+        assert after == [after[0]] * 5 != [before] * 5
+        assert looks[0] == 0
+    whole.close()
+
+
+async def test_an_answer_is_given_no_longer_than_its_lists_are_fresh():
+    adapter = Rows("a", {"": rows_of("a", 4)})
+    whole: Any = Client()
+    async with serving(adapter, max_age=0.5) as served:
+        fleet = Fleet(served.url, {}, whole)
+        (*_, before) = await again(fleet, PAGE, 5)
+        another_name(adapter)
+        assert await fleet.data(PAGE) == before
+        await asyncio.sleep(0.55)
+        assert await fleet.data(PAGE) != before
+    whole.close()
+
+
 async def test_a_mistake_of_ours_in_looking_for_an_answer_is_told_as_any(
     sent: Callable[[Fleet], Fleet], monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(answers, "SEEN_S", 0)
     async with serving(Rows("a", {"": rows_of("a", 4)}), max_age=LONG) as served:
         fleet = sent(served)
         await again(fleet, PAGE, 5)
 
-        def mistaken(*_: Any) -> bool:
+        def mistaken(*_: Any) -> float:
             raise RuntimeError("S3CR3T")
 
-        for name in ("hold", "hold_anew"):
+        for name in ("hold_until", "hold_anew"):
             monkeypatch.setattr(answers.grounds, name, mistaken)
         answered = await fleet.ask(PAGE)
     assert [error["extensions"]["code"] for error in answered["errors"]] == ["INTERNAL_SERVER_ERROR"]

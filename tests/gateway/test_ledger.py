@@ -145,6 +145,25 @@ def test_versions_count_for_all_who_share_the_file(tmp_path: Path):
     assert other.of("a") == one.of("a")
 
 
+def test_who_looks_at_the_latest_change_alone_misses_none(tmp_path: Path):
+    one, other = Versions(tmp_path / "versions"), Versions(tmp_path / "versions")
+    for changed, seen in ((one, other), (other, one), (Versions(),) * 2):
+        met = {seen.latest}
+        for instance in ("a", "b", "a"):
+            changed.changed(instance)
+            met.add(seen.latest)
+        assert len(met) == 4
+    assert one.latest == other.latest != Versions().latest
+
+
+def test_a_file_of_an_earlier_release_is_made_longer(tmp_path: Path):
+    place = tmp_path / "versions"
+    place.write_bytes(bytes(8 * 1024))
+    versions = Versions(place)
+    versions.changed("a")
+    assert versions.latest == Versions(place).latest != 0
+
+
 class Full(Ledger):
     """In a file that grows no further."""
 
