@@ -1,6 +1,7 @@
 """One kept socket to a server, over which HTTP/1.1 requests and answers go one at a time."""
 
 import asyncio
+import itertools
 import selectors
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol, cast
@@ -332,4 +333,4 @@ def _field(fields: Fields, name: bytes) -> bytes:
 
 
 def _size_bytes(fields: Fields) -> int:
-    return sum([len(name) + len(value) for name, value in fields])
+    return sum(map(len, itertools.chain.from_iterable(fields)))

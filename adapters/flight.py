@@ -136,10 +136,20 @@ class Shared(Generic[T]):
         return self._task is not None and not self._task.done()
 
     async def __call__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The outcome of the run that goes on, or of a new one. Raises what it raises, and TimedOut where the caller's
-        own deadline comes first."""
+        """The outcome of the run that goes on, or of a new one. Raises as `outcome`."""
+        if not self.is_running:
+            self.begin(work)
+        return await self.outcome()
+
+    def begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        """Begin a run that nobody waits for yet, where none goes on."""
+        self._waiting = []
+        self._task = asyncio.get_running_loop().create_task(_landed(work, self._waiting))
+
+    async def outcome(self) -> T:
+        """The outcome of the run that goes on. Raises what it raises, and TimedOut where the caller's own deadline
+        comes first."""
         loop = asyncio.get_running_loop()
-        self.begin(work)
         waiting, place, left_s = self._waiting, loop.create_future(), deadline.remaining()
         waiting.append(place)
         timer = None if left_s is None else loop.call_later(left_s, _late, place, GOES_ON)
@@ -154,12 +164,6 @@ class Shared(Generic[T]):
             waiting.remove(place)
             if timer is not None:
                 timer.cancel()
-
-    def begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
-        """Begin a run that nobody waits for yet, where none goes on."""
-        if not self.is_running:
-            self._waiting = []
-            self._task = asyncio.get_running_loop().create_task(_landed(work, self._waiting))
 
     def end(self) -> None:
         """End the run that goes on, for all who wait. Who comes after that begins a new one."""

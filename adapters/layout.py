@@ -80,9 +80,8 @@ class Layout(NamedTuple):
                 return None
         if of_part(view[search.at :]) != self.after:
             return None
-        layout = self._replace(
-            lengths=search.lengths, digests=search.digests, blocks=tuple(blocks), size_bytes=len(body)
-        )
+        lengths, digests = search.lengths, search.digests
+        layout = Layout(lengths, digests, tuple(blocks), self.start, len(body), self.before, self.after)
         return Changed(search.rows, layout)
 
 

@@ -91,8 +91,8 @@ class Before(NamedTuple):
         connections = self._with(changed.rows, kind)
         if connections is None:
             return None
-        rows = {"connections": connections, "row_digests": changed.layout.digests, "layout": changed.layout}
-        return self.page._replace(**rows, **sent._asdict())
+        was, layout = self.page, changed.layout
+        return Page(connections, was.next, was.dropped, *sent, was.good_until, layout.digests, layout)
 
     @property
     def known(self) -> Mapping[int, Connection]:
@@ -215,8 +215,8 @@ def gathered(pages: Sequence[Page], *, last: Walked = NOTHING_READ, bounds: Boun
         return last
     sent = pages[0].connections if len(pages) == 1 else tuple([row for page in pages for row in page.connections])
     # Most rows of a long list are the objects that they were, and not even looked at.
-    moved = bytes(map(operator.is_not, sent, last.rows))
-    came, stood = list(itertools.compress(sent, moved)), list(itertools.compress(last.rows, moved))
+    moved = differing(sent, last.rows)
+    came, stood = [sent[at] for at in moved], [last.rows[at] for at in moved]
     if len(sent) == len(last.rows) and [row.native_id for row in came] == [row.native_id for row in stood]:
         rows = sent
     else:
@@ -231,6 +231,11 @@ def gathered(pages: Sequence[Page], *, last: Walked = NOTHING_READ, bounds: Boun
     unchanged = set(map(id, last.pages))
     of = tuple(page if id(page) in unchanged else _with(kept, page) for page in pages)
     return Walked(of, tuple(kept.get(id(row), row) for row in rows))
+
+
+def differing(rows: Sequence[Connection], before: Sequence[Connection]) -> list[int]:
+    """The places at which rows are other objects than those of before, as far as there are both."""
+    return list(itertools.compress(itertools.count(), map(operator.is_not, rows, before)))
 
 
 def _each_once(sent: Sequence[Connection]) -> tuple[Connection, ...]:

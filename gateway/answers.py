@@ -6,17 +6,14 @@ and read anew where they are too old for who asks. If they are what they were, s
 
 import asyncio
 import datetime as dt
-import functools
-import itertools
 import logging
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from adapters import deadline
-from adapters.model import Connection
 from adapters.walk import together
 from gateway import grounds
 from gateway.grounds import Ground
@@ -48,19 +45,16 @@ SELDOM: Final = 64
 """How seldom that is tried, at the most, where answers change each time."""
 
 
-class _Found(NamedTuple):
-    """What a field has come to, and what that rests on."""
-
-    value: Come
-    grounds: Callable[[], Iterable[Ground | None]]
+_Came: TypeAlias = Mapping[str, Come] | None
+"""What fields have come to; None where something failed. What was come by then is there for who executes the
+operation."""
 
 
-async def _found(lookup: Lookup, loaders: Loaders, began: float) -> Mapping[str, _Found] | None:
-    """What each field comes to for a request that began then; None where something failed: what was come by is there
-    for who executes the operation."""
+async def _come(lookup: Lookup, loaders: Loaders, began: float) -> _Came:
+    """What each field comes to for a request that began then."""
     now = dt.datetime.now(dt.UTC)
     wanted: dict[str, Wanted] = {}
-    asked: list[Awaitable[Mapping[str, _Found] | None]] = []
+    asked: list[Awaitable[_Came]] = []
     for name, each in lookup.fields.items():
         if isinstance(each, Wanted):
             wanted[name] = each.by(began)
@@ -68,35 +62,33 @@ async def _found(lookup: Lookup, loaders: Loaders, began: float) -> Mapping[str,
             asked.append(_gathered(name, each, loaders, began, now))
     if wanted:
         asked.append(_connections(wanted, loaders))
-    found: dict[str, _Found] = {}
+    came: dict[str, Come] = {}
     for of_some in await together(asked):
         if of_some is None:
             return None
-        found |= of_some
-    return found
+        came |= of_some
+    return came
 
 
-async def _gathered(
-    name: str, gathering: Gathering, loaders: Loaders, began: float, now: dt.datetime
-) -> Mapping[str, _Found] | None:
+async def _gathered(name: str, gathering: Gathering, loaders: Loaders, began: float, now: dt.datetime) -> _Came:
     gathered = loaders.gathered[name] = await gathering.by(began, now)
-    if gathered.failures:
-        return None
-    return {name: _Found(gathered, functools.partial(gathering.grounds, gathered))}
+    return None if gathered.failures else {name: gathered}
 
 
-async def _connections(wanted: Mapping[str, Wanted], loaders: Loaders) -> Mapping[str, _Found] | None:
+async def _connections(wanted: Mapping[str, Wanted], loaders: Loaders) -> _Came:
     answers = await loaders.all(list(wanted.values()))
     if any(answer.error is not None or answer.failures for answer in answers):
         return None
-    return {
-        name: _Found(row, functools.partial(_ground, loaders, row, each))
-        for (name, each), (row, *_) in zip(wanted.items(), answers, strict=True)
-    }
+    return {name: answer.connection for name, answer in zip(wanted, answers, strict=True)}
 
 
-def _ground(loaders: Loaders, row: Connection | None, wanted: Wanted) -> Iterable[Ground | None]:
-    yield loaders.ground(row, wanted.fields, wanted.ask)
+def _grounds(lookup: Lookup, came: Mapping[str, Any], loaders: Loaders, began: float) -> Iterable[Ground | None]:
+    """What all that fields have come to rests on."""
+    for name, each in lookup.fields.items():
+        if isinstance(each, Wanted):
+            yield loaders.ground(came[name], each.fields, each.by(began).ask)
+        else:
+            yield from each.grounds(came[name])
 
 
 class Known:
@@ -290,16 +282,15 @@ class Answers:
         lookup = known.lookup
         if lookup is None:
             return None
-        found = await _found(lookup, loaders, began)
-        if found is None:
+        came = await _come(lookup, loaders, began)
+        if came is None:
             return None
-        written = lookup.written([found[name].value for name in lookup.fields])
+        written = lookup.written([came[name] for name in lookup.fields])
         if written is None:
             known.lookup = None
             known.put_off()
         elif known.is_due():
-            each = itertools.chain.from_iterable(come.grounds() for come in found.values())
-            self.keep(known, written, grounds.joined(each))
+            self.keep(known, written, grounds.joined(_grounds(lookup, came, loaders, began)))
         return written
 
     def keep(self, known: Known, answer: bytes, of: Sequence[Ground] | None) -> None:

@@ -66,6 +66,10 @@ class Span(NamedTuple):
     began_at: dt.datetime
     version: int
 
+    def until(self, ended: float) -> "Span":
+        """The same, ended then."""
+        return Span(self.began, ended, self.began_at, self.version)
+
 
 class _Joined(NamedTuple):
     """What lists do not hold, looked up for the rows of one: which field paths, what came of each row, and until when
@@ -198,27 +202,27 @@ class _Reading(Generic[T]):
     ) -> T:
         """The outcome of what goes on. Where that began too early for the caller, it is waited for, and what is read
         then is shared again. ``work`` is told when it begins. Raises as `Shared`."""
-        while self.is_running and self._begun is not None and not suits(self._begun):
+        while self._shared.is_running:
+            if self._begun is None or suits(self._begun):
+                return await self._shared.outcome()
             try:
-                await self._shared(lambda: self._work(work))
+                await self._shared.outcome()
             except AdapterError:
-                if self.is_running:  # it is the caller's own time that is over
+                if self._shared.is_running:  # it is the caller's own time that is over
                     raise
-        if not self.is_running:
-            self._begun = begin()
-        return await self._shared(lambda: self._work(work))
+        self._begin(work, begin)
+        return await self._shared.outcome()
 
     def begin(self, work: Callable[[Span], Coroutine[Any, Any, T]], begin: Callable[[], Span]) -> bool:
         """Begin to read, for who waits for it later; False where something goes on already."""
-        if self.is_running:
+        if self._shared.is_running:
             return False
-        self._begun = begin()
-        self._shared.begin(lambda: self._work(work))
+        self._begin(work, begin)
         return True
 
-    def _work(self, work: Callable[[Span], Coroutine[Any, Any, T]]) -> Coroutine[Any, Any, T]:
-        assert self._begun is not None  # noqa: S101  it is by then
-        return work(self._begun)
+    def _begin(self, work: Callable[[Span], Coroutine[Any, Any, T]], begin: Callable[[], Span]) -> None:
+        begun = self._begun = begin()
+        self._shared.begin(lambda: work(begun))
 
     def end(self) -> None:
         """End it."""
@@ -328,10 +332,10 @@ class Shelf:
         return await self.whole(ask) if walks else await self.open(ask, self.snapshot.order)
 
     def begin(self, ask: Ask, *, walks: bool) -> Ask:
-        """Begin what `again` waits for, as far as that is known, and tell what that is to be asked: who has begun to
-        refresh a list is who waits for it."""
+        """Begin what `again` waits for where that is not fresh, as far as it is known, and tell what `again` is to be
+        asked: who has begun to refresh a list is who waits for it."""
         has_begun = False
-        if self.snapshot is not None and not self.is_fresh(ask):
+        if self.snapshot is not None:
             if not self.is_long:
                 has_begun = self._opening.begin(self._opened_in(None if walks else self.snapshot.order), self._begin)
             elif walks:
@@ -409,9 +413,9 @@ class Shelf:
 
     async def _read(self, order: Order | None, token: str | None, begun: Span) -> KeptPage:
         last = self._pages.get((order, token))
-        of = self.of._replace(order=order)
+        of = self.of if order is None else self.of._replace(order=order)
         page = await self._instance.adapter.read(of, after=token, last=last and last.page)
-        kept = self._pages[order, token] = KeptPage(page, begun._replace(ended=time.monotonic()))
+        kept = self._pages[order, token] = KeptPage(page, begun.until(time.monotonic()))
         self._pages.move_to_end((order, token))
         if len(self._pages) > PAGES_KEPT:
             self._pages.popitem(last=False)
@@ -446,7 +450,7 @@ class Shelf:
         last = self.snapshot.walked if self.snapshot is not None and self.snapshot.order is None else NOTHING_READ
         walked = await walk.whole(self._instance.adapter, self.of, first=first, last=last, bounds=self._bounds)
         self.is_long = len(walked.pages) > 1
-        return self._keep(walked, None, begun._replace(ended=time.monotonic() - age_s))
+        return self._keep(walked, None, begun.until(time.monotonic() - age_s))
 
     def _set_out(self, ask: Ask) -> Span:
         """When a walk begins: with its first page, where that was just read, and then."""

@@ -11,7 +11,6 @@ are single operations however many rows there are.
 import bisect
 import functools
 import itertools
-import operator
 from array import array
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from itertools import compress, count, islice
 from typing import Any, TypeAlias, TypeVar, cast
 
 from adapters.model import Connection
+from adapters.walk import differing
 from gateway.orders import Key, OrderBy, keyer, ranked, sorts_alike
 
 T = TypeVar("T")
@@ -207,7 +207,7 @@ class _Former:
     def __init__(self, before: Table, rows: Sequence[Connection]) -> None:
         self._count = len(rows)
         self._columns, self._orders = before.derived
-        new = differing(rows, before.rows)
+        new = differing(rows, before.rows) if len(rows) == len(before.rows) else None
         self._places: list[int | None] | None = None
         """For each row its place in the table before, None for one that is new or has changed; None altogether where
         each has the place that it had, but for the new ones."""
@@ -253,13 +253,6 @@ def _is_in_order(order: "array[int]", new: Iterable[int], by: Callable[[int], Ke
         if any(before > after for before, after in itertools.pairwise(keys)):
             return False
     return True
-
-
-def differing(rows: Sequence[Connection], before: Sequence[Connection]) -> list[int] | None:
-    """The places at which rows are not those of before; None where there are more or fewer of them."""
-    if len(rows) != len(before):
-        return None
-    return list(compress(count(), map(operator.is_not, rows, before)))
 
 
 def _merged(ordered: Sequence[int], new: Iterable[int], by: Callable[[int], Key]) -> "array[int]":
