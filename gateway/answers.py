@@ -1,7 +1,8 @@
 """Requests that come again: read once, and given the same answer, to the byte, while what it rests on is the same.
 
 A dashboard asks the same again and again. Where all that an answer shows is of lists in memory, these are looked at,
-and read anew where they are too old for who asks. If they are what they were, so is the answer: nothing is executed.
+and read anew where they are too old for who asks. If they are what they were, so is the answer; else what is asked for
+is come by as it was, and written. Nothing is executed.
 """
 
 import asyncio

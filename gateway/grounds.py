@@ -73,7 +73,7 @@ class Ground(NamedTuple):
     def holds_until(self, inventory: Inventory, since: float) -> float:
         """Until when memory has all of it, as fresh as is asked for from ``since`` on, unless it takes a turn before;
         0 where it has not."""
-        ask, ends_at = self._ask(since), math.inf
+        ask, ends_at = self.ask.by(since), math.inf
         if self.parts is not None:
             if self.parts != inventory.known_parts(self.instance, ask):
                 return 0.0
@@ -89,12 +89,11 @@ class Ground(NamedTuple):
     async def holds_anew(self, inventory: Inventory, since: float) -> bool:
         """Whether memory has all of it when what is not fresh for a request that began at ``since`` has been read anew.
         What fails holds no more."""
-        ask = self._ask(since)
         if self.parts is not None:
             parts, failed = await inventory.parts(self.instance, since)
             if failed is not None or parts != self.parts:
                 return False
-        begun = self._begun(inventory, ask)
+        begun = self._begun(inventory, self.ask.by(since))
         return begun is not None and await self.holds_with(begun)
 
     def begin(self, inventory: Inventory, since: float) -> Sequence[Begun] | None:
@@ -104,7 +103,7 @@ class Ground(NamedTuple):
             told = walk.without_waiting(inventory.parts(self.instance, since))
             if told is None or told[0] != self.parts:
                 return None
-        return self._begun(inventory, self._ask(since))
+        return self._begun(inventory, self.ask.by(since))
 
     async def holds_with(self, begun: Sequence[Begun]) -> bool:
         """Whether these lists, when they have been read, are what they were."""
@@ -151,9 +150,6 @@ class Ground(NamedTuple):
             )
         parts = other.parts if self.parts is None else self.parts
         return self._replace(parts=parts, lists=tuple(lists.values()))
-
-    def _ask(self, since: float) -> Ask:
-        return Ask(self.ask.max_age, since, self.ask.takes_refreshing)
 
     def _shelf(self, held: Held, inventory: Inventory) -> Shelf | None:
         """Where a list is kept; None where nobody would look there any more."""

@@ -56,6 +56,10 @@ class Ask(NamedTuple):
     since: float
     takes_refreshing: bool = True
 
+    def by(self, since: float) -> "Ask":
+        """The same of a request that began then."""
+        return Ask(self.max_age, since, self.takes_refreshing)
+
 
 class Span(NamedTuple):
     """When a reading began and ended, by the monotonic clock; when it began by everybody's; and after how many changes

@@ -38,7 +38,7 @@ class Wanted(NamedTuple):
 
     def by(self, since: float) -> "Wanted":
         """The same, wanted by a request that began then."""
-        return Wanted(self.place, self.fields, Ask(self.ask.max_age, since, self.ask.takes_refreshing))
+        return Wanted(self.place, self.fields, self.ask.by(since))
 
 
 class Gathered(Protocol):
@@ -59,8 +59,7 @@ class Gathering(NamedTuple):
 
     def by(self, since: float, now: dt.datetime) -> Awaitable[Gathered]:
         """The same for a request that began then."""
-        ask = Ask(self.need.ask.max_age, since, self.need.ask.takes_refreshing)
-        return self.make(self.need._replace(ask=ask, now=now))
+        return self.make(self.need._replace(ask=self.need.ask.by(since), now=now))
 
     def grounds(self, gathered: Gathered) -> Sequence[Ground | None]:
         """What it rests on. How instances contributed is another thing each time."""
@@ -109,10 +108,9 @@ class Lookup(NamedTuple):
         if self.call is None:
             return None
         wanted, instance, single, message = self.call
-        wanted = wanted.by(since)
-        if instance.adapter.holds(wanted.fields) and inventory.held(instance, wanted.ask):
+        if instance.adapter.holds(wanted.fields) and inventory.held(instance, wanted.ask.by(since)):
             return None
-        sought = Sought(wanted, single, self.written, given)
+        sought = Sought(wanted, since, single, self.written, given)
         with deadline.until(ends_at):
             flight = instance.adapter.transport.send_at_once(single.request, message, sought)
         if flight is None:
@@ -128,10 +126,14 @@ class Sought:
     follows is done in the one that it was made in.
     """
 
-    def __init__(self, wanted: Wanted, single: Single, written: Written, given: Callable[[bytes], Any]) -> None:
-        self.wanted = wanted
+    def __init__(
+        self, wanted: Wanted, since: float, single: Single, written: Written, given: Callable[[bytes], Any]
+    ) -> None:
+        self.since = since
+        """When the request began."""
         self.came: bytes | Exception | None = None
         """The body of the answer to the call, or what was raised instead."""
+        self._wanted = wanted
         self._single = single
         self._written = written
         self._given = given
@@ -139,16 +141,11 @@ class Sought:
         self._done: Callable[[Any], None] | None = None
         self._flight: Flight[bytes] | None = None
 
-    @property
-    def since(self) -> float:
-        """When the request began."""
-        return self.wanted.ask.since
-
     async def found(self) -> Found:
         """The connection as `Adapter.get_many` finds it, of what has come or is yet to come. Raises AdapterError."""
         if self._flight is not None:
             await self._landed()
-        (_, native_id), came = self.wanted.place, self.came
+        (_, native_id), came = self._wanted.place, self.came
         try:
             if not isinstance(came, bytes):
                 self.came = None
@@ -163,7 +160,7 @@ class Sought:
 
     def comes_to(self, wanted: Wanted) -> bool:
         """Whether this is what is wanted, and something came of the call, or will."""
-        return (self._flight is not None or self.came is not None) and wanted == self.wanted
+        return (self._flight is not None or self.came is not None) and wanted == self._wanted.by(self.since)
 
     def by(self, flight: Flight[bytes]) -> None:
         """It is under way."""
@@ -220,7 +217,7 @@ class Sought:
         if not isinstance(self.came, bytes):
             return None
         found = walk.without_waiting(self.found())
-        connection = None if found is None else found.by_id.get(self.wanted.place[1])
+        connection = None if found is None else found.by_id.get(self._wanted.place[1])
         if found is None or found.failures or isinstance(connection, AdapterError):
             return None
         try:

@@ -46,9 +46,12 @@ class _Answered(NamedTuple):
 
     def fields(self) -> dict[str, Any]:
         """What its line says of it."""
-        told = self._asdict() | {"duration_s": round(self.duration_s, 6)}
-        del told["at"]
-        return told
+        return {
+            "operation": self.operation,
+            "viewer": self.viewer,
+            "duration_s": round(self.duration_s, 6),
+            "codes": self.codes,
+        }
 
 
 class _Lines(logging.Handler):

@@ -2,15 +2,17 @@
 
 import contextlib
 import functools
+import operator
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import graphql
 from graphql import ExecutionResult, GraphQLError, OperationType
 from strawberry.schema import Schema
 
 from adapters import deadline
+from adapters.model import Connection
 from adapters.transport import watching
 from gateway.context import Context
 from gateway.deeds import NOBODY, Caller
@@ -25,6 +27,9 @@ from gateway.loaders import Loaders
 from gateway.lookups import Come, Lookup
 from gateway.protection.body import Operation
 from gateway.protection.limits import Limits
+
+KEPT_BYTES: Final = 16 * 1024
+"""The longest answer that is kept with what it was written of, for each request that comes again."""
 
 
 class Outcome(NamedTuple):
@@ -128,10 +133,8 @@ class Engine:
         """The outcome with what it rests on, and how it is come by without being executed, where these can be told."""
         if not isinstance(result, Settled) or result.data is None:
             return outcome
-        written = functools.partial(_written, result.in_context(self._idle))
-        return outcome._replace(
-            grounds=context.grounds(result.data), lookup=context.lookup(result.data.keys(), written)
-        )
+        lookup = context.lookup(result.data.keys(), _Written(result.in_context(self._idle)))
+        return outcome._replace(grounds=context.grounds(result.data), lookup=lookup)
 
     @functools.cached_property
     def _idle(self) -> Context:
@@ -139,9 +142,25 @@ class Engine:
         return self._new_context()
 
 
-def _written(alike: Alike, come: Sequence[Come]) -> bytes | None:
-    result = alike(come)
-    return None if result is None else to_json(Outcome(result.data, [], began=True).body())
+class _Written:
+    """Writes the answer in which the fields of an operation have come to these."""
+
+    def __init__(self, alike: Alike) -> None:
+        self._alike = alike
+        self._last: tuple[Sequence[Come], bytes] = (), b""
+
+    def __call__(self, come: Sequence[Come]) -> bytes | None:
+        was, written = self._last
+        if was and all(map(operator.is_, was, come)):  # none of which ever changes
+            return written
+        result = self._alike(come)
+        if result is None:
+            return None
+        written = to_json(Outcome(result.data, [], began=True).body())
+        # What is made of lists is another thing each time, and would hold them.
+        if len(written) <= KEPT_BYTES and all(each is None or isinstance(each, Connection) for each in come):
+            self._last = come, written
+        return written
 
 
 def _refused(operation: OperationType, explain: Mode | None, *, allow_mutation: bool) -> Outcome | None:
