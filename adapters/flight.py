@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable
 from typing import Any, Generic, Protocol, TypeVar
 
 from adapters import deadline
@@ -136,34 +136,23 @@ class Shared(Generic[T]):
         return self._task is not None and not self._task.done()
 
     async def __call__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The outcome of the run that goes on, or of a new one. Raises as `outcome`."""
-        if not self.is_running:
-            self.begin(work)
-        return await self.outcome()
+        """The outcome of the run that goes on, or of a new one. Raises as `Wait`."""
+        return await (self.join() if self.is_running else self.begin(work))
 
-    def begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
-        """Begin a run that nobody waits for yet, where none goes on."""
+    def begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> "Wait[T]":
+        """Begin a run, where none goes on, and wait for it."""
         self._waiting = []
         self._task = asyncio.get_running_loop().create_task(_landed(work, self._waiting))
+        return self.join()
 
-    async def outcome(self) -> T:
-        """The outcome of the run that goes on. Raises what it raises, and TimedOut where the caller's own deadline
-        comes first."""
-        loop = asyncio.get_running_loop()
-        waiting, place, left_s = self._waiting, loop.create_future(), deadline.remaining()
-        waiting.append(place)
-        timer = None if left_s is None else loop.call_later(left_s, _late, place, GOES_ON)
-        try:
-            return await place
-        except asyncio.CancelledError:
-            if self._waiting is waiting == [place]:
-                self.end()
-            look_at(place)
-            raise
-        finally:
-            waiting.remove(place)
-            if timer is not None:
-                timer.cancel()
+    def join(self) -> "Wait[T]":
+        """Wait for the run that goes on."""
+        return Wait(self, self._waiting)
+
+    def left(self, waiting: "list[asyncio.Future[T]]") -> None:
+        """The last of those has gone away."""
+        if self._waiting is waiting:
+            self.end()
 
     def end(self) -> None:
         """End the run that goes on, for all who wait. Who comes after that begins a new one."""
@@ -172,6 +161,42 @@ class Shared(Generic[T]):
             self._task = None
             for place in self._waiting:
                 _late(place, GIVEN_UP)
+
+
+class Wait(Generic[T]):
+    """Somebody who waits for the outcome of a shared run from now on, whenever it is awaited. Raises what the run
+    raises, and TimedOut where the deadline of who waits comes first."""
+
+    def __init__(self, shared: Shared[T], waiting: "list[asyncio.Future[T]]") -> None:
+        loop, left_s = asyncio.get_running_loop(), deadline.remaining()
+        self._shared = shared
+        self._waiting = waiting
+        self._place: asyncio.Future[T] = loop.create_future()
+        self._timer = None if left_s is None else loop.call_later(left_s, _late, self._place, GOES_ON)
+        waiting.append(self._place)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        try:
+            return (yield from self._place)
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        finally:
+            self._end()
+
+    def cancel(self) -> None:
+        """Wait no more, where it has not been awaited to its end."""
+        if self._place in self._waiting:
+            if self._waiting == [self._place]:
+                self._shared.left(self._waiting)
+            self._end()
+            look_at(self._place) if self._place.done() else self._place.cancel()
+
+    def _end(self) -> None:
+        if self._place in self._waiting:
+            self._waiting.remove(self._place)
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 async def _landed(work: Callable[[], Awaitable[T]], waiting: "list[asyncio.Future[T]]") -> None:

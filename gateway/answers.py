@@ -39,7 +39,7 @@ LONGEST: Final = ANSWERS_BYTES // 8
 """Bytes of an answer that is held."""
 WORTH: Final = 3
 """The time a request comes at which its answer is kept: at the second its plans are made."""
-SEEN_S: Final = 1.0
+SEEN_S: Final = 0.1
 """How long it is not looked again whether an answer stands, where nothing has changed."""
 _UNSEEN: Final = (-1, -1), -math.inf
 SELDOM: Final = 64
@@ -147,7 +147,7 @@ class Coming:
 
     def __init__(
         self,
-        answer: Coroutine[Any, Any, bytes | None],
+        answer: Callable[[], Coroutine[Any, Any, bytes | None]],
         loaders: Loaders,
         since: float,
         given: Callable[[bytes], Any],
@@ -162,7 +162,12 @@ class Coming:
     async def answer(self) -> bytes | None:
         """The answer, in place of whoever was to be told; None where it takes executing."""
         self._done = None
-        return await self._task
+        try:
+            await asyncio.wait([self._task])
+        except asyncio.CancelledError:
+            self._task.cancel()
+            raise
+        return None if self._task.cancelled() else self._task.result()
 
     def then(self, done: Callable[[Any], None]) -> None:
         """Have ``done`` told what is given of the answer, or None where the request is to be executed."""
@@ -173,18 +178,23 @@ class Coming:
         self._done = None
         self._task.cancel()
 
-    async def _come(self, asked: Coroutine[Any, Any, bytes | None]) -> bytes | None:
+    async def _come(self, asked: Callable[[], Coroutine[Any, Any, bytes | None]]) -> bytes | None:
+        answer = None
         try:
-            answer = await asked
-        except Exception:  # noqa: BLE001  whatever it is, it is told where the request is executed
-            answer = None
+            answer = await asked()
+        except Exception:  # noqa: BLE001, S110  whatever it is, it is told where the request is executed
+            pass
+        finally:  # even where something inside was cancelled that nobody here knows of
+            self._tell(answer)
+        return answer
+
+    def _tell(self, answer: bytes | None) -> None:
         done, self._done = self._done, None
         if done is not None:
             try:
                 done(None if answer is None else self._given(answer))
             except Exception:
                 log.exception("an answer could not be given")
-        return answer
 
 
 Left: TypeAlias = Sought | Coming
@@ -266,7 +276,7 @@ class Answers:
         if sought is not None:
             return sought
         loaders = self.loaders()
-        return Coming(self.come_by(known, loaders, since, ends_at), loaders, since, given)
+        return Coming(lambda: self.come_by(known, loaders, since, ends_at), loaders, since, given)
 
     async def come_by(self, known: Known, loaders: Loaders, since: float, ends_at: float) -> bytes | None:
         """The answer to a request that began then, which is kept or looked up; None where it takes executing."""

@@ -4,15 +4,17 @@ As long as the lists are the same, so is what is made of them. Nothing here hold
 been read anew since is not to keep it.
 """
 
+import asyncio
 import enum
 import math
 import time
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import NamedTuple
 
-from adapters import deadline, walk
+from adapters import deadline
 from adapters.errors import AdapterError
+from adapters.flight import Wait
 from adapters.port import Fields, List
 from adapters.walk import together
 from gateway.instances import Instance
@@ -53,12 +55,44 @@ class Held(NamedTuple):
         return not lacking or not snapshot.walked.rows or not instance.adapter.adds(lacking)
 
 
-class Begun(NamedTuple):
-    """A list that is being read anew, where it is kept, and what that is to be asked."""
+class Lost(enum.Enum):
+    """Why it cannot be told which lists are to be read anew."""
+
+    GONE = enum.auto()
+    """It holds no more, whatever they are."""
+    UNTOLD = enum.auto()
+    """The instance is to be asked for its parts before."""
+
+
+class Lacking(NamedTuple):
+    """A list that is to be read anew, where it is kept, and who asks."""
 
     held: Held
+    instance: Instance
     shelf: Shelf
     ask: Ask
+
+    def join(self) -> "Wait[Snapshot | None] | Wait[Snapshot] | asyncio.Task[Snapshot | None]":
+        """Have it read from now on, and wait for it."""
+        wait = self.shelf.join(self.ask, walks=self._walks)
+        return asyncio.ensure_future(self._again()) if wait is None else wait
+
+    async def is_same(self, read: "Awaitable[Snapshot | None]") -> bool:
+        """Whether the list that is read is what it was."""
+        try:
+            snapshot = await read
+            if snapshot is None and self._walks:
+                snapshot = await self._again()
+        except AdapterError:  # which is remembered, and told to whoever asks for the rows
+            return False
+        return self.held.is_in(snapshot, self.instance)
+
+    async def _again(self) -> Snapshot | None:
+        return await self.shelf.again(self.ask, walks=self._walks)
+
+    @property
+    def _walks(self) -> bool:
+        return self.held.anew is Anew.ALL
 
 
 class Ground(NamedTuple):
@@ -86,51 +120,32 @@ class Ground(NamedTuple):
             ends_at = min(ends_at, snapshot.span.ended + ask.max_age, held.good_until)
         return ends_at
 
-    async def holds_anew(self, inventory: Inventory, since: float) -> bool:
-        """Whether memory has all of it when what is not fresh for a request that began at ``since`` has been read anew.
-        What fails holds no more."""
-        if self.parts is not None:
-            parts, failed = await inventory.parts(self.instance, since)
-            if failed is not None or parts != self.parts:
-                return False
-        begun = self._begun(inventory, self.ask.by(since))
-        return begun is not None and await self.holds_with(begun)
-
-    def begin(self, inventory: Inventory, since: float) -> Sequence[Begun] | None:
-        """The lists that are not fresh, which are being read anew from now on; None where it holds no more, or where it
-        takes waiting to know."""
-        if self.parts is not None:
-            told = walk.without_waiting(inventory.parts(self.instance, since))
-            if told is None or told[0] != self.parts:
-                return None
-        return self._begun(inventory, self.ask.by(since))
-
-    async def holds_with(self, begun: Sequence[Begun]) -> bool:
-        """Whether these lists, when they have been read, are what they were."""
-        for held, shelf, ask in begun:
-            try:
-                read = await shelf.again(ask, walks=held.anew is Anew.ALL)
-            except AdapterError:  # which is remembered, and told to whoever asks for the rows
-                return False
-            if not held.is_in(read, self.instance):
-                return False
-        return True
-
-    def _begun(self, inventory: Inventory, ask: Ask) -> Sequence[Begun] | None:
-        """The lists that are not fresh, which are being read anew from now on: one after the other is then had as soon
-        as all of them. None where it holds no more, whatever they are."""
-        lacking: list[tuple[Held, Shelf]] = []
+    def lacking(self, inventory: Inventory, since: float) -> Sequence[Lacking] | Lost:
+        """The lists that are to be read anew for a request that began at ``since``."""
+        ask, lists = self.ask.by(since), list[Lacking]()
         for held in self.lists:
             shelf = self._shelf(held, inventory)
-            if shelf is None:
-                return None
-            is_fresh = shelf.is_fresh(ask)
-            is_lost = held.anew is Anew.NOTHING and not is_fresh
-            if is_lost or (is_fresh and not held.is_in(shelf.snapshot, self.instance)):
-                return None
-            if not is_fresh:
-                lacking.append((held, shelf))
-        return [Begun(held, shelf, shelf.begin(ask, walks=held.anew is Anew.ALL)) for held, shelf in lacking]
+            try:
+                found = None if shelf is None else shelf.fresh(ask)
+            except AdapterError:  # as it did a moment ago
+                return Lost.GONE
+            if shelf is None or (found is None and held.anew is Anew.NOTHING):
+                return Lost.GONE
+            if found is None:
+                lists.append(Lacking(held, self.instance, shelf, ask))
+            elif not held.is_in(found, self.instance):
+                return Lost.GONE
+        return lists if self.parts is None else self._in_parts(lists, inventory, ask)
+
+    def _in_parts(self, lists: Sequence[Lacking], inventory: Inventory, ask: Ask) -> Sequence[Lacking] | Lost:
+        """The same, where it depends on all parts that the instance has: it is asked for them where it is asked for
+        lists."""
+        if not lists and self.parts == inventory.known_parts(self.instance, ask):
+            return lists
+        told = inventory.told_parts(self.instance, ask.since)
+        if told is None:
+            return Lost.UNTOLD
+        return lists if told == (self.parts, None) else Lost.GONE
 
     def and_on(self, other: "Ground") -> "Ground | None":
         """What rests on this and on another one for the same instance; None where they differ in what they are of."""
@@ -164,15 +179,31 @@ def hold_until(grounds: Sequence[Ground], inventory: Inventory, since: float) ->
 
 async def hold_anew(grounds: Sequence[Ground], inventory: Inventory, since: float) -> bool:
     """Whether memory has all that something rests on when what is not fresh for a request that began at ``since`` has
-    been read anew, all of it at once."""
+    been read anew, all of it at once. What fails holds no more."""
     with deadline.within_share(READING_SHARE):
-        begun = [ground.begin(inventory, since) for ground in grounds]
-        if None in begun:
-            return all(await together([ground.holds_anew(inventory, since) for ground in grounds]))
-        for ground, lists in zip(grounds, begun, strict=True):
-            if lists and not await ground.holds_with(lists):
+        lacking = [ground.lacking(inventory, since) for ground in grounds]
+        untold = [ground for ground, lists in zip(grounds, lacking, strict=True) if lists is Lost.UNTOLD]
+        if untold and Lost.GONE not in lacking:
+            await together([inventory.parts(ground.instance, since) for ground in untold])
+            lacking = [ground.lacking(inventory, since) for ground in grounds]
+        lists: list[Lacking] = []
+        for found in lacking:
+            if isinstance(found, Lost):
                 return False
-        return True
+            lists += found
+        return await _are_same(lists)
+
+
+async def _are_same(lists: Sequence[Lacking]) -> bool:
+    """Whether all of these are what they were when they have been read, all at once. All are waited for: where one has
+    changed, who executes the request is to find the others read."""
+    joined = [(each, each.join()) for each in lists]
+    try:
+        same = [await each.is_same(read) for each, read in joined]
+    finally:
+        for _, read in joined:
+            read.cancel()
+    return all(same)
 
 
 def joined(grounds: Iterable[Ground | None]) -> Sequence[Ground] | None:

@@ -17,7 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from adapters import deadline, walk
 from adapters.errors import AdapterError, Rejected
-from adapters.flight import Shared
+from adapters.flight import Shared, Wait
 from adapters.model import Connection
 from adapters.port import LIST_FIELDS, Completed, Fields, List, Narrowing, Order, Page
 from adapters.walk import NOTHING_READ, Bounds, Walked
@@ -206,27 +206,22 @@ class _Reading(Generic[T]):
     ) -> T:
         """The outcome of what goes on. Where that began too early for the caller, it is waited for, and what is read
         then is shared again. ``work`` is told when it begins. Raises as `Shared`."""
-        while self._shared.is_running:
-            if self._begun is None or suits(self._begun):
-                return await self._shared.outcome()
+        while (wait := self.join(work, begin, suits)) is None:
             try:
-                await self._shared.outcome()
+                await self._shared.join()
             except AdapterError:
                 if self._shared.is_running:  # it is the caller's own time that is over
                     raise
-        self._begin(work, begin)
-        return await self._shared.outcome()
+        return await wait
 
-    def begin(self, work: Callable[[Span], Coroutine[Any, Any, T]], begin: Callable[[], Span]) -> bool:
-        """Begin to read, for who waits for it later; False where something goes on already."""
+    def join(
+        self, work: Callable[[Span], Coroutine[Any, Any, T]], begin: Callable[[], Span], suits: Callable[[Span], bool]
+    ) -> Wait[T] | None:
+        """Wait from now on for what goes on, or for what is begun now; None where what goes on is to end before."""
         if self._shared.is_running:
-            return False
-        self._begin(work, begin)
-        return True
-
-    def _begin(self, work: Callable[[Span], Coroutine[Any, Any, T]], begin: Callable[[], Span]) -> None:
+            return self._shared.join() if self._begun is None or suits(self._begun) else None
         begun = self._begun = begin()
-        self._shared.begin(lambda: work(begun))
+        return self._shared.begin(lambda: work(begun))
 
     def end(self) -> None:
         """End it."""
@@ -335,16 +330,14 @@ class Shelf:
             return None
         return await self.whole(ask) if walks else await self.open(ask, self.snapshot.order)
 
-    def begin(self, ask: Ask, *, walks: bool) -> Ask:
-        """Begin what `again` waits for where that is not fresh, as far as it is known, and tell what `again` is to be
-        asked: who has begun to refresh a list is who waits for it."""
-        has_begun = False
-        if self.snapshot is not None:
-            if not self.is_long:
-                has_begun = self._opening.begin(self._opened_in(None if walks else self.snapshot.order), self._begin)
-            elif walks:
-                has_begun = self._walking.begin(self._walked, lambda: self._set_out(ask))
-        return Ask(ask.max_age, ask.since, takes_refreshing=False) if has_begun else ask
+    def join(self, ask: Ask, *, walks: bool) -> Wait[Snapshot | None] | Wait[Snapshot] | None:
+        """Wait from now on for what `again` waits for, where that is not `fresh`: for the whole list, or for None where
+        it has turned out to take more than one page. None where something else is to be waited for before."""
+        suits: Callable[[Span], bool] = lambda span: self._suits(span, ask)  # noqa: E731
+        if self.is_long:
+            return self._walking.join(self._walked, lambda: self._set_out(ask), suits) if walks else None
+        order = None if walks or self.snapshot is None else self.snapshot.order
+        return self._opening.join(self._opened_in(order), self._begin, suits)
 
     def read_through(self, ask: Ask, order: Order, pages: Sequence[Page]) -> None:
         """Keep the whole list, where these are all of its pages, and were all read for who asks: they need not be read
@@ -504,12 +497,9 @@ class Inventory:
     async def parts(self, instance: Instance, since: float) -> tuple[Sequence[str], AdapterError | None]:
         """The parts of an instance; those it had, and the error, where it cannot tell. It is asked once for a request
         that began at ``since``."""
-        failed, at = self._untold.get(instance.name, (None, -math.inf))
-        if failed is not None and at >= since:
-            return self._parts_of(instance), failed
-        parts, told = self._parts.get(instance.name, _NO_PARTS)
-        if told >= since:
-            return parts, None
+        told = self.told_parts(instance, since)
+        if told is not None:
+            return told
         found = await instance.ask(instance.adapter.parts())
         if isinstance(found, AdapterError):
             self._untold[instance.name] = found, time.monotonic()
@@ -518,6 +508,14 @@ class Inventory:
         self._parts[instance.name] = found, time.monotonic()
         self._turns.count += 1
         return found, None
+
+    def told_parts(self, instance: Instance, since: float) -> tuple[Sequence[str], AdapterError | None] | None:
+        """The same, where it has told them, or why it cannot, since then; None where it is yet to be asked."""
+        failed, at = self._untold.get(instance.name, (None, -math.inf))
+        if failed is not None and at >= since:
+            return self._parts_of(instance), failed
+        parts, told = self._parts.get(instance.name, _NO_PARTS)
+        return (parts, None) if told >= since else None
 
     def known_parts(self, instance: Instance, ask: Ask) -> Sequence[str] | None:
         """The parts of an instance, as far as they were told lately enough."""

@@ -8,13 +8,12 @@ import hashlib
 import mmap
 import os
 import secrets
-import struct
 from collections import defaultdict
 from pathlib import Path
 
 _SLOTS = 1024
-_NUMBER = struct.Struct("=q")
-_LATEST = _SLOTS * _NUMBER.size
+_LATEST = _SLOTS
+_SIZE_BYTES = 8
 
 
 class Versions:
@@ -31,12 +30,12 @@ class Versions:
         """A number that is another one after each change."""
         if self._shared is None:
             return self._own[instance]
-        return _NUMBER.unpack_from(self._shared, self._slot(instance))[0]
+        return self._shared[self._slot(instance)]
 
     @property
     def latest(self) -> int:
         """A number that is another one after each change in any instance."""
-        return self._latest if self._shared is None else _NUMBER.unpack_from(self._shared, _LATEST)[0]
+        return self._latest if self._shared is None else self._shared[_LATEST]
 
     def changed(self, instance: str) -> None:
         """Something was changed in an instance."""
@@ -45,22 +44,29 @@ class Versions:
             self._latest += 1
         else:
             # Of two that count at once, one could be lost, and a third one then count back to where somebody looked.
-            _NUMBER.pack_into(self._shared, self._slot(instance), secrets.randbits(63))
-            _NUMBER.pack_into(self._shared, _LATEST, secrets.randbits(63))  # who sees this one sees the other
+            self._shared[self._slot(instance)] = _drawn()
+            self._shared[_LATEST] = _drawn()  # who sees this one sees the other
 
     def _slot(self, instance: str) -> int:
         """Where an instance's number is. Two may share one, which only has one read anew for the other's sake."""
         slot = self._slots.get(instance)
         if slot is None:
             digest = hashlib.blake2b(instance.encode(), digest_size=8).digest()
-            slot = self._slots[instance] = int.from_bytes(digest) % _SLOTS * _NUMBER.size
+            slot = self._slots[instance] = int.from_bytes(digest) % _SLOTS
         return slot
 
 
-def _mapped(path: Path) -> mmap.mmap:
+def _drawn() -> int:
+    """A number that nobody has seen."""
+    return secrets.randbits(63) or 1
+
+
+def _mapped(path: Path) -> memoryview:
+    """The numbers of a file. Each is written at once: nobody meets half of one."""
     opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        os.ftruncate(opened, _LATEST + _NUMBER.size)
-        return mmap.mmap(opened, _LATEST + _NUMBER.size)
+        size_bytes = _SIZE_BYTES * (_LATEST + 1)
+        os.ftruncate(opened, size_bytes)
+        return memoryview(mmap.mmap(opened, size_bytes)).cast("q")
     finally:
         os.close(opened)

@@ -9,7 +9,7 @@ import httpx
 
 from adapters.errors import NotFound
 from adapters.model import Connection
-from adapters.port import Found, Reader
+from adapters.port import Found, List, Page, Reader
 from adapters.walk import find
 from gateway.protection.body import Operation
 from tests.gateway.listed import Listed, connection
@@ -76,6 +76,35 @@ class Rows(Listed):
             raise NotFound("nothing has this id")
 
         return Found(await find(list(wanted), parts=tuple(self.lists), read=read or self.read, get=get))
+
+
+class Slow(Rows):
+    """Takes its time; ``hangs`` are reads that never end, of which ``ended`` were given up. ``untold`` is raised by who
+    asks for its parts."""
+
+    delay_s = parts_delay_s = 0.0
+    hangs = ended = parts_asked = 0
+    untold: BaseException | None = None
+
+    async def parts(self) -> Sequence[str]:
+        self.parts_asked += 1
+        if self.parts_delay_s:
+            await asyncio.sleep(self.parts_delay_s)
+        if self.untold is not None:
+            raise self.untold
+        return await super().parts()
+
+    async def read(self, of: List, *, after: str | None = None, last: Page | None = None) -> Page:
+        if self.hangs:
+            self.hangs -= 1
+            self.reads.append((of, after))
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.ended += 1
+        page = await super().read(of, after=after, last=last)
+        await asyncio.sleep(self.delay_s)
+        return page
 
 
 def id_of(number: int) -> str:

@@ -168,6 +168,8 @@ class Log:
         """The next line that says this."""
         async with asyncio.timeout(ENDS_WITHIN_S):
             while line := await self._lines.readline():
+                if not line.startswith(b"{"):
+                    pytest.fail(f"it said {(line + await self._lines.read(65_536)).decode()}")
                 if message in (said := json.loads(line))["message"]:
                     return said
         raise AssertionError(f"it ended before it said {message!r}")

@@ -22,7 +22,7 @@ from adapters.model import Interval, Run, RunStatus, Schedule, ScheduleType, Tim
 from gateway.answers import WORTH
 from tests.adapters.upstream import until
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, Upstreams, fleet_over
-from tests.gateway.again import Client, Executed, Rows, id_of, rows_of
+from tests.gateway.again import Client, Executed, Rows, Slow, id_of, rows_of
 from tests.gateway.garbage import collecting
 from tests.gateway.listed import connection
 from tests.gateway.served import serving
@@ -188,6 +188,102 @@ async def test_a_gateway_that_ends_gives_the_answer_first():
     assert await asking == told
     assert len(adapter.reads) == 1
     cast("Any", fleet.client).close()
+
+
+# Several lists are read at once, and waited for one after the other
+
+
+PAGE = MADE_OF_LISTS["a page"]
+
+
+@contextlib.asynccontextmanager
+async def two(max_age: float, **limits: Any) -> AsyncGenerator[tuple[Slow, Slow, Fleet]]:
+    """Two instances whose lists are known, and too old."""
+    adapters = Slow("a", {"": rows_of("a", 2)}), Slow("b", {"": rows_of("b", 2)})
+    async with serving(*adapters, max_age=max_age, limits=limits) as served, whole(served) as fleet:
+        for _ in range(WORTH + 2):
+            await fleet.data(PAGE)
+        await asyncio.sleep(1.2 * max_age)
+        for adapter in adapters:
+            adapter.reads.clear()
+            adapter.parts_asked = 0
+        yield *adapters, fleet
+
+
+def names(told: Any) -> list[str]:
+    return sorted(row["name"] for row in told["data"]["connections"]["nodes"])
+
+
+@pytest.mark.parametrize("way", [Fleet.ask, anew])
+@pytest.mark.parametrize("slow", ["its list", "its parts"])
+async def test_who_has_lists_read_is_given_none_that_is_older(way: Any, slow: str):
+    async with two(0.5) as (a, b, fleet):
+        a.lists[""][0] = connection("a", id_of(0), name="new a")
+        b.lists[""][0] = connection("b", id_of(0), name="new b")
+        setattr(b, "delay_s" if slow == "its list" else "parts_delay_s", 0.1)
+        assert names(await way(fleet, PAGE)) == ["name 001", "name 001", "new a", "new b"]
+        assert [len(a.reads), len(b.reads), b.parts_asked] == [1, 1, 1]
+
+
+async def test_a_client_that_leaves_ends_the_reading_of_each_list():
+    async with two(0, request_timeout=5) as (a, b, fleet):
+        a.hangs = b.hangs = 1
+        asking = asyncio.create_task(fleet.ask(PAGE))
+        await until(lambda: len(a.reads) == len(b.reads) == 1)
+        cast("Any", fleet.client).close()
+        with pytest.raises(asyncio.IncompleteReadError):
+            await asking
+        await until(lambda: a.ended == b.ended == 1)
+        assert len(names(await fleet.ask(PAGE))) == 4
+
+
+async def test_who_joins_a_reading_and_leaves_ends_it_for_nobody_else():
+    async with two(0) as (a, b, fleet):
+        a.delay_s = b.delay_s = 0.4
+        asking = asyncio.create_task(fleet.ask(PAGE))
+        await until(lambda: len(b.reads) == 1)
+        with contextlib.closing(Client()) as client:
+            other = Fleet(fleet.url, {}, cast("Any", client))
+            leaving = asyncio.create_task(other.ask('{ connections(filter: { instance: ["b"] }) { totalCount } }'))
+            await asyncio.sleep(0.1)
+        with pytest.raises(asyncio.IncompleteReadError):
+            await leaving
+        assert len(names(await asking)) == 4
+        assert len(b.reads) == 1
+
+
+async def test_a_list_that_failed_lately_is_not_read_again_for_each_answer_that_rests_on_it():
+    async with two(0.5) as (a, b, fleet):
+        b.failing = Unreachable("nobody there")
+        for _ in range(4):
+            told = await fleet.ask(PAGE)
+            assert [error["extensions"]["code"] for error in told["errors"]] == ["UPSTREAM_UNAVAILABLE"]
+        assert (len(a.reads), len(b.reads)) == (1, 1)
+
+
+@pytest.mark.parametrize("way", [Fleet.ask, anew])
+async def test_an_instance_that_cannot_tell_its_parts_is_told_of(way: Any):
+    async with two(0) as (a, b, fleet):
+        b.untold = Unreachable("nobody there")
+        told = await way(fleet, PAGE)
+        assert [error["extensions"]["code"] for error in told["errors"]] == ["UPSTREAM_UNAVAILABLE"]
+        assert (len(names(told)), a.parts_asked, b.parts_asked) == (4, 1, 1)
+
+
+async def test_an_instance_whose_list_is_fresh_is_not_asked_for_its_parts():
+    async with two(0.5) as (a, b, fleet):
+        await fleet.data('{ connections(filter: { instance: ["a"] }) { totalCount } }')
+        a.parts_asked = 0
+        await fleet.data(PAGE)
+        assert (a.parts_asked, b.parts_asked, len(a.reads), len(b.reads)) == (0, 1, 1, 1)
+
+
+@pytest.mark.parametrize("way", [Fleet.ask, anew])
+async def test_what_is_cancelled_inside_leaves_no_client_waiting(way: Any):
+    async with two(0) as (_, b, fleet), asyncio.timeout(5):
+        b.untold = asyncio.CancelledError()
+        answered = await fleet.client.post(f"{fleet.url}/graphql", json={"query": PAGE, "variables": None})
+        assert answered.status_code == 500  # the server's own, as for who executes it
 
 
 async def test_requests_sent_ahead_are_answered_in_their_turn():

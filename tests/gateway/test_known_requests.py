@@ -5,8 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
+from adapters.walk import Bounds
 from gateway import answers
 from gateway.answers import Answers
+from gateway.inventory import Ages, Inventory
 from gateway.protection.body import BadRequest, parse_operation
 
 SECRET = "hunter2"
@@ -28,7 +30,7 @@ OTHER_BODIES: list[dict[str, Any]] = [
 @pytest.fixture
 def kept() -> Answers:
     """Nothing yet; what rests on nothing holds for ever."""
-    return Answers({}, None)  # pyright: ignore[reportArgumentType]
+    return Answers({}, Inventory(Ages(0, 0, 1), Bounds(1, 1)))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 import asyncio
 import sqlite3
 import stat
+import subprocess
+import sys
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -154,6 +157,20 @@ def test_who_looks_at_the_latest_change_alone_misses_none(tmp_path: Path):
             met.add(seen.latest)
         assert len(met) == 4
     assert one.latest == other.latest != Versions().latest
+
+
+def test_nobody_meets_a_number_that_nobody_wrote(tmp_path: Path):
+    place, met = tmp_path / "versions", set[int]()
+    reading = Versions(place)
+    reading.changed("a")
+    ends_at = time.monotonic() + 30
+    write = f"from gateway.versions import Versions; from pathlib import Path; v = Versions(Path({str(place)!r}))"
+    with subprocess.Popen([sys.executable, "-c", f"{write}\nfor _ in range(100_000): v.changed('a')"]) as writing:
+        while writing.poll() is None and time.monotonic() < ends_at:
+            met |= {reading.latest, reading.of("a")}
+    assert writing.returncode == 0
+    assert len(met) > 100
+    assert 0 not in met
 
 
 def test_a_file_of_an_earlier_release_is_made_longer(tmp_path: Path):
