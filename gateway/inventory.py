@@ -85,11 +85,12 @@ class _Joined(NamedTuple):
     good_until: float
 
 
-class Turns:
-    """How often anything that is kept has become another thing, and the ``versions`` of the instances."""
+class Stock:
+    """What all lists in memory are together: how many ``rows``, of bodies of so many bytes, and how often anything of
+    it has become another thing; and the ``versions`` of the instances."""
 
     def __init__(self, versions: Versions) -> None:
-        self.count = 0
+        self.rows = self.size_bytes = self.turns = 0
         self.versions = versions
 
 
@@ -104,9 +105,9 @@ class Snapshot:
         span: Span,
         before: "Snapshot | None" = None,
         *,
-        turns: Turns,
+        stock: Stock,
     ) -> None:
-        self._turns = turns
+        self._stock = stock
         self.walked = walked
         self.order = order
         self.span = span
@@ -118,7 +119,7 @@ class Snapshot:
     def renewed(self, walked: Walked, order: Order | None, span: Span) -> "Snapshot":
         """What was read after this one. Where no row has changed it is this one, with all that was derived of it."""
         if walked.rows != self.walked.rows:  # which looks no further than whether they are the same objects, as a rule
-            return Snapshot(self._instance, walked, order, span, self, turns=self._turns)
+            return Snapshot(self._instance, walked, order, span, self, stock=self._stock)
         self.walked, self.order, self.span = walked, order, span
         if self._last is None or self._last.good_until <= time.monotonic():
             self._joined = LIST_FIELDS  # what was joined may have changed all the same
@@ -171,7 +172,7 @@ class Snapshot:
             rows = [old if old is not None and old == row else row for old, row in kept]
         if not all(map(operator.is_, rows, self._table.rows)):
             self._table = Table(self._table.instance, rows, self._table)
-            self._turns.count += 1
+            self._stock.turns += 1
         good_until = min(completed.good_until, self._last.good_until if keeps and self._last else math.inf)
         self._last = _Joined(joins, self.walked.rows, rows, good_until)
         self._joined |= LIST_FIELDS if completed.failures else joins
@@ -237,7 +238,7 @@ class Shelf:
         of: List,
         ages: Ages,
         bounds: Bounds,
-        turns: Turns,
+        stock: Stock,
         *,
         on_kept: Callable[[], None],
     ) -> None:
@@ -251,7 +252,8 @@ class Shelf:
         self._ages = ages
         self._bounds = bounds
         self._on_kept = on_kept
-        self._turns = turns
+        self._stock = stock
+        self._is_forgotten = False
         self._failure: _Failure | None = None
         self._pages: OrderedDict[tuple[Order | None, str | None], KeptPage] = OrderedDict()
         self._distrusted: dict[Order, float] = {}
@@ -294,7 +296,7 @@ class Shelf:
     @property
     def _version(self) -> int:
         """Another one after each change: whatever was read before it, or was being read, is not fresh."""
-        return self._turns.versions.of(self._instance.name)
+        return self._stock.versions.of(self._instance.name)
 
     async def open(self, ask: Ask, order: Order | None) -> Snapshot | None:
         """The whole list, where a single page tells that this is all of it; else None, and its first page is kept."""
@@ -361,6 +363,18 @@ class Shelf:
         if opened is None:
             return (await self.page(ask, None, None)).page
         return Page(opened.walked.rows, dropped=opened.walked.dropped)
+
+    def forget(self) -> None:
+        """Nobody comes here any more, but for those who did already: it is not counted with what is in memory."""
+        self._is_forgotten = True
+        if self.snapshot is not None:
+            self._count(NOTHING_READ, self.snapshot.walked)
+        self._stock.turns += 1
+
+    def _count(self, walked: Walked, before: Walked) -> None:
+        if walked is not before:
+            self._stock.rows += len(walked.rows) - len(before.rows)
+            self._stock.size_bytes += walked.size_bytes - before.size_bytes
 
     def end(self) -> None:
         """End what is being read."""
@@ -460,9 +474,11 @@ class Shelf:
 
     def _keep(self, walked: Walked, order: Order | None, span: Span) -> Snapshot:
         before, self.length = self.snapshot, len(walked.rows)
-        self._turns.count += 1
+        self._stock.turns += 1
+        if not self._is_forgotten:
+            self._count(walked, NOTHING_READ if before is None else before.walked)
         if before is None:
-            self.snapshot = Snapshot(self._instance, walked, order, span, turns=self._turns)
+            self.snapshot = Snapshot(self._instance, walked, order, span, stock=self._stock)
         else:
             self.snapshot = before.renewed(walked, order, span)
         if before is None or before.walked is not walked:  # or all lists together are what they were
@@ -479,7 +495,7 @@ class Inventory:
     def __init__(self, ages: Ages, bounds: Bounds, versions: Versions | None = None) -> None:
         self.ages = ages
         self._bounds = bounds
-        self._turns = Turns(versions or Versions())
+        self._stock = Stock(versions or Versions())
         self._shelves: OrderedDict[tuple[str, List], Shelf] = OrderedDict()
         self._parts: dict[str, tuple[Sequence[str], float]] = {}
         self._untold: dict[str, tuple[AdapterError, float]] = {}
@@ -492,7 +508,7 @@ class Inventory:
     def turn(self) -> tuple[int, int]:
         """What is another one as soon as anything that is kept has become another thing, or is not fresh any more other
         than by its age."""
-        return self._turns.count, self._turns.versions.latest
+        return self._stock.turns, self._stock.versions.latest
 
     async def parts(self, instance: Instance, since: float) -> tuple[Sequence[str], AdapterError | None]:
         """The parts of an instance; those it had, and the error, where it cannot tell. It is asked once for a request
@@ -506,7 +522,7 @@ class Inventory:
             return self._parts_of(instance), found
         self._untold.pop(instance.name, None)
         self._parts[instance.name] = found, time.monotonic()
-        self._turns.count += 1
+        self._stock.turns += 1
         return found, None
 
     def told_parts(self, instance: Instance, since: float) -> tuple[Sequence[str], AdapterError | None] | None:
@@ -534,8 +550,8 @@ class Inventory:
         key = instance.name, of
         if key not in self._shelves:
             self._met[instance.name].add(of.part)
-            self._turns.count += 1
-            self._shelves[key] = Shelf(instance, of, self.ages, self._bounds, self._turns, on_kept=self._tidy)
+            self._stock.turns += 1
+            self._shelves[key] = Shelf(instance, of, self.ages, self._bounds, self._stock, on_kept=self._make_room)
             if of.narrowed:
                 self._tidy()
         self._shelves.move_to_end(key)
@@ -596,12 +612,16 @@ class Inventory:
 
     def invalidate(self, instance: str) -> None:
         """Something was changed in an instance through the gateway: what was read of it before is not fresh."""
-        self._turns.versions.changed(instance)
+        self._stock.versions.changed(instance)
 
     def close(self) -> None:
         """End what is being read."""
         for shelf in self._shelves.values():
             shelf.end()
+
+    def _make_room(self) -> None:
+        if self._stock.rows > self._bounds.rows or self._stock.size_bytes > self._bounds.size_bytes:
+            self._tidy()
 
     def _tidy(self) -> None:
         """Forget what was not asked for the longest where all of it together is more than may be kept."""
@@ -613,5 +633,4 @@ class Inventory:
             walked = kept.walked if (kept := self._shelves[key].snapshot) else NOTHING_READ
             rows, size_bytes = rows + len(walked.rows), size_bytes + walked.size_bytes
             if number and (is_one_of_many or rows > self._bounds.rows or size_bytes > self._bounds.size_bytes):
-                del self._shelves[key]
-                self._turns.count += 1
+                self._shelves.pop(key).forget()

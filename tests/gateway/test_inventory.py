@@ -1,6 +1,7 @@
 """What is kept of lists: for how long, for whom, what of it stays the same object, and what is read of the upstream."""
 
 import asyncio
+import contextlib
 import gc
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from adapters.walk import Bounds
 from gateway import orders
 from gateway.instances import Instance
 from gateway.inventory import Ages, Ask, Inventory, Shelf, Snapshot
-from tests.gateway.listed import NOON, Listed, connection, instance_of
+from tests.gateway.listed import NOON, Listed, connection, drawn, instance_of
 
 LONG, SHORT = 600.0, 0.05
 """Seconds that no test takes, and seconds that a test can wait."""
@@ -615,6 +616,26 @@ async def test_narrowed_lists_come_and_go_within_bounds():
             assert inventory.shelf(instance, List("")) is plain
     gc.collect()
     assert sum(isinstance(each, Shelf) and each.of.narrowed != () for each in gc.get_objects()) <= 300
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_all_lists_hold_together_is_known_without_looking_at_each(seed: int):
+    rng = drawn(seed)
+    adapters = [Listed(name, {part: rows_of(rng.randrange(6), name) for part in "xy"}, page=4) for name in "abc"]
+    instances = [instance_of(adapter) for adapter in adapters]
+    inventory = Inventory(Ages(0, LONG, LONG), Bounds(16, 1_200))
+    shelves: list[Shelf] = []
+    for number in range(200):
+        at = rng.randrange(3)
+        adapters[at].lists[rng.choice("xy")] = rows_of(rng.randrange(7), "abc"[at])
+        shelves.append(inventory.shelf(instances[at], List(rng.choice("xy"))))
+        forgotten = rng.choice(shelves[-20:])  # as somebody has who still waits for it
+        for shelf in (shelves[-1], forgotten):
+            with contextlib.suppress(AdapterError):
+                await shelf.whole(Ask(0, time.monotonic() + number))
+        held = [kept.snapshot.walked for kept in inventory._shelves.values() if kept.snapshot is not None]
+        assert inventory._stock.rows == sum(len(walked.rows) for walked in held) <= 16
+        assert inventory._stock.size_bytes == sum(walked.size_bytes for walked in held) <= 1_200
 
 
 # What is told of it
