@@ -242,12 +242,9 @@ class Answers:
         self._asked.move_to_end(key)
         return found, answer
 
-    async def _again(self, known: Known, began: float) -> bytes | None:
-        """The answer to a request that began then; what is too old for it is read anew. None where it is another one by
-        now: what was read is there for who executes the operation."""
-        answer = known.answer
-        if answer is None:
-            return None
+    async def _again(self, known: Known, answer: bytes, began: float) -> bytes | None:
+        """The kept answer to a request that began then; what is too old for it is read anew. None where it is another
+        one by now: what was read is there for who executes the operation."""
         if await grounds.hold_anew(known.grounds, self._inventory, began):
             known.given += 1
             return answer
@@ -281,7 +278,8 @@ class Answers:
     async def come_by(self, known: Known, loaders: Loaders, since: float, ends_at: float) -> bytes | None:
         """The answer to a request that began then, which is kept or looked up; None where it takes executing."""
         with deadline.until(ends_at):
-            return await self._again(known, since) or await self._looked_up(known, loaders, since)
+            answer = None if known.answer is None else await self._again(known, known.answer, since)
+            return answer or await self._looked_up(known, loaders, since)
 
     def loaders(self, sought: Sought | None = None) -> Loaders:
         """Those of a request, for which something was looked up already."""

@@ -59,7 +59,7 @@ class Gathering(NamedTuple):
 
     def by(self, since: float, now: dt.datetime) -> Awaitable[Gathered]:
         """The same for a request that began then."""
-        return self.make(self.need._replace(ask=self.need.ask.by(since), now=now))
+        return self.make(self.need.by(since, now))
 
     def grounds(self, gathered: Gathered) -> Sequence[Ground | None]:
         """What it rests on. How instances contributed is another thing each time."""

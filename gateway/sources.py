@@ -76,6 +76,22 @@ class Need(NamedTuple):
     """How many rows are shown at the most."""
     note: Note | None = None
 
+    def by(self, since: float, now: dt.datetime) -> "Need":
+        """The same of a request that began then."""
+        ask = self.ask.by(since)
+        return Need(
+            self.where,
+            self.order_by,
+            ask,
+            self.joins,
+            self.fields,
+            now,
+            self.order,
+            self.after,
+            self.size,
+            self.note,
+        )
+
     def resumes(self, instance: str) -> Mapping[str, str | None]:
         """By part, where the lists of an instance go on that were read page by page."""
         return _NOWHERE if self.after is None else self.after.places.get(instance, _NOWHERE)

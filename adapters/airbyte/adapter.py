@@ -274,8 +274,10 @@ class AirbyteAdapter:
     def _is_named_as(self, page: Page, workspace_id: str) -> bool:
         """Whether the rows of a page are of this workspace and bear the name that it has now. Either all of them do or
         none: rows are kept from a page to the next only where they do."""
-        name = self._joins.known_workspaces.get(workspace_id)
-        return all((row.workspace_id, row.workspace_name) == (workspace_id, name) for row in page.connections[:1])
+        if not page.connections:
+            return True
+        first, name = page.connections[0], self._joins.known_workspaces.get(workspace_id)
+        return first.workspace_id == workspace_id and first.workspace_name == name
 
     def _unified(self, row: wire.ListItem, workspace_id: str | None) -> Connection:
         return convert.connection(

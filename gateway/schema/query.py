@@ -8,10 +8,12 @@ import strawberry
 from strawberry.types import Info
 
 from adapters import ids, model
+from adapters.port import Filter
 from gateway import cursors, facets, filters, instances, orders, paging, tasks
 from gateway.context import Context
 from gateway.errors import Code, bad_input, error
 from gateway.info import raw
+from gateway.instances import Instances
 from gateway.inventory import Ask
 from gateway.loaders import Answer
 from gateway.lookups import Gathered, Gathering, Place, Wanted
@@ -128,6 +130,14 @@ async def _found(sought: Sought | Exception) -> Found:
         return raised
 
 
+def _asked(info: Info[Context, None], where: Filter) -> Instances:
+    """The instances that rows may be of; all of them where it is told how each contributed."""
+    instances = info.context.instances
+    if "sources" in child_fields(info):
+        return instances
+    return {name: each for name, each in instances.items() if filters.may_match(where, each)}
+
+
 def _window(
     info: Info[Context, None],
     order_by: OrderBy,
@@ -223,7 +233,7 @@ class Query:
         if context.is_planning:
             context.plan_lists(need)
             return paging.Merged(paging.no_rows(by), (), window, ())
-        page = functools.partial(paging.page, context.instances, context.inventory, window=window)
+        page = functools.partial(paging.page, _asked(info, need.where), context.inventory, window=window)
         return await _gathered(info, page, need)
 
     @strawberry.field(
@@ -247,7 +257,7 @@ class Query:
         if context.is_planning:
             context.plan_lists(need)
             return facets.Facets((), where, need)
-        count = functools.partial(facets.count, context.instances, context.inventory, where)
+        count = functools.partial(facets.count, _asked(info, need.where), context.inventory, where)
         return await _gathered(info, count, need)
 
     @strawberry.field(
