@@ -70,15 +70,16 @@ class Layout(NamedTuple):
             return None
         search = _Search(self, body)
         blocks = list(self.blocks)
+        at = self.start
         for number, (size, digest) in enumerate(self.blocks):
-            begin = search.at
-            if of_part(view[begin : begin + size]) == digest:
-                search.at += size
-            elif search.finds(number * BLOCK):
-                blocks[number] = search.at - begin, of_part(view[begin : search.at])
-            else:
+            begin, at = at, at + size
+            if of_part(view[begin:at]) == digest:
+                continue
+            at = search.finds(number * BLOCK, begin)
+            if at == begin:
                 return None
-        if of_part(view[search.at :]) != self.after:
+            blocks[number] = at - begin, of_part(view[begin:at])
+        if of_part(view[at:]) != self.after:
             return None
         lengths, digests = search.lengths, search.digests
         layout = Layout(lengths, digests, tuple(blocks), self.start, len(body), self.before, self.after)
@@ -89,7 +90,6 @@ class _Search:
     """Goes through a body by a layout that it had, row by row where something has changed."""
 
     def __init__(self, was: Layout, body: bytes) -> None:
-        self.at = was.start
         self.rows: dict[int, memoryview] = {}
         self.lengths, self.digests = was.lengths[:], was.digests[:]
         self._last = len(was.lengths) - 1
@@ -97,22 +97,21 @@ class _Search:
         self._longer = len(body) - was.size_bytes
         """By so much are the rows from here on longer than they were, all together."""
 
-    def finds(self, first: int) -> bool:
-        """Go to the end of the block with this first row; tells whether all of its rows are there."""
-        last, at = self._last, self.at
+    def finds(self, first: int, begin: int) -> int:
+        """Where the block ends that begins there with this row; there again where not all of its rows are there."""
+        last, at, view, lengths, digests = self._last, begin, self._view, self.lengths, self.digests
         for place in range(first, min(first + BLOCK, last + 1)):
-            end = at + self.lengths[place]
-            if of_part(self._view[at:end]) != self.digests[place]:
+            end = at + lengths[place]
+            if of_part(view[at:end]) != digests[place]:
                 end = self._end(place, at)
                 if len(self.rows) > MOST * last or end == at:
-                    return False
+                    return begin
             if place < last:
                 if not self._body.startswith(b",", end):
-                    return False
+                    return begin
                 end += 1
             at = end
-        self.at = at
-        return True
+        return at
 
     def _end(self, place: int, at: int) -> int:
         """Take note of a row that has changed, and tell where it ends; there again where it cannot be found."""

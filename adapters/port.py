@@ -130,7 +130,8 @@ class Narrowing(NamedTuple):
 
 class Page(NamedTuple):
     """A page of a list, each connection once. ``next`` is the token of the one after it, None at the end. ``dropped``
-    counts rows that could not be read, ``size_bytes`` and ``digest`` are of the body as it was sent."""
+    counts rows that could not be read, ``size_bytes`` and ``digest`` are of the body as it was sent; there is no digest
+    where only parts of it were compared."""
 
     connections: tuple[Connection, ...]
     next: str | None = None

@@ -80,18 +80,22 @@ class Before(NamedTuple):
     def renewed(self, body: bytes, kind: type[Any]) -> Page | None:
         """The page of a body, where little is to be read for it: the one before, or that one with the few rows that
         have changed, records of ``kind``. None where there is more to it."""
-        if self.page is None:
+        was = self.page
+        if was is None:
             return None
-        sent = Sent.of(body)
-        if sent.digest == self.page.digest:
-            return self.page
-        changed = None if self.page.layout is None else self.page.layout.changed(body)
+        if was.digest and was.digest == digests.of_body(body):
+            return was
+        changed = None if was.layout is None else was.layout.changed(body)
         if changed is None:
             return None
+        if not changed.rows:
+            return was._replace(**Sent.of(body)._asdict())
         connections = self._with(changed.rows, kind)
         if connections is None:
             return None
-        was, layout = self.page, changed.layout
+        # What has changed changes again, as a rule: nothing more is found out of this body.
+        layout = changed.layout
+        sent = Sent(len(body))
         return Page(connections, was.next, was.dropped, *sent, was.good_until, layout.digests, layout)
 
     @property
