@@ -95,8 +95,7 @@ class Before(NamedTuple):
             return None
         # What has changed changes again, as a rule: nothing more is found out of this body.
         layout = changed.layout
-        sent = Sent(len(body))
-        return Page(connections, was.next, was.dropped, *sent, was.good_until, layout.digests, layout)
+        return Page(connections, was.next, was.dropped, len(body), b"", was.good_until, layout.digests, layout)
 
     @property
     def known(self) -> Mapping[int, Connection]:

@@ -5,26 +5,21 @@ and read anew where they are too old for who asks. If they are what they were, s
 is come by as it was, and written. Nothing is executed.
 """
 
-import asyncio
-import datetime as dt
-import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from adapters import deadline
-from adapters.walk import together
 from gateway import grounds
+from gateway.coming import Coming, Left, come, grounds_of
 from gateway.grounds import Ground
 from gateway.instances import Instances
 from gateway.inventory import Inventory
 from gateway.loaders import Loaders
-from gateway.lookups import Come, Gathering, Lookup, Sought, Wanted
+from gateway.lookups import Lookup, Sought
 from gateway.protection.body import Operation, parse_operation
-
-log = logging.getLogger(__name__)
 
 Key: TypeAlias = tuple[str | None, bytes]
 """Who asks, and for what: the viewer, and the body of the request."""
@@ -39,57 +34,11 @@ LONGEST: Final = ANSWERS_BYTES // 8
 """Bytes of an answer that is held."""
 WORTH: Final = 3
 """The time a request comes at which its answer is kept: at the second its plans are made."""
+SELDOM: Final = 64
+"""How seldom that is tried, at the most, where answers change each time."""
 SEEN_S: Final = 0.1
 """How long it is not looked again whether an answer stands, where nothing has changed."""
 _UNSEEN: Final = (-1, -1), -math.inf
-SELDOM: Final = 64
-"""How seldom that is tried, at the most, where answers change each time."""
-
-
-_Came: TypeAlias = Mapping[str, Come] | None
-"""What fields have come to; None where something failed. What was come by then is there for who executes the
-operation."""
-
-
-async def _come(lookup: Lookup, loaders: Loaders, began: float) -> _Came:
-    """What each field comes to for a request that began then."""
-    now = dt.datetime.now(dt.UTC)
-    wanted: dict[str, Wanted] = {}
-    asked: list[Awaitable[_Came]] = []
-    for name, each in lookup.fields.items():
-        if isinstance(each, Wanted):
-            wanted[name] = each.by(began)
-        else:
-            asked.append(_gathered(name, each, loaders, began, now))
-    if wanted:
-        asked.append(_connections(wanted, loaders))
-    came: dict[str, Come] = {}
-    for of_some in await together(asked):
-        if of_some is None:
-            return None
-        came |= of_some
-    return came
-
-
-async def _gathered(name: str, gathering: Gathering, loaders: Loaders, began: float, now: dt.datetime) -> _Came:
-    gathered = loaders.gathered[name] = await gathering.by(began, now)
-    return None if gathered.failures else {name: gathered}
-
-
-async def _connections(wanted: Mapping[str, Wanted], loaders: Loaders) -> _Came:
-    answers = await loaders.all(list(wanted.values()))
-    if any(answer.error is not None or answer.failures for answer in answers):
-        return None
-    return {name: answer.connection for name, answer in zip(wanted, answers, strict=True)}
-
-
-def _grounds(lookup: Lookup, came: Mapping[str, Any], loaders: Loaders, began: float) -> Iterable[Ground | None]:
-    """What all that fields have come to rests on."""
-    for name, each in lookup.fields.items():
-        if isinstance(each, Wanted):
-            yield loaders.ground(came[name], each.fields, each.by(began).ask)
-        else:
-            yield from each.grounds(came[name])
 
 
 class Known:
@@ -139,66 +88,6 @@ class Known:
     def put_off(self) -> None:
         """Try no more to keep its answer until it has come twice as often as before."""
         self.uses, self.due = 0, min(2 * self.due, SELDOM)
-
-
-class Coming:
-    """An answer that a task of its own comes by, for a request of which nothing else was begun. ``loaders`` have what
-    was come by, where that is no answer."""
-
-    def __init__(
-        self,
-        answer: Callable[[], Coroutine[Any, Any, bytes | None]],
-        loaders: Loaders,
-        since: float,
-        given: Callable[[bytes], Any],
-    ) -> None:
-        self.loaders = loaders
-        self.since = since
-        """When the request began."""
-        self._given = given
-        self._done: Callable[[Any], None] | None = None
-        self._task = asyncio.get_running_loop().create_task(self._come(answer))
-
-    async def answer(self) -> bytes | None:
-        """The answer, in place of whoever was to be told; None where it takes executing."""
-        self._done = None
-        try:
-            await asyncio.wait([self._task])
-        except asyncio.CancelledError:
-            self._task.cancel()
-            raise
-        return None if self._task.cancelled() else self._task.result()
-
-    def then(self, done: Callable[[Any], None]) -> None:
-        """Have ``done`` told what is given of the answer, or None where the request is to be executed."""
-        self._done = done
-
-    def give_up(self) -> None:
-        """Nobody wants it any more."""
-        self._done = None
-        self._task.cancel()
-
-    async def _come(self, asked: Callable[[], Coroutine[Any, Any, bytes | None]]) -> bytes | None:
-        answer = None
-        try:
-            answer = await asked()
-        except Exception:  # noqa: BLE001, S110  whatever it is, it is told where the request is executed
-            pass
-        finally:  # even where something inside was cancelled that nobody here knows of
-            self._tell(answer)
-        return answer
-
-    def _tell(self, answer: bytes | None) -> None:
-        done, self._done = self._done, None
-        if done is not None:
-            try:
-                done(None if answer is None else self._given(answer))
-            except Exception:
-                log.exception("an answer could not be given")
-
-
-Left: TypeAlias = Sought | Coming
-"""An answer under way. Where the request is begun after all, it is left for that."""
 
 
 class Answers:
@@ -291,7 +180,7 @@ class Answers:
         lookup = known.lookup
         if lookup is None:
             return None
-        came = await _come(lookup, loaders, began)
+        came = await come(lookup, loaders, began)
         if came is None:
             return None
         written = lookup.written([came[name] for name in lookup.fields])
@@ -299,7 +188,7 @@ class Answers:
             known.lookup = None
             known.put_off()
         elif known.is_due():
-            self.keep(known, written, grounds.joined(_grounds(lookup, came, loaders, began)))
+            self.keep(known, written, grounds.joined(grounds_of(lookup, came, loaders, began)))
         return written
 
     def keep(self, known: Known, answer: bytes, of: Sequence[Ground] | None) -> None:

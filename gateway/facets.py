@@ -195,7 +195,7 @@ def need(where: Filter, selected: Fields, ask: Ask, now: dt.datetime, note: Note
     return Need(where, orders.DEFAULT, ask, filters.joins(where), frozenset(looks), now, note=note)
 
 
-async def count(instances: Instances, inventory: Inventory, where: Filter, need: Need) -> Facets:
+async def count(instances: Instances, inventory: Inventory, need: Need, where: Filter) -> Facets:
     """The counts under a filter, of the rows that its kinds need."""
     found = await sources.gathered(instances, inventory, need)
     for source in found:

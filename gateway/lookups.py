@@ -119,7 +119,35 @@ class Lookup(NamedTuple):
         return sought
 
 
-class Sought:
+class Underway:
+    """An answer that is under way for a request that began at ``since``. ``given`` is what is given of it."""
+
+    def __init__(self, since: float, given: Callable[[bytes], Any]) -> None:
+        self.since = since
+        self._given = given
+        self._done: Callable[[Any], None] | None = None
+
+    def then(self, done: Callable[[Any], None]) -> None:
+        """Have ``done`` told what is given of the answer, or None where the request is to be executed."""
+        self._done = done
+
+    def _tell(self, answer: bytes | None) -> None:
+        """Tell who is to be told, once; what goes wrong with that is nothing to others who wait for the same."""
+        done, self._done = self._done, None
+        if done is not None:
+            try:
+                done(self._given_of(answer))
+            except Exception:
+                log.exception("an answer could not be given")
+
+    def _given_of(self, answer: bytes | None) -> Any:
+        try:
+            return None if answer is None else self._given(answer)
+        except Exception:  # noqa: BLE001  whatever it is, it is told where the request is executed
+            return None
+
+
+class Sought(Underway):
     """A connection that is looked up for one request; the call asks it as it would ask a future.
 
     Whoever tells it of the answer does so in a context of their own, with the deadline of another request, say. What
@@ -129,17 +157,16 @@ class Sought:
     def __init__(
         self, wanted: Wanted, since: float, single: Single, written: Written, given: Callable[[bytes], Any]
     ) -> None:
-        self.since = since
-        """When the request began."""
+        super().__init__(since, given)
         self.came: bytes | Exception | None = None
         """The body of the answer to the call, or what was raised instead."""
         self._wanted = wanted
         self._single = single
         self._written = written
-        self._given = given
         self._context = contextvars.copy_context()
-        self._done: Callable[[Any], None] | None = None
         self._flight: Flight[bytes] | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        """Of who waits for the call in place of whoever was to be told."""
 
     async def found(self) -> Found:
         """The connection as `Adapter.get_many` finds it, of what has come or is yet to come. Raises AdapterError."""
@@ -165,10 +192,6 @@ class Sought:
     def by(self, flight: Flight[bytes]) -> None:
         """It is under way."""
         self._flight = flight
-
-    def then(self, done: Callable[[Any], None]) -> None:
-        """Have ``done`` told what is given of the answer, or None where the request is to be executed."""
-        self._done = done
 
     def give_up(self) -> None:
         """Nobody wants it any more."""
@@ -196,24 +219,22 @@ class Sought:
 
     async def _landed(self) -> None:
         """Wait for what comes of the call, in place of whoever was to be told."""
-        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.then(lambda _: None if waiting.done() else waiting.set_result(None))
+        self._done, self._waiting = None, asyncio.get_running_loop().create_future()
         try:
-            await waiting
+            await self._waiting
         except asyncio.CancelledError:
             self.give_up()
             raise
 
     def _end(self) -> None:
-        self._flight, done, self._done = None, self._done, None
-        if done is not None:
-            try:
-                done(self._told())
-            except Exception:
-                log.exception("an answer could not be given")  # which is nothing to others who wait for the call
+        self._flight = None
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+        elif self._done is not None:
+            self._tell(self._answer())
 
-    def _told(self) -> Any:
-        """What is given of the answer; None where it takes anything else to make one."""
+    def _answer(self) -> bytes | None:
+        """The answer; None where it takes anything else to make one."""
         if not isinstance(self.came, bytes):
             return None
         found = walk.without_waiting(self.found())
@@ -221,7 +242,6 @@ class Sought:
         if found is None or found.failures or isinstance(connection, AdapterError):
             return None
         try:
-            written = self._written([connection])
-            return None if written is None else self._given(written)
+            return self._written([connection])
         except Exception:  # noqa: BLE001  whatever it is, it is told where the request is executed
             return None

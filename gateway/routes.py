@@ -23,8 +23,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from gateway import observability
-from gateway.answers import Answers, Coming, Known, Left
+from gateway.answers import Answers, Known
 from gateway.attendance import Attendance, Rounds
+from gateway.coming import Coming, Left
 from gateway.deeds import Caller
 from gateway.errors import Code, error, masked
 from gateway.examples import EXAMPLES

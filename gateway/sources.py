@@ -78,19 +78,7 @@ class Need(NamedTuple):
 
     def by(self, since: float, now: dt.datetime) -> "Need":
         """The same of a request that began then."""
-        ask = self.ask.by(since)
-        return Need(
-            self.where,
-            self.order_by,
-            ask,
-            self.joins,
-            self.fields,
-            now,
-            self.order,
-            self.after,
-            self.size,
-            self.note,
-        )
+        return self._replace(ask=self.ask.by(since), now=now)
 
     def resumes(self, instance: str) -> Mapping[str, str | None]:
         """By part, where the lists of an instance go on that were read page by page."""

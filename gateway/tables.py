@@ -267,7 +267,7 @@ def _merged(ordered: Sequence[int], new: Iterable[int], by: Callable[[int], Key]
     return merged
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)
 def _all(rows: int) -> Mask:
     return _mask(b"\x01" * rows)
 

@@ -8,13 +8,12 @@ import strawberry
 from strawberry.types import Info
 
 from adapters import ids, model
-from adapters.port import Filter
 from gateway import cursors, facets, filters, instances, orders, paging, tasks
 from gateway.context import Context
 from gateway.errors import Code, bad_input, error
 from gateway.info import raw
 from gateway.instances import Instances
-from gateway.inventory import Ask
+from gateway.inventory import Ask, Inventory
 from gateway.loaders import Answer
 from gateway.lookups import Gathered, Gathering, Place, Wanted
 from gateway.orders import OrderBy
@@ -130,14 +129,6 @@ async def _found(sought: Sought | Exception) -> Found:
         return raised
 
 
-def _asked(info: Info[Context, None], where: Filter) -> Instances:
-    """The instances that rows may be of; all of them where it is told how each contributed."""
-    instances = info.context.instances
-    if "sources" in child_fields(info):
-        return instances
-    return {name: each for name, each in instances.items() if filters.may_match(where, each)}
-
-
 def _window(
     info: Info[Context, None],
     order_by: OrderBy,
@@ -160,13 +151,20 @@ def _window(
     )
 
 
-async def _gathered(info: Info[Context, None], make: Callable[[Need], Awaitable[G]], need: Need) -> G:
-    """What is made of lists, with what is to be told of that."""
-    context = info.context
-    gathered = context.loaders.gathered.pop(str(raw(info).path.key), None) or await make(need)
+async def _gathered(
+    info: Info[Context, None], make: Callable[[Instances, Inventory, Need], Awaitable[G]], need: Need
+) -> G:
+    """What is made of lists, with what is to be told of that. Instances that cannot have any rows are asked for their
+    part only where it is told how each contributed."""
+    context, instances = info.context, info.context.instances
+    tells_sources = "sources" in child_fields(info)
+    if not tells_sources:
+        instances = {name: each for name, each in instances.items() if filters.may_match(need.where, each)}
+    made = functools.partial(make, instances, context.inventory)
+    gathered = context.loaders.gathered.pop(str(raw(info).path.key), None) or await made(need)
     context.report(gathered.failures, info)
     if context.tells_grounds:
-        gathering = Gathering(make, need, "sources" in child_fields(info))
+        gathering = Gathering(made, need, tells_sources)
         context.want(gathering, info)
         context.rest_on(gathering.grounds(gathered), info)
     return gathered
@@ -233,8 +231,7 @@ class Query:
         if context.is_planning:
             context.plan_lists(need)
             return paging.Merged(paging.no_rows(by), (), window, ())
-        page = functools.partial(paging.page, _asked(info, need.where), context.inventory, window=window)
-        return await _gathered(info, page, need)
+        return await _gathered(info, functools.partial(paging.page, window=window), need)
 
     @strawberry.field(
         description="How many connections of each kind there are, for the filters of a list screen.",
@@ -257,8 +254,7 @@ class Query:
         if context.is_planning:
             context.plan_lists(need)
             return facets.Facets((), where, need)
-        count = functools.partial(facets.count, _asked(info, need.where), context.inventory, where)
-        return await _gathered(info, count, need)
+        return await _gathered(info, functools.partial(facets.count, where=where), need)
 
     @strawberry.field(
         description="A connection, by id or by reference; null for an unknown one.", graphql_type=Optional[Connection]

@@ -1,9 +1,11 @@
 """What tests of requests that come again share."""
 
 import asyncio
+import contextlib
+import itertools
 import socket
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 import httpx
 
@@ -12,6 +14,7 @@ from adapters.model import Connection
 from adapters.port import Found, List, Page, Reader
 from adapters.walk import find
 from gateway.protection.body import Operation
+from tests.conftest import Fleet
 from tests.gateway.listed import Listed, connection
 
 Executed: TypeAlias = list[Operation]
@@ -105,6 +108,21 @@ class Slow(Rows):
         page = await super().read(of, after=after, last=last)
         await asyncio.sleep(self.delay_s)
         return page
+
+
+@contextlib.asynccontextmanager
+async def whole_to(fleet: Fleet) -> AsyncGenerator[Fleet]:
+    """The fleet asked by a client that sends each request in one piece, as browsers do."""
+    with contextlib.closing(Client()) as client:
+        yield Fleet(fleet.url, fleet.servers, cast("Any", client))
+
+
+async def anew(fleet: Fleet, query: str) -> Any:
+    """What the query is told by a request that has never come before, which is executed."""
+    return await fleet.ask(query, {"unused": next(_numbers)})
+
+
+_numbers = itertools.count()
 
 
 def id_of(number: int) -> str:

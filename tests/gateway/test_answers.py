@@ -18,7 +18,7 @@ from adapters.errors import Unreachable
 from gateway import answers
 from gateway.answers import Answers
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, Upstreams, fleet_over
-from tests.gateway.again import Client, Executed, Rows, id_of, rows_of
+from tests.gateway.again import Client, Executed, Rows, id_of, rows_of, whole_to
 from tests.gateway.changing import world
 from tests.gateway.listed import connection, drawn, some
 from tests.gateway.served import serving
@@ -463,9 +463,7 @@ async def test_one_that_hangs_costs_the_others_nothing():
     assert {row["name"] for row in answered["data"]["connections"]["nodes"]} >= {"nine", "name 000", "name 001"}
 
 
-async def test_where_nothing_has_changed_lists_are_not_looked_at_for_a_while(
-    sent: Callable[[Fleet], Fleet], monkeypatch: pytest.MonkeyPatch
-):
+async def test_where_nothing_has_changed_lists_are_not_looked_at_for_a_while(monkeypatch: pytest.MonkeyPatch):
     looks: list[float] = []
     hold_until = answers.grounds.hold_until
 
@@ -476,9 +474,7 @@ async def test_where_nothing_has_changed_lists_are_not_looked_at_for_a_while(
     monkeypatch.setattr(answers.grounds, "hold_until", watched)
     monkeypatch.setattr(answers, "SEEN_S", 0.3)
     adapter = Rows("a", {"": rows_of("a", 4)})
-    whole: Any = Client()
-    async with serving(adapter, max_age=LONG) as served:
-        fleet = Fleet(served.url, {}, whole)
+    async with serving(adapter, max_age=LONG) as served, whole_to(served) as fleet:
         (*_, before) = await again(fleet, PAGE, 5)
         looks.clear()
         assert await again(fleet, PAGE, 20) == [before] * 20
@@ -492,20 +488,16 @@ async def test_where_nothing_has_changed_lists_are_not_looked_at_for_a_while(
         after = await again(fleet, PAGE, 5)
         assert after == [after[0]] * 5 != [before] * 5
         assert looks[0] == 0
-    whole.close()
 
 
 async def test_an_answer_is_given_no_longer_than_its_lists_are_fresh():
     adapter = Rows("a", {"": rows_of("a", 4)})
-    whole: Any = Client()
-    async with serving(adapter, max_age=0.5) as served:
-        fleet = Fleet(served.url, {}, whole)
+    async with serving(adapter, max_age=0.5) as served, whole_to(served) as fleet:
         (*_, before) = await again(fleet, PAGE, 5)
         another_name(adapter)
         assert await fleet.data(PAGE) == before
         await asyncio.sleep(0.55)
         assert await fleet.data(PAGE) != before
-    whole.close()
 
 
 async def test_a_mistake_of_ours_in_looking_for_an_answer_is_told_as_any(

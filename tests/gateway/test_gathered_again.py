@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import datetime as dt
 import io
-import itertools
 import json
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, cast
@@ -19,10 +18,11 @@ from adapters import ids
 from adapters.errors import Unreachable
 from adapters.imitation import Knobs
 from adapters.model import Interval, Run, RunStatus, Schedule, ScheduleType, TimeUnit
+from gateway import observability
 from gateway.answers import WORTH
 from tests.adapters.upstream import until
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, Upstreams, fleet_over
-from tests.gateway.again import Client, Executed, Rows, Slow, id_of, rows_of
+from tests.gateway.again import Client, Executed, Rows, Slow, anew, id_of, rows_of, whole_to
 from tests.gateway.garbage import collecting
 from tests.gateway.listed import connection
 from tests.gateway.served import serving
@@ -43,27 +43,12 @@ MADE_OF_LISTS = {
 }
 
 
-@contextlib.asynccontextmanager
-async def whole(fleet: Fleet) -> AsyncGenerator[Fleet]:
-    """The fleet asked by a client that sends each request in one piece, as browsers do."""
-    with contextlib.closing(Client()) as client:
-        yield Fleet(fleet.url, fleet.servers, cast("Any", client))
-
-
-async def anew(fleet: Fleet, query: str) -> Any:
-    """What the query is told by a request that has never come before, which is executed."""
-    return await fleet.ask(query, {"unused": next(_numbers)})
-
-
-_numbers = itertools.count()
-
-
 @pytest.mark.parametrize("query", MADE_OF_LISTS.values(), ids=MADE_OF_LISTS)
 @pytest.mark.parametrize("page", [1000, 2])
 async def test_what_is_made_of_lists_that_change_each_time_is_not_executed(executed: Executed, query: str, page: int):
     adapters = [Rows(name, {"": rows_of(name, 5)}, page=page) for name in ("a", "b")]
     plain = [Rows(name, {}, page=page) for name in ("a", "b")]
-    async with serving(*adapters) as served, serving(*plain) as other, whole(served) as fleet:
+    async with serving(*adapters) as served, serving(*plain) as other, whole_to(served) as fleet:
         for number in range(20):
             adapters[0].lists[""][1] = connection("a", id_of(1), name=f"number {number}", enabled=number % 2 == 0)
             if number == 10:
@@ -85,7 +70,7 @@ async def test_what_depends_on_the_moment_is_that_of_the_moment(executed: Execut
     ran = Run(status=RunStatus.SUCCEEDED, started_at=due_at - dt.timedelta(seconds=60))
     soon = connection("a", id_of(1), name="soon", enabled=True, schedule=minutely, last_run=ran)
     query = "{ connections(filter: { overdue: true }) { nodes { name } } }"
-    async with serving(Rows("a", {"": [soon]}), max_age=600) as served, whole(served) as fleet:
+    async with serving(Rows("a", {"": [soon]}), max_age=600) as served, whole_to(served) as fleet:
         before = [await fleet.data(query) for _ in range(WORTH + 2)]
         await asyncio.sleep((due_at - dt.datetime.now(dt.UTC)).total_seconds() + 0.1)
         assert await fleet.data(query) == {"connections": {"nodes": [{"name": "soon"}]}}
@@ -99,7 +84,7 @@ async def test_where_an_instance_fails_its_lists_are_read_once_and_that_is_told(
     cost: list[Any] = []
     for way in (Fleet.ask, anew):
         adapters = [Rows(name, {"": rows_of(name, 5)}) for name in ("a", "b")]
-        async with serving(*adapters) as served, whole(served) as fleet:
+        async with serving(*adapters) as served, whole_to(served) as fleet:
             right = [await fleet.ask(query) for _ in range(WORTH + 1)][-1]
             executed.clear()
             for adapter in adapters:
@@ -132,7 +117,7 @@ async def test_what_rows_lack_is_asked_for_once_whatever_comes_of_it(
     cost: list[Mapping[str, int]] = []
     for way in (Fleet.ask, anew):
         own: Any = {"each": {"retries": 0}, "inventory": {"max_age": 0}}
-        async with fleet_over(upstreams, **own) as served, whole(served) as fleet:
+        async with fleet_over(upstreams, **own) as served, whole_to(served) as fleet:
             server = fleet.servers[AIRBYTE]
             for _ in range(WORTH + 1):
                 assert "errors" not in await fleet.ask(CATALOGS)
@@ -157,7 +142,7 @@ async def test_what_rows_lack_is_asked_for_once_whatever_comes_of_it(
 async def test_a_client_that_leaves_ends_what_was_read_for_it():
     adapter = Rows("a", {"": rows_of("a", 4)})
     query = MADE_OF_LISTS["a page"]
-    async with serving(adapter) as served, whole(served) as fleet, asyncio.timeout(10):
+    async with serving(adapter) as served, whole_to(served) as fleet, asyncio.timeout(10):
         for _ in range(WORTH + 1):
             await fleet.data(query)
         adapter.gate.clear()
@@ -200,7 +185,7 @@ PAGE = MADE_OF_LISTS["a page"]
 async def two(max_age: float, **limits: Any) -> AsyncGenerator[tuple[Slow, Slow, Fleet]]:
     """Two instances whose lists are known, and too old."""
     adapters = Slow("a", {"": rows_of("a", 2)}), Slow("b", {"": rows_of("b", 2)})
-    async with serving(*adapters, max_age=max_age, limits=limits) as served, whole(served) as fleet:
+    async with serving(*adapters, max_age=max_age, limits=limits) as served, whole_to(served) as fleet:
         for _ in range(WORTH + 2):
             await fleet.data(PAGE)
         await asyncio.sleep(1.2 * max_age)
@@ -286,10 +271,26 @@ async def test_what_is_cancelled_inside_leaves_no_client_waiting(way: Any):
         assert answered.status_code == 500  # the server's own, as for who executes it
 
 
+async def test_an_answer_that_cannot_be_given_leaves_no_client_waiting(
+    executed: Executed, monkeypatch: pytest.MonkeyPatch
+):
+    async with two(0) as (_, _, fleet), asyncio.timeout(5):
+        told, log_request = await fleet.ask(PAGE), observability.log_request
+
+        def mistaken(**_: Any) -> None:
+            monkeypatch.setattr(observability, "log_request", log_request)
+            raise RuntimeError("only this time")
+
+        monkeypatch.setattr(observability, "log_request", mistaken)
+        executed.clear()
+        assert await fleet.ask(PAGE) == told
+        assert executed == [], "it is given in the usual way"
+
+
 async def test_requests_sent_ahead_are_answered_in_their_turn():
     adapter = Rows("a", {"": rows_of("a", 4)})
     queries = [MADE_OF_LISTS[name] for name in ("a page", "facets")]
-    async with serving(adapter) as served, whole(served) as fleet:
+    async with serving(adapter) as served, whole_to(served) as fleet:
         told = [[await fleet.ask(query) for _ in range(WORTH + 1)][-1] for query in queries]
         adapter.gate.clear()
         asyncio.get_running_loop().call_later(0.05, adapter.gate.set)
@@ -324,7 +325,7 @@ async def test_who_asks_for_the_same_at_once_shares_the_reading(executed: Execut
 async def test_each_has_its_line_in_the_log(log: io.BytesIO):
     adapter = Rows("a", {"": rows_of("a", 4)})
     query = "query Often { connections { nodes { name } } }"
-    async with serving(adapter) as served, whole(served) as fleet:
+    async with serving(adapter) as served, whole_to(served) as fleet:
         for number in range(6):
             adapter.lists[""][0] = connection("a", id_of(0), name=f"number {number}")
             await fleet.ask(query)
@@ -338,7 +339,7 @@ async def test_each_has_its_line_in_the_log(log: io.BytesIO):
 @pytest.mark.parametrize("name", ["a page", "all of it"])
 async def test_nothing_is_left_for_the_collector(name: str):
     adapter = Rows("a", {"": rows_of("a", 4)})
-    async with serving(adapter) as served, whole(served) as fleet:
+    async with serving(adapter) as served, whole_to(served) as fleet:
 
         async def asked(number: int) -> None:
             row = adapter.lists[""][0]

@@ -5,7 +5,6 @@ is told, and what that costs upstream, is what executing it would have told and 
 import asyncio
 import contextlib
 import io
-import itertools
 import json
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -21,7 +20,7 @@ from gateway import answers
 from gateway.answers import SELDOM, WORTH
 from tests.adapters.upstream import until
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, Upstreams, fleet_over
-from tests.gateway.again import Client, Executed, Rows, id_of, rows_of
+from tests.gateway.again import Client, Executed, Rows, anew, id_of, rows_of, whole_to
 from tests.gateway.listed import connection
 from tests.gateway.served import serving
 
@@ -52,23 +51,14 @@ def query_of(instance: str, id: str, fields: str = FIELDS, more: str = "") -> st
 async def whole_over(upstreams: Upstreams, **sections: Any) -> AsyncGenerator[Fleet]:
     """A gateway that is patient with nobody, and a client whose requests come whole."""
     own = {"each": {"timeout": 0.4, "retries": 1}, "inventory": {"max_age": 0}, **sections}
-    with contextlib.closing(Client()) as client:
-        async with fleet_over(upstreams, **own) as fleet:
-            yield Fleet(fleet.url, fleet.servers, cast("Any", client))
+    async with fleet_over(upstreams, **own) as fleet, whole_to(fleet) as whole:
+        yield whole
 
 
 @pytest.fixture
 async def whole(upstreams: Upstreams) -> AsyncGenerator[Fleet]:
     async with whole_over(upstreams) as fleet:
         yield fleet
-
-
-async def anew(fleet: Fleet, query: str) -> Any:
-    """What the query is told by a request that has never come before, which is executed."""
-    return await fleet.ask(query, {"unused": next(_numbers)})
-
-
-_numbers = itertools.count()
 
 
 async def known(fleet: Fleet, query: str) -> Any:
@@ -312,7 +302,7 @@ async def test_a_client_that_leaves_ends_the_call(upstreams: Upstreams):
         client.close()
 
 
-async def test_a_gateway_that_ends_gives_the_answer_first(upstreams: Upstreams):
+async def test_a_gateway_that_ends_gives_the_answer_first(upstreams: Upstreams, log: io.BytesIO):
     async with one_at_a_time(upstreams) as fleet:
         server = fleet.servers[WORKIVA]
         query = query_of(WORKIVA, server.id_of(3))
@@ -321,6 +311,9 @@ async def test_a_gateway_that_ends_gives_the_answer_first(upstreams: Upstreams):
         asking = asyncio.create_task(fleet.ask(query))
         await until(lambda: fleet.calls(WORKIVA) == 2)
     assert await asking == told
+    await asyncio.sleep(0.1)
+    said = [json.loads(line)["message"] for line in log.getvalue().splitlines()]
+    assert said.count("request") == WORTH + 2
     cast("Any", fleet.client).close()
 
 
