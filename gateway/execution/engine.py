@@ -18,7 +18,7 @@ from gateway.context import Context
 from gateway.deeds import NOBODY, Caller
 from gateway.errors import Code, error, presented
 from gateway.execution.compiled import CompiledExecutor
-from gateway.execution.documents import Documents, Unfit
+from gateway.execution.documents import Document, Documents, Unfit
 from gateway.execution.encoding import to_json
 from gateway.execution.whole import Alike, Settled
 from gateway.explain import Explanation, Mode
@@ -95,9 +95,7 @@ class Engine:
         refused = _refused(document.operation, explain, allow_mutation=allow_mutation)
         if refused is not None:
             return refused
-        changes_something = document.operation is OperationType.MUTATION
         began = time.monotonic() if began is None else began
-        ends_at = began + self._limits.request_timeout
         explanation = None if explain is None else Explanation(explain)
         context = self._new_context(
             explanation=explanation,
@@ -107,9 +105,21 @@ class Engine:
             loaders=loaders,
             tells_grounds=tells_grounds,
         )
+        result = await self._result(document, operation, context, began + self._limits.request_timeout)
+        errors = [presented(reason) for reason in result.errors or ()] + context.told(result.data or ())
+        data = None if context.is_planning else result.data
+        outcome = Outcome(data, errors, _began(result), explanation)
+        return self._grounded(outcome, context, result) if tells_grounds and not errors else outcome
+
+    async def _result(
+        self, document: Document, operation: Operation, context: Context, ends_at: float
+    ) -> ExecutionResult:
+        """What the engine makes of a document in a context, which is closed then."""
+        explanation = context.explanation
         watched = None if explanation is None else watching.set((explanation.called,))
+        # What changes something has times of its own: cut short, nobody could tell how it ended.
+        changes_something = document.operation is OperationType.MUTATION
         try:
-            # What changes something has times of its own: cut short, nobody could tell how it ended.
             with contextlib.nullcontext() if changes_something else deadline.until(ends_at):
                 result: Any = self._run(
                     self._graphql,
@@ -118,16 +128,11 @@ class Engine:
                     variable_values=operation.variables,
                     operation_name=operation.operation_name,
                 )
-                if not isinstance(result, ExecutionResult):
-                    result = await result
+                return result if isinstance(result, ExecutionResult) else await result
         finally:
             context.close()
             if watched is not None:
                 watching.reset(watched)  # the next request on the same socket may begin with what this one leaves
-        errors = [presented(reason) for reason in result.errors or ()] + context.told(result.data or ())
-        data = None if context.is_planning else result.data
-        outcome = Outcome(data, errors, _began(result), explanation)
-        return self._grounded(outcome, context, result) if tells_grounds and not errors else outcome
 
     def _grounded(self, outcome: Outcome, context: Context, result: ExecutionResult) -> Outcome:
         """The outcome with what it rests on, and how it is come by without being executed, where these can be told."""
