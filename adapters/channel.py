@@ -1,4 +1,7 @@
-"""One kept socket to a server, over which HTTP/1.1 requests and answers go one at a time."""
+"""One kept socket to a server, over which HTTP/1.1 requests and answers go one at a time.
+
+Servers send the same head again and again. An answer whose head was parsed before, to the last byte, is not parsed.
+"""
 
 import asyncio
 import itertools
@@ -19,10 +22,15 @@ MAX_FIELDS = 128
 _FRAMING = 8
 """Bytes that may come for a byte of a body; where each is a chunk of its own, it takes six."""
 _BODILESS = frozenset({204, 304})
+_UNKEPT = frozenset({b"transfer-encoding", b"content-encoding", b"set-cookie"})
+"""Fields of heads that are not kept: they say how a body is read, or are nobody else's business."""
 _INTERIM, _UPGRADED, _OK, _REDIRECTED = 100, 101, 200, 300
 _DRAINED_BYTES = 64 * 1024
 _DRAINED_S = 1.0
 """What may follow the head of an answer whose body nobody wants; the socket is closed where there is more."""
+
+_END = b"\r\n\r\n"
+_HEADS_KEPT, _LONGEST_HEAD = 256, 4096
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -37,6 +45,30 @@ class Answer(NamedTuple):
     def field(self, name: bytes) -> bytes:
         """The value of a header field, all of them joined by commas; empty where there is none."""
         return _field(self.fields, name)
+
+
+class Head(NamedTuple):
+    """What was parsed of a head that is followed by so many bytes of body, of an answer that is none but a success, and
+    after which the socket is kept."""
+
+    status: int
+    fields: Fields
+    length: int
+
+
+class Heads:
+    """The heads that came lately, before a body that came with them. All channels share them."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Head] = {}
+        self.get = self._known.get
+
+    def keep(self, head: bytes, parsed: Head) -> None:
+        """Keep what was parsed of a head, unless that is long."""
+        if len(head) <= _LONGEST_HEAD:
+            if len(self._known) >= _HEADS_KEPT:
+                self._known.clear()
+            self._known[head] = parsed
 
 
 class Asker(Protocol):
@@ -66,6 +98,8 @@ class Stale(httpx.RemoteProtocolError):
 
 class Keeper(Protocol):
     """Who keeps channels."""
+
+    heads: Heads
 
     def came(self, channel: "Channel") -> None:
         """It is open."""
@@ -177,6 +211,9 @@ class Channel(asyncio.Protocol):
         if not self._is_busy:
             self.drop()  # nobody asked
             return
+        is_first = not self._came_bytes
+        if is_first and self._answered(data):
+            return
         self._came_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -186,6 +223,8 @@ class Channel(asyncio.Protocol):
                 return
             self._is_kept = False  # what follows the answer is not for us
         if self._is_complete:
+            if is_first and self._is_kept:
+                self._keep_head(data)
             self._end()
         else:
             self._go_on()
@@ -268,6 +307,32 @@ class Channel(asyncio.Protocol):
                 self._encoding = b""
         if not self._encoding and int(by_name.get(b"content-length", 0)) > self._wanted.limit_bytes:
             raise ContractBroken(TOO_LONG)
+
+    # What is not parsed
+
+    def _answered(self, data: bytes) -> bool:
+        """Whether this was all of an answer whose head is known."""
+        length = len(data) - data.find(_END) - len(_END)
+        known = self._keeper.heads.get(data[:-length])
+        asker = self._asker
+        if known is None or known.length != length or asker is None or self._wanted.is_head:
+            return False
+        if length > self._wanted.limit_bytes:
+            return False
+        self._rest()
+        self._keeper.rested(self)
+        if not asker.done():
+            asker.set_result(Answer(known.status, known.fields, data[-length:]))
+        return True
+
+    def _keep_head(self, data: bytes) -> None:
+        """Keep the head of the answer that is complete, where these bytes are all of it, and its body says how long it
+        is and nothing else."""
+        length = len(data) - data.find(_END) - len(_END)
+        is_plain = [len(piece) for piece in self._pieces] == [length] and not self._is_failure
+        names = {name for name, _ in self._fields}
+        if is_plain and b"content-length" in names and names.isdisjoint(_UNKEPT):
+            self._keeper.heads.keep(data[:-length], Head(self._status, self._fields, length))
 
     # What comes of it
 

@@ -47,6 +47,16 @@ def afresh(seconds: float) -> AbstractContextManager[None]:
     return _Until(time.monotonic() + seconds)
 
 
+def ends_at() -> float | None:
+    """The deadline, by the monotonic clock; None where there is none."""
+    return _ends_at.get()
+
+
+def begin(ends_at: float | None) -> None:
+    """Set the deadline of all that happens in the present context from now on, as of one that was copied for it."""
+    _ends_at.set(ends_at)
+
+
 def remaining() -> float | None:
     """Seconds left, never negative; None where no deadline is set."""
     ends_at = _ends_at.get()

@@ -73,24 +73,27 @@ class Flight(Generic[T]):
 
     def land(self, answer: T) -> None:
         """Give all who wait their answer."""
-        for place in self._landed():
-            place.set_result(answer)
+        for place in self._left():
+            if not place.done():
+                place.set_result(answer)
 
     def fail(self, error: BaseException) -> None:
         """Give all who wait the error instead."""
-        for place in self._landed():
-            place.set_exception(error)
+        for place in self._left():
+            if not place.done():
+                place.set_exception(error)
 
-    def _landed(self) -> list[Place[T]]:
+    def _left(self) -> list[Place[T]]:
         """Who waits to the end. The call is over: who comes now begins a new one."""
         self.forget()
         waiting, self._waiting, self._give_up = self._waiting, [], None
-        return [place for place in waiting if not place.done()]
+        return waiting
 
     def _followed(self, task: "asyncio.Task[T]") -> None:
         if task.cancelled():
-            for place in self._landed():
-                place.cancel()
+            for place in self._left():
+                if not place.done():
+                    place.cancel()
         elif (error := task.exception()) is not None:
             self.fail(error)
         else:
@@ -107,10 +110,8 @@ class SingleFlight:
 
     def __init__(self) -> None:
         self._flights: dict[Hashable, Flight[Any]] = {}
-
-    def get(self, key: Hashable) -> Flight[Any] | None:
-        """The call of this key that is under way."""
-        return self._flights.get(key)
+        self.get = self._flights.get
+        """Gives the call of a key that is under way."""
 
     def begin(self, key: Hashable) -> Flight[Any]:
         """A call of this key that begins now, whoever makes it."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import httpx
 
 from adapters.body import KNOWN_ENCODINGS
-from adapters.channel import Answer, Channel, Stale, Wanted
+from adapters.channel import Answer, Channel, Heads, Stale, Wanted
 from adapters.dialling import Origin, dial, trust
 from adapters.errors import ContractBroken
 
@@ -37,20 +37,27 @@ def field_lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join(lines)
 
 
-def written(method: bytes, target: bytes, lines: bytes, content: bytes | None = None) -> bytes:
-    """A request as it is sent. ``lines`` are of `field_lines`, with Host and without a length. Raises
-    httpx.LocalProtocolError for what no request line can hold."""
+def request_line(method: bytes, target: bytes) -> bytes:
+    """What a request begins with. Raises httpx.LocalProtocolError for what no request line can hold."""
     if _NO_TARGET.search(target) or not target or not method or _NO_TOKEN.search(method) or method == b"CONNECT":
         raise httpx.LocalProtocolError("a request line holds what no request line can hold")
+    return b"%b %b HTTP/1.1\r\n" % (method, target)
+
+
+def written(method: bytes, target: bytes, lines: bytes, content: bytes | None = None) -> bytes:
+    """A request as it is sent. ``lines`` are of `field_lines`, with Host and without a length. Raises as
+    `request_line`."""
+    line = request_line(method, target)
     if content is None:
-        return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, lines)
-    return b"%b %b HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n%b" % (method, target, lines, len(content), content)
+        return b"%b%b\r\n" % (line, lines)
+    return b"%b%bContent-Length: %d\r\n\r\n%b" % (line, lines, len(content), content)
 
 
 class Client(httpx.AsyncBaseTransport):
     """HTTP for a process: a socket for each call under way, kept ``IDLE_S`` seconds for the next one to its origin."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, *, max_idle: int = MAX_IDLE, idle_s: float = IDLE_S) -> None:
+        self.heads = Heads()
         self._tls = tls
         self._max_idle = max_idle
         self._idle_s = idle_s

@@ -192,7 +192,8 @@ class Found(NamedTuple):
 
 class Single(NamedTuple):
     """The call by which a connection is found: what is asked for, and what is ``made`` of the body of the answer, which
-    may take other calls. That raises AdapterError, NotFound for what is not of this instance."""
+    may take other calls. That raises AdapterError, NotFound for what is not of this instance. Its ``good_until`` tells
+    until when the same is made of the same body, in all that is wanted."""
 
     request: Request
     made: Callable[[bytes], Coroutine[Any, Any, Completed]]

@@ -11,7 +11,7 @@ import msgspec
 
 from adapters import errors
 from adapters.dialling import Origin
-from adapters.http1 import field_lines, written
+from adapters.http1 import field_lines, request_line
 
 Query: TypeAlias = Sequence[tuple[str, str]]
 
@@ -56,12 +56,12 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Message(NamedTuple):
-    """A request as far as it is the same for all who make it: equal ones are one question."""
+    """A request, written as far as it is the same for all who make it: its first line, what its fields say of its
+    content, and that. Equal ones are one question."""
 
-    method: str
-    target: bytes
-    content: bytes | None
-    kind: bytes
+    line: bytes
+    fields: bytes
+    content: bytes
 
 
 class Writer:
@@ -74,17 +74,20 @@ class Writer:
         self._lines: _Lines | None = None
 
     def message(self, request: Request) -> Message:
-        """Raises Rejected for an id, and UnicodeEncodeError for a text, that cannot be written."""
-        target = self.target(request)
+        """Raises Rejected for an id, and UnicodeEncodeError and httpx.LocalProtocolError for a text, that cannot be
+        written."""
+        line, kind, content = request_line(request.method.encode("ascii"), self.target(request)), b"", b""
         if request.json is not None:
-            return Message(request.method, target, msgspec.json.encode(request.json), _JSON)
-        if request.form is not None:
-            return Message(request.method, target, urlencode(request.form).encode("ascii"), _FORM)
-        return Message(request.method, target, None if request.method == "GET" else b"", b"")
+            kind, content = _JSON, msgspec.json.encode(request.json)
+        elif request.form is not None:
+            kind, content = _FORM, urlencode(request.form).encode("ascii")
+        elif request.method == "GET":
+            return Message(line, b"", b"")
+        return Message(line, b"%bContent-Length: %d\r\n" % (kind, len(content)), content)
 
     def target(self, request: Request) -> bytes:
-        """The path and the query that a request asks for, the path proven to lie below the base URL's. Raises as
-        `message` does."""
+        """The path and the query that a request asks for, the path proven to lie below the base URL's. Raises
+        Rejected and UnicodeEncodeError, as `message` does."""
         path = request.route
         for name, value in request.ids.items():
             path = path.replace(f"{{{name}}}", _quoted(value))  # which has no braces
@@ -99,8 +102,8 @@ class Writer:
         lines = self._lines
         if lines is None or lines.header != header:
             lines = self._lines = _Lines(header, self._written_lines(header))
-        own = b"%b%bX-Request-Id: %b\r\n" % (lines.written, message.kind, id.encode())
-        return written(message.method.encode("ascii"), message.target, own, message.content)
+        line, fields, content = message
+        return b"%b%b%bX-Request-Id: %b\r\n\r\n%b" % (line, lines.written, fields, id.encode("ascii"), content)
 
     def _written_lines(self, header: str | None) -> bytes:
         """What all requests with one Authorization have in common."""

@@ -1,6 +1,8 @@
 """Records that are read one at a time: while a body is what it was, what was made of it stays the same object."""
 
 import datetime as dt
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Final, Generic, NamedTuple, TypeVar
@@ -73,6 +75,16 @@ class Singles(Generic[T]):
         while len(self._latest) > KEPT or self._held_bytes > KEPT_BYTES:
             self._held_bytes -= self._latest.popitem(last=False)[1].size_bytes
         return made
+
+    def until(self, key: Hashable, made: T) -> float:
+        """Until when, by ``time.monotonic``, the latest body of a key has this made of it again: 0 where that is not
+        held, infinite where it does not end."""
+        latest = self._latest.get(key)
+        if latest is None or latest.made is not made:
+            return 0.0
+        if latest.good_until is None:
+            return math.inf
+        return time.monotonic() + (latest.good_until - dt.datetime.now(dt.UTC)).total_seconds()
 
 
 def _is_over(latest: _Latest[T]) -> bool:

@@ -120,65 +120,62 @@ class Transport:
                 async with asyncio.timeout(deadline.remaining()):
                     return await flight.answer()
             except TimeoutError:
-                raise _Trace(self, request, 1).told(errors.TimedOut(MESSAGES[errors.TimedOut])) from None
+                raise _Trace(self, request, 1, _new_id()).told(errors.TimedOut(MESSAGES[errors.TimedOut])) from None
             except errors.TimedOut:
                 if has_joined or deadline.remaining() == 0:
                     raise
             flight, has_joined = self._flights.get(message), True
-        flight = self._flights.begin(message)
-        try:
-            if not self._begun(flight, request, message):
-                flight.follow(asyncio.create_task(self.with_retries(request)))
-        except BaseException as error:
-            flight.fail(error)  # or who asks the same later would wait for ever
-            raise
+        flight = self._begun(request, message, deadline.ends_at())
+        if flight is None:
+            task = asyncio.create_task(self.with_retries(request))
+            flight = self._flights.begin(message)
+            flight.follow(task)
         return await flight.answer()
 
     def message(self, request: Request) -> Message | None:
         """What is written of a request, for `send_at_once`; None where it cannot be written."""
         try:
             return self._writer.message(request)
-        except (errors.Rejected, UnicodeEncodeError):
+        except (errors.Rejected, UnicodeEncodeError, httpx.LocalProtocolError):
             return None
 
-    def send_at_once(self, request: Request, message: Message, place: Place[bytes]) -> Flight[bytes] | None:
-        """As `send`, for who does not wait: ``place`` is told what comes of the call, unless it leaves the flight. None
-        where it takes waiting to send it, or where others wait for the same call: nothing is sent then."""
-        if self._flights.get(message) is not None:
-            return None
-        flight = self._flights.begin(message)
-        is_begun = False
-        try:
-            is_begun = self._begun(flight, request, message)
-        finally:
-            if not is_begun:
-                flight.forget()
-        if not is_begun:
-            return None
-        flight.enter(place)
+    def send_at_once(
+        self, request: Request, message: Message, place: Place[bytes], ends_at: float
+    ) -> Flight[bytes] | None:
+        """As `send`, for who does not wait, and has until ``ends_at`` by the monotonic clock: ``place`` is told what
+        comes of the call, unless it leaves the flight. None where it takes waiting to send it, or where others wait for
+        the same call: nothing is sent then."""
+        flight = None if self._flights.get(message) is not None else self._begun(request, message, ends_at)
+        if flight is not None:
+            flight.enter(place)
         return flight
 
-    def _begun(self, flight: Flight[bytes], request: Request, message: Message) -> bool:
-        """Whether the call could be sent at once, without waiting for anything and without a task of its own."""
-        left_s = deadline.remaining()
-        header = None if self._authorizer is None else self._authorizer.ready()
-        if left_s == 0 or not self.breaker.is_closed or (header is None and self._authorizer is not None):
-            return False
-        begun = _Begun(self, request, flight, header)
+    def _begun(self, request: Request, message: Message, ends_at: float | None) -> Flight[bytes] | None:
+        """The call, where it could be sent at once, without waiting for anything and without a task of its own."""
+        header = None
+        if self._authorizer is not None:
+            header = self._authorizer.ready()
+            if header is None:
+                return None
+        left_s = None if ends_at is None else ends_at - time.monotonic()
+        if not self.breaker.is_closed or (left_s is not None and left_s <= 0):
+            return None
+        correlation_id = _new_id()
         try:
-            sent = self._writer.written(message, header, begun.correlation_id)
+            sent = self._writer.written(message, header, correlation_id)
         except (httpx.LocalProtocolError, UnicodeEncodeError):
-            return False
+            return None
         if not self.bulkhead.enter_now():
-            return False
+            return None
         channel = self._client.idle(self._writer.origin, safe=True)
         if channel is None:
             self.bulkhead.leave()
-            return False
-        begun.over(channel)
+            return None
+        flight = self._flights.begin(message)
+        begun = _Begun(self, request, correlation_id, header, ends_at, flight=flight, channel=channel)
         flight.by(begun.give_up)
         channel.ask(sent, begun, self._wanted, begun.within_s(self._timeout_s(request), left_s))
-        return True
+        return flight
 
     @property
     def write_timeout_s(self) -> float:
@@ -218,7 +215,7 @@ class Transport:
         return wait_s < self._settings.timeout and (left_s is None or wait_s < left_s)
 
     async def _once(self, request: Request, attempt: int, begun: "_Begun | None") -> bytes:
-        trace = begun or _Trace(self, request, attempt)
+        trace = begun or _Trace(self, request, attempt, _new_id())
         try:
             if begun is None:
                 await self.bulkhead.enter()
@@ -317,18 +314,19 @@ def _checked(base_url: str) -> httpx.URL:
 class _Trace:
     """One attempt under way: what its record and its error will say."""
 
-    def __init__(self, transport: Transport, request: Request, attempt: int) -> None:
+    status: int | None = None
+    sent = False
+    has_reached = False
+    """Whether a call that changes something may have been carried out."""
+    _size_bytes = 0
+    _is_hurried = False
+
+    def __init__(self, transport: Transport, request: Request, attempt: int, correlation_id: str) -> None:
+        self.correlation_id = correlation_id
         self._transport = transport
         self._request = request
         self._attempt = attempt
         self._began = time.perf_counter()
-        self.correlation_id = f"{random.getrandbits(128):032x}"
-        self.status: int | None = None
-        self.sent = False
-        self.has_reached = False
-        """Whether a call that changes something may have been carried out."""
-        self._size_bytes = 0
-        self._is_hurried = False
 
     @property
     def spent_s(self) -> float:
@@ -396,20 +394,29 @@ class _Begun(_Trace):
     """A first attempt that was sent at once. What ends well ends here, as soon as the answer is there; anything else
     goes on in a task, as if it had been in it from the start."""
 
-    def __init__(self, transport: Transport, request: Request, flight: Flight[bytes], header: str | None) -> None:
-        super().__init__(transport, request, 1)
+    sent = True
+
+    def __init__(
+        self,
+        transport: Transport,
+        request: Request,
+        correlation_id: str,
+        header: str | None,
+        ends_at: float | None,
+        *,
+        flight: Flight[bytes],
+        channel: Channel,
+    ) -> None:
+        super().__init__(transport, request, 1, correlation_id)
         self.header = header
+        self._ends_at = ends_at
         self.came: Answer | Exception | None = None
         self._flight = flight
-        self._channel: Channel | None = None
-        self._has_place = False
-
-    def over(self, channel: Channel) -> None:
-        """It is sent over this channel, and has a place among the calls in flight."""
-        self.sent = self._has_place = True
-        self._channel = channel
+        self._channel: Channel | None = channel
+        self._has_place = True
+        """Whether it has one among the calls in flight."""
         self._context = contextvars.copy_context()
-        self._hooks = (*self._transport.hooks, *watching.get())
+        self._hooks = (*transport.hooks, *watching.get())
 
     def leave(self) -> None:
         """Leave that place."""
@@ -456,10 +463,16 @@ class _Begun(_Trace):
 
     def _go_on(self, came: Answer | Exception) -> None:
         self._channel, self.came = None, came
+        self._context.run(deadline.begin, self._ends_at)
         call = self._transport.with_retries(self._request, self)
         task = asyncio.get_running_loop().create_task(call, context=self._context)
         task.add_done_callback(lambda _: self.leave())  # it may have ended before it began
         self._flight.follow(task)
+
+
+def _new_id() -> str:
+    """What a call is found by in the logs of both ends."""
+    return f"{random.getrandbits(128):032x}"
 
 
 def _backoff_s(attempt: int, retry_after_s: float | None) -> float:

@@ -121,10 +121,10 @@ class Answers:
         found = self._asked.get(key)
         if found is None:
             return None
-        answer = None if found.is_read_each_time else found.answer
-        if answer is not None and self._stands(found):
+        answer = found.answer
+        if answer is not None and not found.is_read_each_time and self._stands(found):
             found.given += 1
-        elif found.comes_again:
+        elif answer is not None or found.lookup is not None:
             answer = None
         else:
             return None

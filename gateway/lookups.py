@@ -9,10 +9,11 @@ import asyncio
 import contextvars
 import datetime as dt
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, Self, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, Self, TypeAlias
 
-from adapters import deadline, walk
+from adapters import digests, walk
 from adapters.errors import AdapterError, NotFound, TimedOut
 from adapters.flight import Flight
 from adapters.model import Connection
@@ -24,6 +25,9 @@ from gateway.inventory import Ask, Inventory
 from gateway.sources import Need, Source
 
 log = logging.getLogger(__name__)
+
+KEPT_BYTES: Final = 16 * 1024
+"""The longest answer that is kept with what it was written of, for each request that comes again."""
 
 Place: TypeAlias = tuple[str, str]
 """An instance and a native id."""
@@ -72,13 +76,26 @@ Written: TypeAlias = Callable[[Sequence[Come]], bytes | None]
 """Gives the answer in which the fields have come to these; None where it takes executing to know."""
 
 
-class OneCall(NamedTuple):
-    """The one call that a connection takes where no list in memory has it."""
+class _Last(NamedTuple):
+    """The body that a call brought last, the answer that was written of it, and until when the same would be."""
 
-    wanted: Wanted
-    instance: Instance
-    single: Single
-    message: Message
+    digest: bytes
+    answer: bytes
+    good_until: float
+
+
+class OneCall:
+    """The one call that a connection takes where no list in memory has it. While it brings the same body, the answer is
+    the same, and neither is read nor written again."""
+
+    __slots__ = ("_last", "instance", "message", "single", "wanted")
+
+    def __init__(self, wanted: Wanted, instance: Instance, single: Single, message: Message) -> None:
+        self.wanted = wanted
+        self.instance = instance
+        self.single = single
+        self.message = message
+        self._last: _Last | None = None
 
     @classmethod
     def of(cls, wanted: Wanted, instance: Instance) -> Self | None:
@@ -90,6 +107,21 @@ class OneCall(NamedTuple):
             return None
         message = None if single is None else instance.adapter.transport.message(single.request)
         return None if single is None or message is None else cls(wanted, instance, single, message)
+
+    def answer(self, body: bytes) -> bytes | None:
+        """The answer that was written of this body, where that came last; None for any other."""
+        last = self._last
+        if last is None:
+            return None
+        if last.digest == digests.of_body(body) and last.good_until > time.monotonic():
+            return last.answer
+        self._last = None
+        return None
+
+    def keep(self, body: bytes, answer: bytes, good_until: float) -> None:
+        """Keep the answer that was written of a body, where the same would be until some time from now."""
+        if good_until and len(answer) <= KEPT_BYTES:
+            self._last = _Last(digests.of_body(body), answer, good_until)
 
 
 class Lookup(NamedTuple):
@@ -107,12 +139,12 @@ class Lookup(NamedTuple):
         answer."""
         if self.call is None:
             return None
-        wanted, instance, single, message = self.call
-        if instance.adapter.holds(wanted.fields) and inventory.held(instance, wanted.ask.by(since)):
+        wanted, adapter = self.call.wanted, self.call.instance.adapter
+        may_be_held = wanted.ask.max_age > 0 and adapter.holds(wanted.fields)  # or nothing was read since it began
+        if may_be_held and inventory.held(self.call.instance, wanted.ask.by(since)):
             return None
-        sought = Sought(wanted, since, single, self.written, given)
-        with deadline.until(ends_at):
-            flight = instance.adapter.transport.send_at_once(single.request, message, sought)
+        sought = Sought(self.call, since, self.written, given)
+        flight = adapter.transport.send_at_once(self.call.single.request, self.call.message, sought, ends_at)
         if flight is None:
             return None
         sought.by(flight)
@@ -134,17 +166,16 @@ class Underway:
     def _tell(self, answer: bytes | None) -> None:
         """Tell who is to be told, once; what goes wrong with that is nothing to others who wait for the same."""
         done, self._done = self._done, None
-        if done is not None:
-            try:
-                done(self._given_of(answer))
-            except Exception:
-                log.exception("an answer could not be given")
-
-    def _given_of(self, answer: bytes | None) -> Any:
+        if done is None:
+            return
         try:
-            return None if answer is None else self._given(answer)
+            given = None if answer is None else self._given(answer)
         except Exception:  # noqa: BLE001  whatever it is, it is told where the request is executed
-            return None
+            given = None
+        try:
+            done(given)
+        except Exception:
+            log.exception("an answer could not be given")
 
 
 class Sought(Underway):
@@ -154,15 +185,14 @@ class Sought(Underway):
     follows is done in the one that it was made in.
     """
 
-    def __init__(
-        self, wanted: Wanted, since: float, single: Single, written: Written, given: Callable[[bytes], Any]
-    ) -> None:
+    def __init__(self, call: OneCall, since: float, written: Written, given: Callable[[bytes], Any]) -> None:
         super().__init__(since, given)
         self.came: bytes | Exception | None = None
         """The body of the answer to the call, or what was raised instead."""
-        self._wanted = wanted
-        self._single = single
+        self._call = call
         self._written = written
+        self._good_until = 0.0
+        """Until when the same body is found to be the same."""
         self._context = contextvars.copy_context()
         self._flight: Flight[bytes] | None = None
         self._waiting: asyncio.Future[None] | None = None
@@ -172,13 +202,13 @@ class Sought(Underway):
         """The connection as `Adapter.get_many` finds it, of what has come or is yet to come. Raises AdapterError."""
         if self._flight is not None:
             await self._landed()
-        (_, native_id), came = self._wanted.place, self.came
+        (_, native_id), came = self._call.wanted.place, self.came
         try:
             if not isinstance(came, bytes):
                 self.came = None
                 raise came or TimedOut("the call was given up")
-            completed = await self._single.made(came)
-            (connection,) = completed.connections
+            completed = await self._call.single.made(came)
+            (connection,), self._good_until = completed.connections, completed.good_until
             return Found({native_id: walk.proven(connection, native_id)}, completed.failures)
         except NotFound:
             return Found({})
@@ -187,7 +217,7 @@ class Sought(Underway):
 
     def comes_to(self, wanted: Wanted) -> bool:
         """Whether this is what is wanted, and something came of the call, or will."""
-        return (self._flight is not None or self.came is not None) and wanted == self._wanted.by(self.since)
+        return (self._flight is not None or self.came is not None) and wanted == self._call.wanted.by(self.since)
 
     def by(self, flight: Flight[bytes]) -> None:
         """It is under way."""
@@ -235,13 +265,20 @@ class Sought(Underway):
 
     def _answer(self) -> bytes | None:
         """The answer; None where it takes anything else to make one."""
-        if not isinstance(self.came, bytes):
+        body = self.came
+        if not isinstance(body, bytes):
             return None
+        answer = self._call.answer(body)
+        if answer is not None:
+            return answer
         found = walk.without_waiting(self.found())
-        connection = None if found is None else found.by_id.get(self._wanted.place[1])
+        connection = None if found is None else found.by_id.get(self._call.wanted.place[1])
         if found is None or found.failures or isinstance(connection, AdapterError):
             return None
         try:
-            return self._written([connection])
+            answer = self._written([connection])
         except Exception:  # noqa: BLE001  whatever it is, it is told where the request is executed
             return None
+        if answer is not None:
+            self._call.keep(body, answer, self._good_until)
+        return answer

@@ -86,6 +86,7 @@ _AtOnce: TypeAlias = Callable[[Head, bytes], Whole | Soon | None]
 one; None where the app is to be called for it, as for each HEAD. It must not raise."""
 
 
+_OK_LINE: Final = STATUS_LINE[HTTPStatus.OK]
 _EXTENSION: Final = "gateway.direct"
 _END: Final = b"\r\n\r\n"
 _LONGEST_HEAD, _LONGEST_BODY = 4096, 32_768
@@ -407,7 +408,8 @@ class Spoken(HttpToolsProtocol):
             else:
                 self._soon = None
                 self._give(answer)
-                self._go_on()
+                if self._early:
+                    self._go_on()
         except BaseException:
             self.transport.abort()  # or the client would wait for ever
             raise
@@ -418,23 +420,26 @@ class Spoken(HttpToolsProtocol):
         if self._soon is not None:
             (left, known, body), self._soon = self._soon, None
             self._begin(known, body, left)
-            self._go_on()
+            if self._early:
+                self._go_on()
 
     def _go_on(self) -> None:
         """Go on with what came before the answer that was under way."""
         early, self._early = self._early, bytearray()
-        if early:
-            self.flow.resume_reading()
-            self.data_received(bytes(early))
+        self.flow.resume_reading()
+        self.data_received(bytes(early))
 
     def _give(self, answer: Whole) -> None:
         """Answer a request for which nothing was begun."""
-        self._write(STATUS_LINE[HTTPStatus.OK], *answer)
+        self._write(_OK_LINE, *answer)
         self.server_state.total_requests += 1
         self._alarm.set(self.timeout_keep_alive)
 
     def _write(self, status_line: bytes, lines: bytes, body: bytes, end: bytes = b"") -> None:
-        head = b"%b%b%b%bcontent-length: %d\r\n\r\n" % (status_line, self._lines(), lines, end, len(body))
+        given = self.server_state.default_headers
+        if given is not self._given:  # the server makes them anew each second
+            self._given, self._given_lines = given, b"".join(b"%b: %b\r\n" % pair for pair in given)
+        head = b"%b%b%b%bcontent-length: %d\r\n\r\n" % (status_line, self._given_lines, lines, end, len(body))
         self.transport.write(head + body)
 
     def _begin(self, known: Head, body: bytes, left: Soon | None = None) -> None:
@@ -529,11 +534,3 @@ class Spoken(HttpToolsProtocol):
             self.transport.close()
         self.on_response_complete()
         return True
-
-    def _lines(self) -> bytes:
-        """The headers that the server gives itself, which it makes anew each second."""
-        given = self.server_state.default_headers
-        if given is not self._given:
-            self._given = given
-            self._given_lines = b"".join(b"%b: %b\r\n" % pair for pair in given)
-        return self._given_lines

@@ -168,7 +168,7 @@ class Endpoint:
     def at_once(self, head: Head, body: bytes) -> tuple[bytes, bytes] | Left | None:
         """What the server is to send for a request where the same answer is given again and nothing need be read for
         that: its header lines and its body. Where it can be come by without executing anything, it is under way."""
-        door = self._known_door(head)
+        door = self._known_door(head) if head.note is None else head.note[0]
         if door is None or not door.is_post or door.refusal is not None or door.explain:
             return None
         began = time.perf_counter()

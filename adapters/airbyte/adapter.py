@@ -153,11 +153,13 @@ class AirbyteAdapter:
         return await walk.completed(by_id, lambda records: self._joins(records, fields))
 
     def single(self, id: str, fields: Fields) -> Single | None:
-        async def made(body: bytes) -> Completed:
-            row = await self._made(id, wire.Read if self._is_full(fields) else wire.Brief, None, body)
-            return await self._joins((row,), fields)
+        async def read(body: bytes) -> Completed:
+            kind = wire.Read if self._is_full(fields) else wire.Brief
+            row = await self._made(id, kind, None, body)
+            completed = await self._joins((row,), fields)
+            return completed._replace(good_until=min(completed.good_until, self._singles.until((id, kind, None), row)))
 
-        return Single(self._client.call_for(id), made)
+        return Single(self._client.call_for(id), read)
 
     async def _find(self, ids: Sequence[str], read: Reader) -> Mapping[str, Connection | AdapterError]:
         if len(ids) < 2:  # noqa: PLR2004  for one, not even the workspaces need be known

@@ -143,10 +143,12 @@ class UnifiedToAdapter:
         return await walk.completed(found, lambda records: self.complete(records, fields), lacks=self.adds(fields))
 
     def single(self, id: str, fields: Fields) -> Single | None:
-        async def made(body: bytes) -> Completed:
-            return await self.complete((self._made(id, body),), fields)
+        async def read(body: bytes) -> Completed:
+            made = self._made(id, body)
+            completed = await self.complete((made,), fields)
+            return completed._replace(good_until=min(completed.good_until, self._singles.until(id, made)))
 
-        return Single(self._client.call_for(id), made)
+        return Single(self._client.call_for(id), read)
 
     async def runs(self, connection: Connection, *, after: str | None, limit: int) -> RunPage:
         raise Unsupported(

@@ -5,7 +5,7 @@ import functools
 import operator
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import graphql
 from graphql import ExecutionResult, GraphQLError, OperationType
@@ -24,12 +24,9 @@ from gateway.execution.whole import Alike, Settled
 from gateway.explain import Explanation, Mode
 from gateway.grounds import Ground
 from gateway.loaders import Loaders
-from gateway.lookups import Come, Lookup
+from gateway.lookups import KEPT_BYTES, Come, Lookup
 from gateway.protection.body import Operation
 from gateway.protection.limits import Limits
-
-KEPT_BYTES: Final = 16 * 1024
-"""The longest answer that is kept with what it was written of, for each request that comes again."""
 
 
 class Outcome(NamedTuple):

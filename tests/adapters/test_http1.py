@@ -19,7 +19,7 @@ import httpx
 import pytest
 import uvloop
 
-from adapters.channel import MAX_FIELDS, MAX_HEAD_BYTES, Answer, Wanted
+from adapters.channel import MAX_FIELDS, MAX_HEAD_BYTES, Answer, Channel, Wanted
 from adapters.dialling import Origin, Unopened, first, trust
 from adapters.errors import ContractBroken
 from adapters.http1 import Client, field_lines, written
@@ -141,6 +141,92 @@ async def test_a_body_in_one_piece_is_not_copied_and_a_long_one_is_whole():
         assert (await ask(client, server, wanted=Wanted(len(body)))).body == body
         with pytest.raises(ContractBroken, match="max_body_bytes"):
             await ask(client, server, wanted=Wanted(len(body) - 1))
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[Channel]:
+    """Whose heads were parsed."""
+    found: list[Channel] = []
+
+    def headed(self: Channel) -> None:
+        found.append(self)
+        as_ever(self)
+
+    as_ever = Channel.on_headers_complete
+    monkeypatch.setattr(Channel, "on_headers_complete", headed)
+    return found
+
+
+def of(head: bytes, body: bytes) -> bytes:
+    return b"HTTP/1.1 " + head + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+async def test_a_head_that_came_before_is_not_parsed_again_over_whichever_socket(parsed: list[Channel]):
+    bodies = [b"{}", b"[]", b'{"a": 1}', b"ok", b"no", b'{"b": 2}']
+    async with asking(*(of(b"201 X\r\nX-A: 1\r\nx-a: 2", body) for body in bodies)) as (client, server):
+        for rounds in (1, 2, 3):
+            for answer in [await ask(client, server), *await asyncio.gather(*(ask(client, server) for _ in range(2)))]:
+                assert (answer.status, answer.field(b"x-a"), answer.field(b"x-b")) == (201, b"1, 2", b"")
+                assert answer.body in bodies
+                bodies.remove(answer.body)
+            if rounds == 2:
+                bodies += [b'{"b": 2}'] * 3
+    assert server.sockets == 2
+    assert len(parsed) == 2, "one for each length"
+
+
+UNKEPT = {
+    "chunked": KEPT["chunked"],
+    "gzip": KEPT["gzip"],
+    "interim": KEPT["100"],
+    "cookie": b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\nok",
+    "long": b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 5_000 + b"\r\nContent-Length: 2\r\n\r\nok",
+}
+
+
+@pytest.mark.parametrize("sent", UNKEPT.values(), ids=UNKEPT)
+async def test_heads_that_say_more_than_how_long_a_body_is_are_parsed_each_time(sent: bytes, parsed: list[Channel]):
+    async with asking(sent, sent, sent) as (client, server):
+        for _ in range(3):
+            assert (await ask(client, server)).body == b"ok"
+    assert len(parsed) == (6 if sent == KEPT["100"] else 3)
+
+
+async def test_what_follows_a_known_head_is_what_it_is():
+    late = PLAIN[:-2] + b"no"
+    longer = of(b"200 OK", b"x" * 100)
+    other = PLAIN.replace(b"200", b"404")
+    async with asking(PLAIN, dripping(late), late, PLAIN + PLAIN, PLAIN, longer, longer, other, PLAIN) as (
+        client,
+        server,
+    ):
+        bodies = [(await ask(client, server)).body for _ in range(5)]
+        assert bodies == [b"ok", b"no", b"no", b"ok", b"ok"]
+        assert server.sockets == 2, "what stands behind an answer is nobody's"
+        assert len((await ask(client, server)).body) == 100
+        with pytest.raises(ContractBroken, match="max_body_bytes"):
+            await ask(client, server, wanted=Wanted(99))
+        failed = await ask(client, server)
+        assert (failed.status, failed.body) == (404, b"")
+        assert (await ask(client, server)).body == b"ok"
+
+
+async def test_a_head_that_is_known_answers_head_as_well():
+    async def of_head(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(PLAIN[:-2])
+
+    async with asking(PLAIN, PLAIN, of_head, PLAIN) as (client, server):
+        for method, body in (("GET", b"ok"), ("GET", b"ok"), ("HEAD", b""), ("GET", b"ok")):
+            answer = await ask(client, server, method, wanted=WANTED._replace(is_head=method == "HEAD"))
+            assert (answer.status, answer.body) == (200, body)
+
+
+async def test_no_more_heads_are_known_than_there_is_room_for(parsed: list[Channel]):
+    sent = [of(b"200 OK\r\nX-Id: %d" % number, b"ok") for number in range(600)]
+    async with asking(*sent, sent[0], sent[-1], sent[-1]) as (client, server):
+        for _ in range(603):
+            assert (await ask(client, server)).body == b"ok"
+    assert len(parsed) == 601
 
 
 async def test_header_fields_are_told_in_lower_case_and_repeated_ones_together():

@@ -1,6 +1,8 @@
 """A record that is read alone stays the same object while its body is what it was; what changes is not held."""
 
 import datetime as dt
+import math
+import time
 
 import pytest
 
@@ -52,6 +54,18 @@ def test_what_is_good_for_a_while_is_made_anew_afterwards(offset_s: float, made:
     for _ in range(6):
         read("a", b"body", good_until)
     assert read.made == made
+
+
+@pytest.mark.parametrize(("offset_s", "least", "most"), [(None, math.inf, math.inf), (60, 50, 60), (-1, -5, -1)])
+def test_it_is_told_until_when_the_same_is_made(offset_s: float | None, least: float, most: float):
+    read = Reading()
+    good_until = None if offset_s is None else dt.datetime.now(dt.UTC) + dt.timedelta(seconds=offset_s)
+    assert read.singles.until("a", read("a", b"body", good_until)) == 0, "nothing is held of what came once"
+    made = [read("a", b"body", good_until) for _ in range(2)][-1]
+    assert least <= read.singles.until("a", made) - time.monotonic() <= most
+    assert read.singles.until("a", Made()) == read.singles.until("b", made) == 0
+    read("a", b"another")
+    assert read.singles.until("a", made) == 0
 
 
 def test_bodies_that_change_each_time_are_let_by_and_one_that_stays_is_seen_again():

@@ -4,10 +4,11 @@ is told, and what that costs upstream, is what executing it would have told and 
 
 import asyncio
 import contextlib
+import datetime as dt
 import io
 import json
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,7 +17,8 @@ import pytest
 from adapters import flight
 from adapters.ids import encode as global_id
 from adapters.imitation import Knobs
-from gateway import answers
+from adapters.singles import Singles
+from gateway import answers, lookups
 from gateway.answers import SELDOM, WORTH
 from tests.adapters.upstream import until
 from tests.conftest import AIRBYTE, UNIFIED_TO, WORKIVA, Fleet, Upstreams, fleet_over
@@ -27,6 +29,7 @@ from tests.gateway.served import serving
 INSTANCES = (AIRBYTE, WORKIVA, UNIFIED_TO)
 FIELDS = """id name status enabled running externalRef updatedAt categories instance { name } source { id type }
     lastRun { status startedAt }"""
+NAMES = "name workspaceName source { name type icon } destination { name type icon }"
 TROUBLE: Mapping[str, Knobs] = {
     "unknown": Knobs(status=404),
     "fault": Knobs(status=500),
@@ -138,6 +141,59 @@ async def test_what_has_changed_upstream_is_seen_at_once(whole: Fleet, executed:
     assert len(executed) == WORTH
 
 
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The bodies that were looked at."""
+    bodies: list[bytes] = []
+
+    def seen(self: Singles[Any], key: Hashable, body: bytes) -> Any:
+        bodies.append(body)
+        return as_ever(self, key, body)
+
+    as_ever = Singles.seen
+    monkeypatch.setattr(Singles, "seen", seen)
+    return bodies
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+async def test_of_the_same_body_the_same_answer_is_given_and_nothing_read(
+    whole: Fleet, monkeypatch: pytest.MonkeyPatch, read: list[bytes], instance: str
+):
+    query = query_of(instance, whole.servers[instance].id_of(0), NAMES)
+    told = await known(whole, query)
+    assert [await whole.ask(query) for _ in range(2)] == [told] * 2
+    read.clear()
+    whole.forget()
+    assert [await whole.ask(query) for _ in range(5)] == [told] * 5
+    assert (whole.calls(instance), read) == (5, [])
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + 3_600)
+    monkeypatch.setattr(flight, "time", later)
+    monkeypatch.setattr(lookups, "time", later)  # when no name is kept any more
+    assert await whole.ask(query) == told
+    assert read
+
+
+async def test_an_answer_is_not_given_again_when_an_authorization_in_it_has_ended(whole: Fleet, read: list[bytes]):
+    server: Any = whole.servers[UNIFIED_TO]
+    ends_at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=2)
+    server.knobs = told_of(server, auth={"expiry_date": ends_at.isoformat()})
+    query = query_of(UNIFIED_TO, server.id_of(3), "details { ... on UnifiedToConnection { authState } }")
+    state = lambda told: told["data"]["connection"]["details"]["authState"]  # noqa: E731
+    assert [state(await whole.ask(query)) for _ in range(8)] == ["VALID"] * 8
+    assert len(read) < 8
+    await until(lambda: dt.datetime.now(dt.UTC) > ends_at)
+    assert [state(await whole.ask(query)) for _ in range(4)] == ["EXPIRED"] * 4
+
+
+async def test_a_long_answer_is_written_each_time(whole: Fleet, monkeypatch: pytest.MonkeyPatch, read: list[bytes]):
+    monkeypatch.setattr(lookups, "KEPT_BYTES", 100)
+    query = query_of(WORKIVA, whole.servers[WORKIVA].id_of(3))
+    told = await known(whole, query)
+    read.clear()
+    assert [await whole.ask(query) for _ in range(5)] == [told] * 5
+    assert len(read) == 5
+
+
 async def test_an_answer_about_another_connection_is_none(whole: Fleet):
     server: Any = whole.servers[UNIFIED_TO]
     query = query_of(UNIFIED_TO, server.id_of(3))
@@ -161,17 +217,13 @@ async def test_a_connection_that_is_not_ours_any_more_is_unknown(whole: Fleet, e
 
 @pytest.mark.parametrize("instance", INSTANCES)
 async def test_names_and_logos_that_are_known_are_looked_up_no_more(whole: Fleet, executed: Executed, instance: str):
-    fields = "name workspaceName source { name type icon } destination { name type icon }"
     for number in range(5):
-        query = query_of(instance, whole.servers[instance].id_of(number), fields)
+        query = query_of(instance, whole.servers[instance].id_of(number), NAMES)
         told = await known(whole, query)
         executed.clear()
         whole.forget()
         assert await whole.ask(query) == told == await anew(whole, query)
         assert (len(executed), whole.calls(instance)) == (1, 2)
-
-
-NAMES = "name workspaceName source { name type icon } destination { name type icon }"
 
 
 @pytest.mark.parametrize("instance", INSTANCES)
