@@ -2,12 +2,13 @@
 
 import asyncio
 import datetime as dt
+import functools
 import logging
 import os
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, BinaryIO, Final, NamedTuple
 
@@ -33,6 +34,11 @@ LONGEST: Final = 200
 """Letters that a line has of what a client calls something: it may be as long as a request."""
 _REQUEST: Final = "request"
 """What the line of a request says."""
+_REQUEST_LINE: Final = (
+    f'{{"time":"%s","level":"INFO","logger":"{requests.name}","pid":{_PID},"message":"{_REQUEST}",'
+    '"operation":%s,"viewer":%s,"duration_s":%.6f,"codes":%s}\n'
+)
+"""All of that, written out: there is one for each request."""
 
 
 class _Answered(NamedTuple):
@@ -70,7 +76,7 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self.flush()  # what was told before stands before it
         try:
-            self._write(self._line(record))
+            self._write(orjson.dumps(self._line(record), default=str, option=orjson.OPT_APPEND_NEWLINE))
         except Exception:  # noqa: BLE001  a log that cannot be written is no reason to answer nobody
             self.handleError(record)
 
@@ -94,7 +100,7 @@ class _Lines(logging.Handler):
         self.acquire()  # others log from threads of their own
         try:
             held, self._held = self._held, []
-            self._write(*(self._begun(of.at, "INFO", requests.name, _REQUEST) | of.fields() for of in held))
+            self._write("".join(map(self._request_line, held)).encode())
         except Exception:  # noqa: BLE001  as above
             self.handleError(logging.makeLogRecord({"msg": "lines of requests"}))
         finally:
@@ -104,16 +110,26 @@ class _Lines(logging.Handler):
         self._due_in = None
         self.flush()
 
-    def _write(self, *lines: Mapping[str, Any]) -> None:
-        made = [orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE) for line in lines]
-        self._out.write(b"".join(made))
+    def _write(self, lines: bytes) -> None:
+        self._out.write(lines)
         self._out.flush()
+
+    def _request_line(self, of: _Answered) -> str:
+        """What `_line` makes of a record of it."""
+        codes = orjson.dumps(of.codes).decode() if of.codes else "[]"
+        return _REQUEST_LINE % (self._time(of.at), _quoted(of.operation), _quoted(of.viewer), of.duration_s, codes)
 
     def _line(self, record: logging.LogRecord) -> dict[str, Any]:
         fields: dict[str, Any] | None = getattr(record, "fields", None)
         # What comes with fields is from below, and its message is a constant.
         message = masked_text(record.getMessage()) if fields is None else record.msg
-        line = self._begun(record.created, record.levelname, record.name, message)
+        line = {
+            "time": self._time(record.created),
+            "level": record.levelname,
+            "logger": record.name,
+            "pid": _PID,
+            "message": message,
+        }
         if fields is not None:
             line |= fields
         if record.exc_info and record.exc_info[0]:
@@ -121,15 +137,17 @@ class _Lines(logging.Handler):
             line["at"] = _places(record.exc_info[2])
         return line
 
-    def _begun(self, at: float, level: str, logger: str, message: str) -> dict[str, Any]:
-        """What every line begins with."""
-        return {"time": self._time(at), "level": level, "logger": logger, "pid": _PID, "message": message}
-
     def _time(self, at: float) -> str:
         """ISO-8601 in UTC with milliseconds; many lines share a second, which is written once."""
         if (second := int(at)) != self._second:
             self._second, self._begins = second, dt.datetime.fromtimestamp(second, dt.UTC).isoformat()[:-6]
         return f"{self._begins}.{int(at % 1 * 1000):03}+00:00"
+
+
+@functools.lru_cache(maxsize=256)
+def _quoted(text: str | None) -> str:
+    """A text as JSON has it; the same few operations come again and again."""
+    return orjson.dumps(text).decode()
 
 
 def _places(trace: TracebackType | None) -> list[str]:

@@ -56,6 +56,23 @@ def test_a_request_is_a_line_with_what_is_known_of_it(lines: Lines, is_alone: bo
     assert [line["time"] for line in said] == sorted(line["time"] for line in said)
 
 
+@pytest.mark.parametrize("codes", [[], ["A"], ["400", "BAD_REQUEST"]])
+@pytest.mark.parametrize("text", [None, "", "Plain", 'ü"\\\n\x00\u2028 %s %d {}'])
+def test_the_line_of_a_request_is_that_of_a_record_whoever_makes_it(
+    out: io.BytesIO, text: str | None, codes: list[str]
+):
+    for alone in (False, True):
+        if alone:
+            leave_ours_alone()
+        observability.log_request(operation=text, viewer=text, began=time.perf_counter(), codes=codes)
+    of_record, of_ours = (json.loads(line) for line in out.getvalue().splitlines())
+    assert list(of_record) == list(of_ours)
+    for line in (of_record, of_ours):
+        assert line.pop("time")[:4].isdigit()
+        assert 0 <= line.pop("duration_s") < 1
+    assert of_record == of_ours
+
+
 @pytest.mark.parametrize("is_alone", [True, False])
 def test_what_a_client_calls_something_is_cut(lines: Lines, out: io.BytesIO, is_alone: bool):
     if is_alone:
