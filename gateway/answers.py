@@ -6,7 +6,6 @@ is come by as it was, and written. Nothing is executed.
 """
 
 import math
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
@@ -115,14 +114,14 @@ class Answers:
             self._drop(self._asked.popitem(last=False)[1])
         return operation, found
 
-    def at_once(self, key: Key) -> tuple[Known, bytes | None] | None:
-        """A request and its answer, where memory has all that this rests on; without one where it can be come by all
-        the same. None where it takes executing."""
+    def at_once(self, key: Key, now: float) -> tuple[Known, bytes | None] | None:
+        """A request that begins ``now`` and its answer, where memory has all that this rests on; without one where it
+        can be come by all the same. None where it takes executing."""
         found = self._asked.get(key)
         if found is None:
             return None
         answer = found.answer
-        if answer is not None and not found.is_read_each_time and self._stands(found):
+        if answer is not None and not found.is_read_each_time and self._stands(found, now):
             found.given += 1
         elif answer is not None or found.lookup is not None:
             answer = None
@@ -145,10 +144,10 @@ class Answers:
                 known.put_off()  # it was kept in vain
         return None
 
-    def _stands(self, known: Known) -> bool:
+    def _stands(self, known: Known, now: float) -> bool:
         """Whether memory has all that the answer rests on. Lists are looked at once in a while, so that those that are
         asked for are not taken for forgotten, and whenever something has changed."""
-        now, turn = time.monotonic(), self._inventory.turn
+        turn = self._inventory.turn
         seen_turn, until = known.stands
         if now >= until or turn != seen_turn:
             until = min(now + SEEN_S, grounds.hold_until(known.grounds, self._inventory, now))

@@ -185,10 +185,10 @@ def log_write(**fields: str | None) -> None:
 
 
 def log_request(*, operation: str | None, viewer: str | None, began: float, codes: Sequence[str]) -> None:
-    """One line for each request answered. ``began`` is by `time.perf_counter`."""
+    """One line for each request answered. ``began`` is by `time.monotonic`."""
     if requests.isEnabledFor(logging.INFO):
         name = operation and operation[:LONGEST]
-        answered = _Answered(time.time(), name, viewer, time.perf_counter() - began, codes)
+        answered = _Answered(time.time(), name, viewer, time.monotonic() - began, codes)
         lines = _only_handler()
         if lines is None:
             requests.info(_REQUEST, extra={"fields": answered.fields()})

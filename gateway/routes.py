@@ -86,7 +86,7 @@ class Gateway(Starlette):
 
 class _Door(NamedTuple):
     """What the head of a request says. ``refusal`` makes what it is refused with, where it is, ``lines`` are the header
-    lines of a usual answer."""
+    lines of a usual answer. ``is_usual`` says that the request is one by POST for an answer and nothing else."""
 
     is_post: bool
     headers: Mapping[bytes, bytes]
@@ -97,6 +97,7 @@ class _Door(NamedTuple):
     explain: str
     idempotency_key: str | None
     refusal: Callable[[], Refused] | None
+    is_usual: bool
 
 
 class _Asked(NamedTuple):
@@ -169,19 +170,18 @@ class Endpoint:
         """What the server is to send for a request where the same answer is given again and nothing need be read for
         that: its header lines and its body. Where it can be come by without executing anything, it is under way."""
         door = self._known_door(head) if head.note is None else head.note[0]
-        if door is None or not door.is_post or door.refusal is not None or door.explain:
+        if door is None or not door.is_usual:
             return None
-        began = time.perf_counter()
+        began = time.monotonic()
         try:
-            found = self._answers.at_once((door.viewer, body))
+            found = self._answers.at_once((door.viewer, body), began)
             if found is None:
                 return None
             known, answer = found
             if answer is not None:
                 return _given(known.operation, door, began, answer)
-            since = time.monotonic()
             given = functools.partial(_given, known.operation, door, began)
-            return self._answers.come(known, since, since + self._limits.request_timeout, given)
+            return self._answers.come(known, began, began + self._limits.request_timeout, given)
         except Exception:  # noqa: BLE001  whatever it is, it is told where the request is executed
             return None
 
@@ -207,6 +207,7 @@ class Endpoint:
         elif is_post:
             refusal = self._refused_unread(fields)
         media_type = media_type or JSON_TYPE
+        explain = fields.get(_EXPLAIN, b"").decode("latin-1")
         return _Door(
             is_post,
             fields,
@@ -214,9 +215,10 @@ class Endpoint:
             self._keys.caller(viewer),
             media_type,
             _LINES[media_type],
-            fields.get(_EXPLAIN, b"").decode("latin-1"),
+            explain,
             _idempotency_key(fields),
             refusal,
+            is_post and refusal is None and not explain,
         )
 
     def _refused_unread(self, fields: Mapping[bytes, bytes]) -> Callable[[], Refused] | None:
@@ -228,9 +230,8 @@ class Endpoint:
 
     async def _answer(self, asked: _Asked) -> _Answer:
         """What is sent back, whatever came of the request, and told in the log. Raises ClientDisconnect."""
-        began, operation, door = time.perf_counter(), None, asked.door
-        if asked.left is not None:
-            began -= time.monotonic() - asked.left.since
+        operation, door = None, asked.door
+        began = time.monotonic() if asked.left is None else asked.left.since
         try:
             if door.refusal is not None:
                 raise door.refusal()
@@ -238,7 +239,7 @@ class Endpoint:
             loop = asyncio.get_running_loop() if asked.direct is None else asked.direct.loop
             with Attendance(asked.receive, self._rounds, loop) as attendance:
                 operation, known = await self._operation(asked, attendance)
-                answer, codes = await self._found(asked, operation, known)
+                answer, codes = await self._found(asked, operation, known, began)
         except Refused as refused:
             answer, codes = _refusal(refused, door.media_type)
         except ClientDisconnect:
@@ -250,14 +251,15 @@ class Endpoint:
         observability.log_request(operation=name, viewer=door.viewer, began=began, codes=codes)
         return answer
 
-    async def _found(self, asked: _Asked, operation: Operation, known: Known | None) -> tuple[_Answer, Sequence[str]]:
+    async def _found(
+        self, asked: _Asked, operation: Operation, known: Known | None, began: float
+    ) -> tuple[_Answer, Sequence[str]]:
         """The answer to an operation, given again or executed, and what the log has as its codes. Raises Refused."""
         door = asked.door
         explain = self._explained(operation, door)
         if explain is not None:
             known = None
-        since = time.monotonic() if asked.left is None else asked.left.since
-        given, loaders = await self._come_by(known, asked.left, since)
+        given, loaders = await self._come_by(known, asked.left, began)
         if given is not None:
             return _Answer(given, door.media_type), ()
         is_due = known is not None and known.lookup is None and known.is_due()
@@ -267,7 +269,7 @@ class Endpoint:
             explain=explain,
             caller=door.caller,
             idempotency_key=door.idempotency_key,
-            began=since,
+            began=began,
             loaders=loaders,
             tells_grounds=is_due,
         )

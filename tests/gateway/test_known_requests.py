@@ -1,5 +1,6 @@
 """What is remembered of requests that came before, and of their answers: a little, and nothing in confidence."""
 
+import time
 from typing import Any
 
 import orjson
@@ -65,8 +66,8 @@ def test_no_more_requests_are_known_than_a_few(kept: Answers):
         kept.keep(known, b"x" * 1000, ())
         assert len(kept._asked) <= answers.KEPT
         assert kept._held_bytes == 1000 * len(kept._asked)
-    assert kept.at_once((None, body(999))) is not None
-    assert kept.at_once((None, body(0))) is None
+    assert kept.at_once((None, body(999)), time.monotonic()) is not None
+    assert kept.at_once((None, body(0)), time.monotonic()) is None
 
 
 def test_the_answers_that_are_held_have_no_more_bytes_than_allowed(kept: Answers):
@@ -76,7 +77,7 @@ def test_the_answers_that_are_held_have_no_more_bytes_than_allowed(kept: Answers
         kept.keep(known, b"x" * (answers.LONGEST // 2), ())
         assert kept._held_bytes == sum(len(each.answer or b"") for each in kept._asked.values())
         assert kept._held_bytes <= answers.ANSWERS_BYTES
-    held = [number for number in range(100) if kept.at_once((None, body(number)))]
+    held = [number for number in range(100) if kept.at_once((None, body(number)), time.monotonic())]
     assert held == list(range(84, 100))
 
 
