@@ -88,8 +88,8 @@ class Answers:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://imitation") as client:
             response = await client.request(method, f"/{path}", headers=headers, content=body)
         variants = _variants(f"/{path}", response)
-        encoded = {regime: [_encoded(each) for each in bodies] for regime, bodies in variants.items()}
-        answer = Answer(_encoded(response.content, response.status_code), encoded)
+        encoded = {regime: [answered(each) for each in bodies] for regime, bodies in variants.items()}
+        answer = Answer(answered(response.content, response.status_code), encoded)
         if response.is_success:
             self._known[line, body] = answer
         return answer.next(self.regime)
@@ -136,7 +136,8 @@ def _rows(body: Any) -> list[Any]:
     return cast("list[Any]", body) if isinstance(body, list) else [body] * 100
 
 
-def _encoded(body: bytes, status: int = 200) -> bytes:
+def answered(body: bytes, status: int = 200) -> bytes:
+    """An answer with this body, as it is sent."""
     head = f"HTTP/1.1 {status} OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
@@ -156,7 +157,7 @@ class Serving(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received = received = self._received + data if self._received else data
         head, end, body = received.partition(b"\r\n\r\n")
-        if not end or len(body) < _length(head):
+        if not end or len(body) < length(head):
             return
         self._received = b""
         line = head[: head.index(b"\r\n")]
@@ -174,7 +175,7 @@ class Serving(asyncio.Protocol):
             self._transport.write(answer)
 
 
-def _length(head: bytes) -> int:
+def length(head: bytes) -> int:
     """The length of the body that follows."""
     if head.startswith(b"GET"):
         return 0

@@ -150,4 +150,4 @@ def _title(name: str) -> str:
 
 
 def _called(server: str, regime: str) -> str:
-    return f"gateway, {regime}" if server == "gateway" else server
+    return f"{server}, {regime}" if server in ("gateway", "bare") else server

@@ -179,22 +179,22 @@ def unified(row: dict[str, Any]) -> Connection:
 
 
 class Upstreams:
-    """The calls. Tokens and the workspace are asked for once."""
+    """The calls, by ``client``. Tokens and the workspace are asked for once."""
 
     def __init__(self, instances: Mapping[str, Any]) -> None:
         self._urls = {name: of["base_url"] for name, of in instances.items()}
         self._auth = {name: of["auth"] for name, of in instances.items()}
-        self._client = httpx.AsyncClient(limits=httpx.Limits(max_connections=None), timeout=30)
+        self.client = httpx.AsyncClient(limits=httpx.Limits(max_connections=None), timeout=30)
         self._headers: dict[str, dict[str, str]] = {}
         self._workspace = ""
 
     async def start(self) -> None:
         """Log in."""
         auth = self._auth["airbyte"]
-        token = (await self._client.post(f"{self._urls['airbyte']}/v1/applications/token", json=auth)).json()
+        token = (await self.client.post(f"{self._urls['airbyte']}/v1/applications/token", json=auth)).json()
         self._headers["airbyte"] = {"Authorization": f"Bearer {token['access_token']}"}
         form = {"grant_type": "client_credentials", **self._auth["workiva"]}
-        token = (await self._client.post(f"{self._urls['workiva']}/oauth2/token", data=form)).json()
+        token = (await self.client.post(f"{self._urls['workiva']}/oauth2/token", data=form)).json()
         self._headers["workiva"] = {"Authorization": f"Bearer {token['access_token']}"}
         self._headers["unified"] = {"Authorization": f"Bearer {self._auth['unified']['token']}"}
         self._workspace = (await self._post("/v1/workspaces/list", {}))["workspaces"][0]["workspaceId"]
@@ -241,12 +241,12 @@ class Upstreams:
 
     async def _post(self, path: str, body: Any) -> Any:
         url = self._urls["airbyte"] + path
-        response = await self._client.post(url, json=body, headers=self._headers["airbyte"])
+        response = await self.client.post(url, json=body, headers=self._headers["airbyte"])
         return self.decoded(path, response.raise_for_status().content)
 
     async def _get(self, name: str, path: str, asked: Mapping[str, Any]) -> Any:
         url = self._urls[name] + path
-        response = await self._client.get(url, params=asked, headers=self._headers[name])
+        response = await self.client.get(url, params=asked, headers=self._headers[name])
         return self.decoded(path, response.raise_for_status().content)
 
 

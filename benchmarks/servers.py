@@ -45,6 +45,7 @@ def _node(script: str, *after: str) -> Program:
 PROGRAMS: Mapping[str, Program] = {
     "plain": _python("plain"),
     "floor": _python("floor"),
+    "bare": _python("bare"),
     "mercurius": _node("mercurius.mjs"),
     "yoga": _node("yoga.mjs"),
     "yoga-jit": _node("yoga.mjs", "jit"),

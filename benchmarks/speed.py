@@ -35,6 +35,8 @@ RESTS_S = 0.3
 COMPILES_S = 2.0
 """How long peers are asked each query before anything is measured: node compiles what it has run for a while."""
 AGES = {"fresh": {"max_age": 0}, "kept": {"max_age": 3600}}
+SELF_MADE = ("floor", "bare")
+"""Who is not asked in GraphQL."""
 CALLED = {"fresh": "gateway, others", "kept": "gateway, warm"}
 RESULTS = Path(__file__).parent / "results" / "speed.md"
 HEAD = """<!-- Written by python -m benchmarks.speed -->
@@ -83,7 +85,11 @@ class Bench:
     def requests(self, server: str, case: Case) -> list[Any]:
         """The bodies of a query for a server."""
         known = self._ids[case.fleet]
-        return case.floors(known) if server == "floor" else case.bodies(known)
+        return case.floors(known) if server in SELF_MADE else case.bodies(known)
+
+    def posts(self, server: str, regime: str, case: Case) -> list[bytes]:
+        """The same as they are sent."""
+        return [post(_path(server, regime), body) for body in self.requests(server, case)]
 
     def target(self, server: str, regime: str, case: Case) -> Target:
         """Who is asked."""
@@ -101,8 +107,8 @@ class Bench:
             for server, regime, case in _all(cases, REGIMES, sorted(servers, key=lambda server: server != "plain")):
                 target = self.target(server, regime, case)
                 for body in self.requests(server, case):
-                    response = await client.post(f"http://{HOST}:{target.port}/graphql", json=body)
-                    if server == "floor":
+                    response = await client.post(f"http://{HOST}:{target.port}{_path(server, regime)}", json=body)
+                    if server in SELF_MADE:
                         response.raise_for_status()
                         continue
                     answered = response.json()
@@ -115,11 +121,19 @@ class Bench:
                     if not is_right:
                         raise ValueError(f"{server} answers {case.name} with {str(answered)[:600]}")
 
+    async def read_lists(self) -> None:
+        """Have those read all lists that are to keep them."""
+        lists = next(case for case in CASES if case.name == "three_lists")
+        for (kind, fleet), target in self.targets.items():
+            if kind == "kept":
+                requests = self.posts("gateway", "warm", lists._replace(fleet=fleet))
+                await send(target.port, requests, sockets=1, seconds=WARM_UP_S)
+
     async def compile(self, cases: Iterable[Case], servers: Iterable[str]) -> None:
         """Ask those on node for a while, so that what is measured is compiled."""
         await self._upstream("changing")
         for server, regime, case in _all(cases, REGIMES, [server for server in servers if server in ON_NODE]):
-            requests = [post("/graphql", body) for body in self.requests(server, case)]
+            requests = self.posts(server, regime, case)
             await send(self.target(server, regime, case).port, requests, sockets=4, seconds=COMPILES_S)
 
     async def round(self, cases: Iterable[Case], regimes: Iterable[str], servers: Sequence[str]) -> None:
@@ -127,7 +141,7 @@ class Bench:
         for server, regime, case in _all(cases, regimes, servers):
             await self._upstream(regime)
             target = self.target(server, regime, case)
-            requests = [post("/graphql", body) for body in self.requests(server, case)]
+            requests = self.posts(server, regime, case)
             with self._others_stopped(target):
                 await asyncio.sleep(RESTS_S)
                 await send(target.port, requests, sockets=2, seconds=WARM_UP_S)
@@ -163,12 +177,24 @@ class Bench:
 
 
 def _all(cases: Iterable[Case], regimes: Iterable[str], servers: Sequence[str]) -> Iterable[tuple[str, str, Case]]:
-    """What is measured, in turn; nobody but the gateway keeps anything, which makes one regime enough."""
+    """What is measured, in turn."""
     for regime in regimes:
         for case in cases:
             for server in servers:
-                if server == "gateway" or regime == "changing":
+                if _is_measured(server, regime, case):
                     yield server, regime, case
+
+
+def _is_measured(server: str, regime: str, case: Case) -> bool:
+    """Whether a server is. Nobody but the gateway keeps anything, which makes one regime enough; and sockets alone are
+    measured where they are most of what a request costs."""
+    if server == "bare":
+        return case.name == "by_id" and regime in ("changing", "warm")
+    return server == "gateway" or regime == "changing"
+
+
+def _path(server: str, regime: str) -> str:
+    return "/kept" if server == "bare" and regime == "warm" else "/graphql"
 
 
 def _as_data(answered: Any, name: str = "") -> Any:
@@ -265,6 +291,7 @@ async def measure(given: argparse.Namespace) -> None:
             for name, per_second in (await ceiling(told)).items():
                 print(f"upstream's ceiling, {name}: {per_second:,.0f} calls/s", flush=True)
             await running.compile(cases, servers)
+            await running.read_lists()
             for number in range(given.rounds):
                 await running.round(cases, given.regimes or REGIMES, servers)
                 print(f"round {number + 1} is done", file=sys.stderr, flush=True)
