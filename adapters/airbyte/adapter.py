@@ -1,5 +1,6 @@
 """The port, spoken to Airbyte: list pages hold the list fields, everything else costs a full read a connection."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -259,8 +260,15 @@ class AirbyteAdapter:
         start = msgspec.structs.replace(start, position=before)
         return self._page(listed, start, rows, skipped)
 
-    def _maker(self, workspace_id: str) -> Callable[[wire.ListItem], Connection]:
-        return lambda row: self._unified(row, workspace_id)
+    def _maker(self, workspace_id: str | None) -> Callable[[wire.ListItem], Connection]:
+        """Makes connections of rows, with the name that their workspace has now."""
+        return functools.partial(
+            convert.connection,
+            instance=self._instance,
+            workspace_id=workspace_id,
+            workspace_names=self._joins.known_workspaces,
+            web_url=self._web_url,
+        )
 
     def _page(self, listed: client.ConnectionPage, start: walk.Token, rows: Rows[Connection], skipped: int = 0) -> Page:
         """The page at ``start``, without the first rows of it that are to be ``skipped``."""
@@ -280,15 +288,6 @@ class AirbyteAdapter:
             return True
         first, name = page.connections[0], self._joins.known_workspaces.get(workspace_id)
         return first.workspace_id == workspace_id and first.workspace_name == name
-
-    def _unified(self, row: wire.ListItem, workspace_id: str | None) -> Connection:
-        return convert.connection(
-            row,
-            instance=self._instance,
-            workspace_id=workspace_id,
-            workspace_names=self._joins.known_workspaces,
-            web_url=self._web_url,
-        )
 
     async def _get(self, id: str) -> Connection:
         return await self._one(id, wire.Read)
@@ -316,7 +315,7 @@ class AirbyteAdapter:
                 workspace_id, seen = (await self._client.get_workspace_of(id)).workspace_id, None
             if workspace_id.lower() not in self._own:
                 raise NotFound("in a workspace that is not configured", instance=self._instance, provider="airbyte")
-        return self._singles.take(seen, self._unified(row, workspace_id))
+        return self._singles.take(seen, self._maker(workspace_id)(row))
 
 
 def _up_to_the_last_readable(places: Sequence[Connection | None]) -> Sequence[Connection | None]:

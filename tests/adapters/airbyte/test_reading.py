@@ -1,5 +1,6 @@
 """What reading Airbyte costs, and how walks go on when rows disappear under them."""
 
+import asyncio
 import operator
 from typing import Any
 
@@ -30,6 +31,7 @@ from tests.adapters.contracted import (
     settings_of,
     walked,
 )
+from tests.adapters.upstream import until
 
 GENERATIONS = pytest.mark.parametrize("generation", ["dump", "cursor"])
 FIRST, SECOND = (workspace_id(name) for name in WORKSPACES)
@@ -445,6 +447,35 @@ async def test_no_row_keeps_the_name_that_its_workspace_had(generation: str):
         after = await contracted.adapter.read(List(FIRST), last=kept)
         assert {row.workspace_name for row in after.connections} == {"After"}
         assert after.connections[0].name == "Once more"
+
+
+@GENERATIONS
+async def test_all_rows_of_a_page_bear_one_name_though_another_becomes_known_while_it_is_read(generation: str):
+    imitation, names = airbyte(generation), ["Before"]
+
+    def workspaces(body: Any) -> Any:
+        return {"workspaces": [{**row, "name": names[0]} for row in body["workspaces"]]}
+
+    def connections(body: Any) -> Any:
+        first, *others = body["connections"]
+        return {**body, "connections": [{**first, "name": names[0]}, *others]}
+
+    imitation.app = Rewritten(imitation.app, "/workspaces/list", workspaces)
+    imitation.app = Rewritten(imitation.app, "/web_backend/connections/list", connections)
+    async with over(PROVIDER, imitation) as contracted:
+        await contracted.adapter.parts()
+        before = await contracted.adapter.read(List(FIRST))
+        names[0] = "After"
+        imitation.journal.clear()
+        imitation.knobs = Knobs(delay_s=0.2, only="/connections/list")
+        reading = asyncio.create_task(contracted.adapter.read(List(FIRST), last=before))
+        await until(lambda: imitation.journal.count() > 0)
+        assert set((await contracted.adapter._joins.workspace_names(anew=True)).values()) == {"After"}
+        page = await reading
+        assert {row.workspace_name for row in page.connections} == {"Before"}
+        assert (page.connections[0].name, page.connections[1]) == ("After", before.connections[1])
+        after = await contracted.adapter.read(List(FIRST), last=page)
+        assert {row.workspace_name for row in after.connections} == {"After"}
 
 
 async def test_a_record_read_by_id_has_the_name_of_its_workspace_as_soon_as_it_is_known():
