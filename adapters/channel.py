@@ -48,8 +48,7 @@ class Answer(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What was parsed of a head that is followed by so many bytes of body, of an answer that is none but a success, and
-    after which the socket is kept."""
+    """What was parsed of the head of a success that is followed by so many bytes of body and leaves its socket open."""
 
     status: int
     fields: Fields
@@ -326,12 +325,13 @@ class Channel(asyncio.Protocol):
         return True
 
     def _keep_head(self, data: bytes) -> None:
-        """Keep the head of the answer that is complete, where these bytes are all of it, and its body says how long it
-        is and nothing else."""
+        """Keep the head of the answer that is complete, where it is a success and these bytes are all of it, and where
+        it says how long its body is, and no more than that."""
         length = len(data) - data.find(_END) - len(_END)
-        is_plain = [len(piece) for piece in self._pieces] == [length] and not self._is_failure
+        is_whole = [len(piece) for piece in self._pieces] == [length]
         names = {name for name, _ in self._fields}
-        if is_plain and b"content-length" in names and names.isdisjoint(_UNKEPT):
+        is_plain = b"content-length" in names and names.isdisjoint(_UNKEPT)
+        if is_whole and is_plain and self._status < _REDIRECTED:
             self._keeper.heads.keep(data[:-length], Head(self._status, self._fields, length))
 
     # What comes of it

@@ -73,17 +73,17 @@ class Flight(Generic[T]):
 
     def land(self, answer: T) -> None:
         """Give all who wait their answer."""
-        for place in self._left():
+        for place in self._ended():
             if not place.done():
                 place.set_result(answer)
 
     def fail(self, error: BaseException) -> None:
         """Give all who wait the error instead."""
-        for place in self._left():
+        for place in self._ended():
             if not place.done():
                 place.set_exception(error)
 
-    def _left(self) -> list[Place[T]]:
+    def _ended(self) -> list[Place[T]]:
         """Who waits to the end. The call is over: who comes now begins a new one."""
         self.forget()
         waiting, self._waiting, self._give_up = self._waiting, [], None
@@ -91,7 +91,7 @@ class Flight(Generic[T]):
 
     def _followed(self, task: "asyncio.Task[T]") -> None:
         if task.cancelled():
-            for place in self._left():
+            for place in self._ended():
                 if not place.done():
                     place.cancel()
         elif (error := task.exception()) is not None:

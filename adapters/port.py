@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated, Any, NamedTuple, Protocol, TypeAlias
+from typing import Annotated, Any, NamedTuple, Protocol, Self, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -178,6 +178,10 @@ class Completed(NamedTuple):
     good_until: float = 0.0
     """Until when, by ``time.monotonic``, completing the same rows with the same fields adds the same again, because all
     that was looked up is kept until then; infinite where nothing was. 0 where that is unknown, or something failed."""
+
+    def until(self, ends_at: float) -> Self:
+        """The same, good until then at the latest."""
+        return self if self.good_until <= ends_at else self._replace(good_until=ends_at)
 
 
 class Found(NamedTuple):

@@ -140,7 +140,8 @@ class Lookup(NamedTuple):
         if self.call is None:
             return None
         wanted, adapter = self.call.wanted, self.call.instance.adapter
-        may_be_held = wanted.ask.max_age > 0 and adapter.holds(wanted.fields)  # or nothing was read since it began
+        # Of what is to be read after the request began, memory has nothing yet.
+        may_be_held = wanted.ask.max_age > 0 and adapter.holds(wanted.fields)
         if may_be_held and inventory.held(self.call.instance, wanted.ask.by(since)):
             return None
         sought = Sought(self.call, since, self.written, given)

@@ -157,8 +157,7 @@ class AirbyteAdapter:
         async def read(body: bytes) -> Completed:
             kind = wire.Read if self._is_full(fields) else wire.Brief
             row = await self._made(id, kind, None, body)
-            completed = await self._joins((row,), fields)
-            return completed._replace(good_until=min(completed.good_until, self._singles.until((id, kind, None), row)))
+            return (await self._joins((row,), fields)).until(self._singles.until((id, kind, None), row))
 
         return Single(self._client.call_for(id), read)
 

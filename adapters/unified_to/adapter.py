@@ -145,8 +145,7 @@ class UnifiedToAdapter:
     def single(self, id: str, fields: Fields) -> Single | None:
         async def read(body: bytes) -> Completed:
             made = self._made(id, body)
-            completed = await self.complete((made,), fields)
-            return completed._replace(good_until=min(completed.good_until, self._singles.until(id, made)))
+            return (await self.complete((made,), fields)).until(self._singles.until(id, made))
 
         return Single(self._client.call_for(id), read)
 

@@ -211,6 +211,14 @@ async def test_what_follows_a_known_head_is_what_it_is():
         assert (await ask(client, server)).body == b"ok"
 
 
+async def test_a_failure_is_read_as_far_as_is_wanted_each_time(parsed: list[Channel]):
+    async with asking(of(b"404 Not Found", b"why")) as (client, server):
+        for wants_failures in (True, False, True, False):
+            answer = await ask(client, server, wanted=WANTED._replace(failures=wants_failures))
+            assert (answer.status, answer.body) == (404, b"why" if wants_failures else b"")
+    assert len(parsed) == 4
+
+
 async def test_a_head_that_is_known_answers_head_as_well():
     async def of_head(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(PLAIN[:-2])
