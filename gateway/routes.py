@@ -239,7 +239,7 @@ class Endpoint:
             loop = asyncio.get_running_loop() if asked.direct is None else asked.direct.loop
             with Attendance(asked.receive, self._rounds, loop) as attendance:
                 operation, known = await self._operation(asked, attendance)
-                answer, codes = await self._found(asked, operation, known, began)
+                answer, codes = await self._found(asked, operation, known)
         except Refused as refused:
             answer, codes = _refusal(refused, door.media_type)
         except ClientDisconnect:
@@ -251,15 +251,15 @@ class Endpoint:
         observability.log_request(operation=name, viewer=door.viewer, began=began, codes=codes)
         return answer
 
-    async def _found(
-        self, asked: _Asked, operation: Operation, known: Known | None, began: float
-    ) -> tuple[_Answer, Sequence[str]]:
+    async def _found(self, asked: _Asked, operation: Operation, known: Known | None) -> tuple[_Answer, Sequence[str]]:
         """The answer to an operation, given again or executed, and what the log has as its codes. Raises Refused."""
         door = asked.door
         explain = self._explained(operation, door)
         if explain is not None:
             known = None
-        given, loaders = await self._come_by(known, asked.left, began)
+        # Nothing is asked for before all of it has come, and what is read until then is not read for it.
+        since = time.monotonic() if asked.left is None else asked.left.since
+        given, loaders = await self._come_by(known, asked.left, since)
         if given is not None:
             return _Answer(given, door.media_type), ()
         is_due = known is not None and known.lookup is None and known.is_due()
@@ -269,7 +269,7 @@ class Endpoint:
             explain=explain,
             caller=door.caller,
             idempotency_key=door.idempotency_key,
-            began=began,
+            began=since,
             loaders=loaders,
             tells_grounds=is_due,
         )

@@ -157,7 +157,10 @@ class AirbyteAdapter:
         async def read(body: bytes) -> Completed:
             kind = wire.Read if self._is_full(fields) else wire.Brief
             row = await self._made(id, kind, None, body)
-            return (await self._joins((row,), fields)).until(self._singles.until((id, kind, None), row))
+            completed = await self._joins((row,), fields)
+            # A workspace may turn out to have another name before the one that is known is too old.
+            is_named = wants(fields, "workspace_name")
+            return completed.until(0.0 if is_named else self._singles.until((id, kind, None), row))
 
         return Single(self._client.call_for(id), read)
 

@@ -139,7 +139,10 @@ class WorkivaAdapter:
     def single(self, id: str, fields: Fields) -> Single | None:
         async def read(body: bytes) -> Completed:
             made = self._made(id, body)
-            return (await self.complete((made,), fields)).until(self._singles.until(id, made))
+            completed = await self.complete((made,), fields)
+            # Names become known one by one, and any of them may be that of either end.
+            is_named = completed.good_until < math.inf
+            return completed.until(0.0 if is_named else self._singles.until(id, made))
 
         return Single(self._client.call_for(id), read)
 

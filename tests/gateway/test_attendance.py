@@ -11,8 +11,9 @@ import orjson
 import pytest
 from starlette.requests import ClientDisconnect
 
+from adapters.imitation import Knobs
 from gateway.attendance import UNWATCHED_S, Attendance, Rounds
-from tests.conftest import Fleet, gateway_over
+from tests.conftest import WORKIVA, Fleet, Upstreams, fleet_over, gateway_over
 
 
 class Late(Exception):
@@ -197,6 +198,20 @@ async def test_a_body_that_does_not_come_is_408(upstreams: Mapping[str, Any], lo
             writer.close()
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     assert [line["codes"] for line in lines if line["message"] == "request"] == [["408", "BAD_REQUEST"]] * 2
+
+
+async def test_what_was_read_while_a_body_came_is_too_old_for_who_asks_for_now(upstreams: Upstreams):
+    query = "{ connections(first: 1, maxAge: 0) { totalCount } }"
+    body = json.dumps({"query": query}).encode()
+    async with fleet_over(upstreams, limits={"request_timeout": 1}) as fleet, asyncio.timeout(20):
+        reader, writer = await talk(fleet.url, sent(body[:5], len(body)))
+        await asyncio.sleep(0.8)
+        told, calls = await fleet.ask(query), fleet.calls(WORKIVA, "/api/v1/connections")
+        fleet.servers[WORKIVA].knobs = Knobs(delay_s=0.3)  # as long as there is to the end of the body's own time
+        writer.write(body[5:])
+        assert await answer(reader) == (200, told)
+        assert fleet.calls(WORKIVA, "/api/v1/connections") == 2 * calls > 0
+        writer.close()
 
 
 async def test_requests_sent_at_once_are_answered_in_order_and_each_by_itself(fleet: Fleet, upstreams: Any):

@@ -13,8 +13,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from starlette.responses import JSONResponse, Response
 
 from adapters import flight
+from adapters.airbyte.demo import AirbyteImitation, workspace_id
 from adapters.ids import encode as global_id
 from adapters.imitation import Knobs
 from adapters.singles import Singles
@@ -157,7 +159,20 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 @pytest.mark.parametrize("instance", INSTANCES)
 async def test_of_the_same_body_the_same_answer_is_given_and_nothing_read(
-    whole: Fleet, monkeypatch: pytest.MonkeyPatch, read: list[bytes], instance: str
+    whole: Fleet, read: list[bytes], instance: str
+):
+    query = query_of(instance, whole.servers[instance].id_of(0))
+    told = await known(whole, query)
+    assert [await whole.ask(query) for _ in range(2)] == [told] * 2
+    read.clear()
+    whole.forget()
+    assert [await whole.ask(query) for _ in range(5)] == [told] * 5
+    assert (whole.calls(instance), read) == (5, [])
+
+
+@pytest.mark.parametrize(("instance", "is_read"), [(AIRBYTE, True), (WORKIVA, True), (UNIFIED_TO, False)])
+async def test_a_body_is_read_again_where_what_was_looked_up_for_it_may_change(
+    whole: Fleet, monkeypatch: pytest.MonkeyPatch, read: list[bytes], instance: str, is_read: bool
 ):
     query = query_of(instance, whole.servers[instance].id_of(0), NAMES)
     told = await known(whole, query)
@@ -165,12 +180,42 @@ async def test_of_the_same_body_the_same_answer_is_given_and_nothing_read(
     read.clear()
     whole.forget()
     assert [await whole.ask(query) for _ in range(5)] == [told] * 5
-    assert (whole.calls(instance), read) == (5, [])
+    assert (whole.calls(instance), len(read)) == (5, 5 * is_read)
     later = SimpleNamespace(monotonic=lambda: time.monotonic() + 3_600)
     monkeypatch.setattr(flight, "time", later)
-    monkeypatch.setattr(lookups, "time", later)  # when no name is kept any more
+    monkeypatch.setattr(lookups, "time", later)  # when nothing that was looked up is kept any more
+    read.clear()
     assert await whole.ask(query) == told
     assert read
+
+
+class Renaming(AirbyteImitation):
+    """One whose first workspace is called something else, and whose last is gone, from some time on."""
+
+    is_over = False
+
+    def _workspaces(self, _: Any) -> Response:
+        first, *others, last = self.workspaces
+        named = {first: "Renamed"} | dict.fromkeys(others) if self.is_over else {first: first, last: last}
+        return JSONResponse(
+            {"workspaces": [{"workspaceId": workspace_id(was), "name": name or was} for was, name in named.items()]}
+        )
+
+    def _list(self, body: Any) -> Response:
+        is_gone = self.is_over and body["workspaceId"] == workspace_id(list(self.workspaces)[-1])
+        return self.error_response(404) if is_gone else super()._list(body)
+
+
+async def test_the_name_that_a_workspace_has_now_is_told_as_soon_as_it_is_known():
+    server = Renaming()
+    async with server.serve() as url, whole_over({AIRBYTE: (server, url)}) as fleet:
+        query = query_of(AIRBYTE, server.id_of(3), "workspaceName")
+        first = next(iter(server.workspaces))
+        assert await known(fleet, query) == {"data": {"connection": {"workspaceName": first}}}
+        assert [await fleet.ask(query) for _ in range(3)] == [await known(fleet, query)] * 3
+        server.is_over = True
+        await fleet.ask("{ connections { totalCount } }")  # a list that is gone has all workspaces asked for anew
+        assert await fleet.ask(query) == {"data": {"connection": {"workspaceName": "Renamed"}}}
 
 
 async def test_an_answer_is_not_given_again_when_an_authorization_in_it_has_ended(whole: Fleet, read: list[bytes]):
