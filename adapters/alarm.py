@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-_GRAIN_S = 0.001
+GRAIN_S = 0.001
 """What a loop's clock may be early by: uvloop counts milliseconds."""
 
 
@@ -55,7 +55,7 @@ class Alarm:
         if self._at is None or self._ring is None:
             return
         left_s = self._at - time.monotonic()
-        if left_s > _GRAIN_S:
+        if left_s > GRAIN_S:
             self._start(self._at, left_s)
         else:
             self._at = None

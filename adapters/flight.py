@@ -1,12 +1,14 @@
 """One call for all who ask the same thing at the same time, and answers kept for a while."""
 
 import asyncio
+import contextvars
 import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from adapters import deadline
+from adapters.alarm import GRAIN_S
 from adapters.errors import AdapterError, NotFound, Rejected, TimedOut
 
 T = TypeVar("T")
@@ -124,13 +126,24 @@ class SingleFlight:
         self._flights.clear()
 
 
+_NOBODYS = contextvars.Context()
+"""Where timers come that outlive whoever set them."""
+Waiting: TypeAlias = dict[asyncio.Future[T], float]
+"""Who waits for a shared run, and until when, by the monotonic clock."""
+
+
 class Shared(Generic[T]):
     """One run of some work for all who wait for it. Whoever runs out of time leaves it running, because its outcome is
-    kept for others; when the last who waits goes away altogether, it ends."""
+    kept for others; when the last who waits goes away altogether, it ends.
+
+    There is one timer for all of them, which comes when the first could be late; as a rule nobody is there any more.
+    """
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
-        self._waiting: list[asyncio.Future[T]] = []
+        self._waiting: Waiting[T] = {}
+        self._wakes_at = math.inf
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_running(self) -> bool:
@@ -142,7 +155,7 @@ class Shared(Generic[T]):
 
     def begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> "Wait[T]":
         """Begin a run, where none goes on, and wait for it."""
-        self._waiting = []
+        self._waiting = {}
         self._task = asyncio.get_running_loop().create_task(_landed(work, self._waiting))
         return self.join()
 
@@ -150,10 +163,27 @@ class Shared(Generic[T]):
         """Wait for the run that goes on."""
         return Wait(self, self._waiting)
 
-    def left(self, waiting: "list[asyncio.Future[T]]") -> None:
+    def left(self, waiting: Waiting[T]) -> None:
         """The last of those has gone away."""
         if self._waiting is waiting:
             self.end()
+
+    def wake_at(self, ends_at: float) -> None:
+        """See at that moment who waits in vain."""
+        if ends_at < self._wakes_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._wakes_at, left_s = ends_at, max(0.0, ends_at - time.monotonic())
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(left_s, self._woken, context=_NOBODYS)
+
+    def _woken(self) -> None:
+        self._timer, self._wakes_at = None, math.inf
+        now = time.monotonic() + GRAIN_S
+        for place, ends_at in self._waiting.items():
+            if ends_at <= now:
+                _late(place, GOES_ON)
+        self.wake_at(min((ends_at for ends_at in self._waiting.values() if ends_at > now), default=math.inf))
 
     def end(self) -> None:
         """End the run that goes on, for all who wait. Who comes after that begins a new one."""
@@ -168,13 +198,14 @@ class Wait(Generic[T]):
     """Somebody who waits for the outcome of a shared run from now on, whenever it is awaited. Raises what the run
     raises, and TimedOut where the deadline of who waits comes first."""
 
-    def __init__(self, shared: Shared[T], waiting: "list[asyncio.Future[T]]") -> None:
-        loop, left_s = asyncio.get_running_loop(), deadline.remaining()
+    def __init__(self, shared: Shared[T], waiting: Waiting[T]) -> None:
+        ends_at = deadline.ends_at()
         self._shared = shared
         self._waiting = waiting
-        self._place: asyncio.Future[T] = loop.create_future()
-        self._timer = None if left_s is None else loop.call_later(left_s, _late, self._place, GOES_ON)
-        waiting.append(self._place)
+        self._place: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        waiting[self._place] = math.inf if ends_at is None else ends_at
+        if ends_at is not None:
+            shared.wake_at(ends_at)
 
     def __await__(self) -> Generator[Any, None, T]:
         try:
@@ -183,24 +214,18 @@ class Wait(Generic[T]):
             self.cancel()
             raise
         finally:
-            self._end()
+            self._waiting.pop(self._place, None)
 
     def cancel(self) -> None:
         """Wait no more, where it has not been awaited to its end."""
         if self._place in self._waiting:
-            if self._waiting == [self._place]:
+            if len(self._waiting) == 1:
                 self._shared.left(self._waiting)
-            self._end()
+            self._waiting.pop(self._place, None)
             look_at(self._place) if self._place.done() else self._place.cancel()
 
-    def _end(self) -> None:
-        if self._place in self._waiting:
-            self._waiting.remove(self._place)
-        if self._timer is not None:
-            self._timer.cancel()
 
-
-async def _landed(work: Callable[[], Awaitable[T]], waiting: "list[asyncio.Future[T]]") -> None:
+async def _landed(work: Callable[[], Awaitable[T]], waiting: Waiting[T]) -> None:
     """Give the outcome to all who wait, as soon as it is there: their own tasks need not wait for the end of this one.
     One that nobody waits for is nobody's business."""
     try:

@@ -4,6 +4,7 @@ long as its own time lasts.
 
 import asyncio
 import gc
+from typing import Any
 
 import pytest
 
@@ -184,6 +185,45 @@ async def test_who_runs_out_of_time_leaves_and_the_others_get_the_outcome():
     source.gate.set()
     assert await patient == 1
     assert (source.calls, source.cancelled) == (1, 0)
+
+
+async def test_each_who_waits_is_told_at_their_own_time_whoever_came_first():
+    shared: Shared[int] = Shared()
+    source, order = Source(), list[float]()
+    source.gate.clear()
+
+    async def wait(seconds: float) -> None:
+        with deadline.within(seconds), pytest.raises(TimedOut, match=GOES_ON):
+            await shared(source)
+        order.append(seconds)
+
+    times = (0.12, 0.04, 0.2, 0.08, 0.0, 0.16)
+    lasting = asyncio.create_task(shared(source))
+    async with asyncio.timeout(5):
+        await asyncio.gather(*map(wait, times))
+        assert order == sorted(times)
+        await wait(0.05)  # who comes when all others have gone
+        source.gate.set()
+        assert await lasting == source.calls == 1
+
+
+async def test_all_who_wait_share_a_timer_and_so_do_the_runs_that_follow(monkeypatch: pytest.MonkeyPatch):
+    loop, timers, shared = asyncio.get_running_loop(), list[float](), Shared[int]()
+    as_ever = loop.call_later
+
+    def call_later(delay: float, *given: Any, **named: Any) -> asyncio.TimerHandle:
+        timers.append(delay)
+        return as_ever(delay, *given, **named)
+
+    monkeypatch.setattr(loop, "call_later", call_later)
+    source = Source()
+    with deadline.within(60):
+        for number in range(1, 4):
+            assert await asyncio.gather(*(shared(source) for _ in range(20))) == [number] * 20
+    assert len(timers) == 1
+    with deadline.within(30):
+        await shared(source)
+    assert len(timers) == 2, "it would have come too late"
 
 
 async def test_work_that_everybody_ran_out_of_time_for_goes_on_and_can_still_be_waited_for():
