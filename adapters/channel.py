@@ -1,6 +1,8 @@
 """One kept socket to a server, over which HTTP/1.1 requests and answers go one at a time.
 
-Servers send the same head again and again. An answer whose head was parsed before, to the last byte, is not parsed.
+Many servers send the same head again and again. An answer whose head was parsed before, to the last byte, is not
+parsed. Others name each answer, or are far away and so rarely asked that the time is another one each time: nearly
+nothing is done for the heads of these.
 """
 
 import asyncio
@@ -31,6 +33,8 @@ _DRAINED_S = 1.0
 
 _END = b"\r\n\r\n"
 _HEADS_KEPT, _LONGEST_HEAD = 256, 4096
+IN_VAIN = 64
+"""Heads that were kept since one came again, after which one in so many is."""
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -59,8 +63,16 @@ class Heads:
     """The heads that came lately, before a body that came with them. All channels share them."""
 
     def __init__(self) -> None:
+        self.in_vain = 0
+        """How many were not known since one was."""
         self._known: dict[bytes, Head] = {}
         self.get = self._known.get
+        """Gives what was parsed of a head."""
+
+    def take(self) -> bool:
+        """Whether the next one is to be kept, which was not known."""
+        self.in_vain += 1
+        return self.in_vain <= IN_VAIN or self.in_vain % IN_VAIN == 0
 
     def keep(self, head: bytes, parsed: Head) -> None:
         """Keep what was parsed of a head, unless that is long."""
@@ -222,7 +234,7 @@ class Channel(asyncio.Protocol):
                 return
             self._is_kept = False  # what follows the answer is not for us
         if self._is_complete:
-            if is_first and self._is_kept:
+            if is_first and self._is_kept and self._keeper.heads.take():
                 self._keep_head(data)
             self._end()
         else:
@@ -312,12 +324,13 @@ class Channel(asyncio.Protocol):
     def _answered(self, data: bytes) -> bool:
         """Whether this was all of an answer whose head is known."""
         length = len(data) - data.find(_END) - len(_END)
-        known = self._keeper.heads.get(data[:-length])
-        asker = self._asker
+        heads, asker = self._keeper.heads, self._asker
+        known = heads.get(data[:-length])
         if known is None or known.length != length or asker is None or self._wanted.is_head:
             return False
         if length > self._wanted.limit_bytes:
             return False
+        heads.in_vain = 0
         self._rest()
         self._keeper.rested(self)
         if not asker.done():

@@ -19,6 +19,7 @@ import httpx
 import pytest
 import uvloop
 
+from adapters import channel
 from adapters.channel import MAX_FIELDS, MAX_HEAD_BYTES, Answer, Channel, Wanted
 from adapters.dialling import Origin, Unopened, first, trust
 from adapters.errors import ContractBroken
@@ -229,12 +230,29 @@ async def test_a_head_that_is_known_answers_head_as_well():
             assert (answer.status, answer.body) == (200, body)
 
 
-async def test_no_more_heads_are_known_than_there_is_room_for(parsed: list[Channel]):
+async def test_no_more_heads_are_known_than_there_is_room_for(parsed: list[Channel], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(channel, "IN_VAIN", 1_000)
     sent = [of(b"200 OK\r\nX-Id: %d" % number, b"ok") for number in range(600)]
     async with asking(*sent, sent[0], sent[-1], sent[-1]) as (client, server):
         for _ in range(603):
             assert (await ask(client, server)).body == b"ok"
     assert len(parsed) == 601
+
+
+async def test_heads_that_never_come_again_are_kept_now_and_then_until_one_does(parsed: list[Channel]):
+    others = [of(b"200 OK\r\nX-Id: %d" % number, b"ok") for number in range(3 * channel.IN_VAIN)]
+    async with asking(*others, *others[: channel.IN_VAIN + 1], PLAIN) as (client, server):
+        for _ in others:
+            await ask(client, server)
+        parsed.clear()
+        for _ in range(channel.IN_VAIN):
+            await ask(client, server)
+        assert parsed == [], "the first ones were kept"
+        await ask(client, server)
+        assert len(parsed) == 1, "and of those that followed only a few"
+        for _ in range(10):
+            await ask(client, server)
+        assert len(parsed) == 2, "as soon as one comes again, the next ones are"
 
 
 async def test_header_fields_are_told_in_lower_case_and_repeated_ones_together():
