@@ -173,13 +173,12 @@ class Shared(Generic[T]):
         if ends_at < self._wakes_at:
             if self._timer is not None:
                 self._timer.cancel()
-            self._wakes_at, left_s = ends_at, max(0.0, ends_at - time.monotonic())
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(left_s, self._woken, context=_NOBODYS)
+            self._wakes_at = ends_at
+            self._timer = asyncio.get_running_loop().call_at(ends_at, self._woken, context=_NOBODYS)
 
     def _woken(self) -> None:
         self._timer, self._wakes_at = None, math.inf
-        now = time.monotonic() + GRAIN_S
+        now = asyncio.get_running_loop().time() + GRAIN_S
         for place, ends_at in self._waiting.items():
             if ends_at <= now:
                 _late(place, GOES_ON)

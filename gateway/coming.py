@@ -2,13 +2,13 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from adapters.walk import together
 from gateway.grounds import Ground
 from gateway.loaders import Loaders
-from gateway.lookups import Come, Gathering, Lookup, Sought, Underway, Wanted
+from gateway.lookups import Come, Gathering, Lookup, Several, Sought, Underway, Wanted
 
 Came: TypeAlias = Mapping[str, Come]
 """What the fields of an operation have come to."""
@@ -18,13 +18,13 @@ async def come(lookup: Lookup, loaders: Loaders, began: float) -> Came | None:
     """What each field comes to for a request that began then; None where something failed: what was come by is there
     for who executes the operation."""
     now = dt.datetime.now(dt.UTC)
-    wanted: dict[str, Wanted] = {}
+    wanted: dict[str, Wanted | Several] = {}
     asked: list[Awaitable[Came | None]] = []
     for name, each in lookup.fields.items():
-        if isinstance(each, Wanted):
-            wanted[name] = each.by(began)
-        else:
+        if isinstance(each, Gathering):
             asked.append(_gathered(name, each, loaders, began, now))
+        else:
+            wanted[name] = each.by(began)
     if wanted:
         asked.append(_connections(wanted, loaders))
     came: dict[str, Come] = {}
@@ -40,20 +40,33 @@ async def _gathered(name: str, gathering: Gathering, loaders: Loaders, began: fl
     return None if gathered.failures else {name: gathered}
 
 
-async def _connections(wanted: Mapping[str, Wanted], loaders: Loaders) -> Came | None:
-    answers = await loaders.all(list(wanted.values()))
+async def _connections(wanted: Mapping[str, Wanted | Several], loaders: Loaders) -> Came | None:
+    answers = await loaders.all([one for each in wanted.values() for one in _all(each) if one is not None])
     if any(answer.error is not None or answer.failures for answer in answers):
         return None
-    return {name: answer.connection for name, answer in zip(wanted, answers, strict=True)}
+    found = iter(answers)
+    return {
+        name: next(found).connection
+        if isinstance(each, Wanted)
+        else [None if one is None else next(found).connection for one in each.wanted]
+        for name, each in wanted.items()
+    }
+
+
+def _all(each: Wanted | Several) -> Sequence[Wanted | None]:
+    return [each] if isinstance(each, Wanted) else each.wanted
 
 
 def grounds_of(lookup: Lookup, came: Mapping[str, Any], loaders: Loaders, began: float) -> Iterable[Ground | None]:
     """What all that fields have come to rests on."""
     for name, each in lookup.fields.items():
-        if isinstance(each, Wanted):
-            yield loaders.ground(came[name], each.fields, each.by(began).ask)
-        else:
+        if isinstance(each, Gathering):
             yield from each.grounds(came[name])
+        else:
+            found = [came[name]] if isinstance(each, Wanted) else came[name]
+            for one, connection in zip(_all(each.by(began)), found, strict=True):
+                if one is not None:
+                    yield loaders.ground(connection, one.fields, one.ask)
 
 
 class Coming(Underway):

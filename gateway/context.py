@@ -20,7 +20,7 @@ from gateway.info import raw
 from gateway.instances import Instances
 from gateway.inventory import Ask, Inventory
 from gateway.loaders import Loaders
-from gateway.lookups import Gathering, Lookup, OneCall, Wanted, Written
+from gateway.lookups import Gathering, Lookup, OneCall, Several, Wanted, Written
 from gateway.sources import Need
 from gateway.writes import Writes
 
@@ -70,7 +70,7 @@ class Context:
         """What can be done, by the instance and by what a connection's state forbids: many rows share it."""
         self._grounds: defaultdict[str, list[Ground | None]] = defaultdict(list)
         """What each field of the operation rests on."""
-        self._wanted: dict[str, Wanted | Gathering] = {}
+        self._wanted: dict[str, Wanted | Several | Gathering] = {}
         """What each field of the operation asks for, of those for which that can be told."""
         self._failed: dict[tuple[str, _Alike], GraphQLError] = {}
         """What failed beside the data, each once for a field of the operation."""
@@ -91,7 +91,7 @@ class Context:
             return None
         return grounds.joined(itertools.chain.from_iterable(self._grounds.values()))
 
-    def want(self, wanted: Wanted | Gathering, info: Info[Any, Any]) -> None:
+    def want(self, wanted: Wanted | Several | Gathering, info: Info[Any, Any]) -> None:
         """Take note of what the present field asks for."""
         self._wanted[str(raw(info).path.key)] = wanted
 

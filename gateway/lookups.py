@@ -45,6 +45,16 @@ class Wanted(NamedTuple):
         return Wanted(self.place, self.fields, self.ask.by(since))
 
 
+class Several(NamedTuple):
+    """Connections that a field asks for together; None in the place of what can be none."""
+
+    wanted: Sequence[Wanted | None]
+
+    def by(self, since: float) -> "Several":
+        """The same, wanted by a request that began then."""
+        return Several([each and each.by(since) for each in self.wanted])
+
+
 class Gathered(Protocol):
     """What was made of lists: a page, or counts."""
 
@@ -70,7 +80,7 @@ class Gathering(NamedTuple):
         return [None] if self.tells_sources else [source.ground() for source in gathered.sources]
 
 
-Come: TypeAlias = Connection | Gathered | None
+Come: TypeAlias = Connection | Sequence[Connection | None] | Gathered | None
 """What a field comes to."""
 Written: TypeAlias = Callable[[Sequence[Come]], bytes | None]
 """Gives the answer in which the fields have come to these; None where it takes executing to know."""
@@ -127,7 +137,7 @@ class OneCall:
 class Lookup(NamedTuple):
     """All that a request asks for, by its fields; ``call`` is for the only one, where that is a connection."""
 
-    fields: Mapping[str, Wanted | Gathering]
+    fields: Mapping[str, Wanted | Several | Gathering]
     written: Written
     call: OneCall | None
 

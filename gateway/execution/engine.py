@@ -153,16 +153,23 @@ class _Written:
 
     def __call__(self, come: Sequence[Come]) -> bytes | None:
         was, written = self._last
-        if was and all(map(operator.is_, was, come)):  # none of which ever changes
+        if was and all(map(_is_same, was, come)):
             return written
         result = self._alike(come)
         if result is None:
             return None
         written = to_json(Outcome(result.data, [], began=True).body())
         # What is made of lists is another thing each time, and would hold them.
-        if len(written) <= KEPT_BYTES and all(each is None or isinstance(each, Connection) for each in come):
+        if len(written) <= KEPT_BYTES and all(each is None or isinstance(each, Connection | list) for each in come):
             self._last = come, written
         return written
+
+
+def _is_same(was: Come, come: Come) -> bool:
+    """Whether these are the very connections, none of which ever changes."""
+    if isinstance(was, list) and isinstance(come, list):
+        return len(was) == len(come) and all(map(operator.is_, was, come))
+    return was is come
 
 
 def _refused(operation: OperationType, explain: Mode | None, *, allow_mutation: bool) -> Outcome | None:

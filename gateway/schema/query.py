@@ -15,7 +15,7 @@ from gateway.info import raw
 from gateway.instances import Instances
 from gateway.inventory import Ask, Inventory
 from gateway.loaders import Answer
-from gateway.lookups import Gathered, Gathering, Place, Wanted
+from gateway.lookups import Gathered, Gathering, Place, Several, Wanted
 from gateway.orders import OrderBy
 from gateway.paging import Window
 from gateway.schema import page as pages
@@ -51,11 +51,11 @@ def find(
     fields: frozenset[str],
     max_age: int | None = None,
     *,
-    by_itself: bool = False,
+    among: list[Wanted | None] | None = None,
 ) -> Sought:
-    """A connection, None for an unknown one; ``by_itself`` where the field asks for no other. Raises NOT_FOUND
-    for an instance that is not configured, BAD_USER_INPUT for an id that cannot be one of its provider's, and, when it
-    is awaited, AdapterError where the instance failed."""
+    """A connection, None for an unknown one, ``among`` others that the field asks for. Raises NOT_FOUND for an instance
+    that is not configured, BAD_USER_INPUT for an id that cannot be one of its provider's, and, when it is awaited,
+    AdapterError where the instance failed."""
     context = info.context
     configured = context.instances.get(instance)
     if configured is None:
@@ -67,14 +67,15 @@ def find(
         context.plan_connection(instance, native_id, fields, ask)
         return None
     place = instance, native_id
-    if by_itself and context.tells_grounds:
-        context.want(Wanted(place, fields, ask), info)
+    if context.tells_grounds:
+        wanted = Wanted(place, fields, ask)
+        context.want(wanted, info) if among is None else among.append(wanted)
     listed = context.loaders.listed(place, fields, ask)
     if listed is not None:
         if context.tells_grounds:
             context.rest_on([context.loaders.ground(listed, fields, ask)], info)
         return listed
-    if by_itself and is_only_field(info):
+    if among is None and is_only_field(info):
         return _loaded(context, place, fields, ask, info)
     return context.loaders.later(place, fields, ask, lambda answer: _told(answer, context, fields, ask, info))
 
@@ -98,26 +99,43 @@ def _told(
 
 
 def find_by_id(
-    info: Info[Context, None], id: str, fields: frozenset[str], max_age: int | None = None, *, by_itself: bool = False
+    info: Info[Context, None],
+    id: str,
+    fields: frozenset[str],
+    max_age: int | None = None,
+    *,
+    among: list[Wanted | None] | None = None,
 ) -> Sought:
     """A connection by its global id. Raises as `find`, and BAD_USER_INPUT for a text that is no id."""
     try:
         instance, native_id = ids.decode(id)
     except ids.MalformedId:
         raise bad_input("This is not an id of this graph.") from None
-    return find(info, instance, native_id, fields, max_age, by_itself=by_itself)
+    return find(info, instance, native_id, fields, max_age, among=among)
 
 
-async def each(seek: Callable[[T], Sought], asked: Iterable[T]) -> list[Found]:
-    """What is sought for each of those asked for, together. The calls are made once, when all of them are known."""
-    return [await _found(sought) for sought in [_begun(seek, one) for one in asked]]
+async def each(
+    info: Info[Context, None], seek: Callable[[T, list[Wanted | None]], Sought], asked: Iterable[T]
+) -> list[Found]:
+    """What the field asks for, together: ``seek`` seeks one among the others. The calls are made once, when all of them
+    are known."""
+    wanted: list[Wanted | None] = []
+    begun = [_begun(seek, one, wanted, place) for place, one in enumerate(asked)]
+    if info.context.tells_grounds:
+        info.context.want(Several(wanted), info)
+    return [await _found(sought) for sought in begun]
 
 
-def _begun(seek: Callable[[T], Sought], one: T) -> Sought | Exception:
+def _begun(
+    seek: Callable[[T, list[Wanted | None]], Sought], one: T, wanted: list[Wanted | None], place: int
+) -> Sought | Exception:
     try:
-        return seek(one)
+        return seek(one, wanted)
     except Exception as raised:  # noqa: BLE001  it stands in the place of what was sought
         return raised
+    finally:
+        if len(wanted) == place:
+            wanted.append(None)
 
 
 async def _found(sought: Sought | Exception) -> Found:
@@ -269,9 +287,9 @@ class Query:
         fields = connection_fields(info)
         id, ref, max_age = given(id), given(ref), given(max_age)
         if id is not None and ref is None:
-            return find_by_id(info, id, fields, max_age, by_itself=True)
+            return find_by_id(info, id, fields, max_age)
         if ref is not None and id is None:
-            return find(info, ref.instance, ref.native_id, fields, max_age, by_itself=True)
+            return find(info, ref.instance, ref.native_id, fields, max_age)
         raise bad_input("connection takes either id or ref.")
 
     @strawberry.field(
@@ -301,7 +319,7 @@ class Query:
     )
     @staticmethod
     def node(info: Info[Context, None], id: Annotated[strawberry.ID, argument("A global id.")]) -> Sought:
-        return find_by_id(info, id, connection_fields(info), by_itself=True)
+        return find_by_id(info, id, connection_fields(info))
 
     @strawberry.federation.field(
         description="Several things by their ids, in the order asked; null at the place of an unknown one.",
@@ -316,12 +334,14 @@ class Query:
         if len(ids) > most:
             raise bad_input(f"ids may hold {most} at the most.")
         fields = connection_fields(info)
-        return await each(lambda id: find_by_id(info, id, fields), ids)
+        return await each(info, lambda id, among: find_by_id(info, id, fields, among=among), ids)
 
 
-def entity(info: Info[Context, None], representation: Any, fields: frozenset[str]) -> Sought:
-    """A connection by one of its federation keys; None where they lead to none, which is no error there. Raises
-    BAD_USER_INPUT where no key is whole: the router's supergraph does not fit this graph."""
+def entity(
+    info: Info[Context, None], representation: Any, fields: frozenset[str], among: list[Wanted | None]
+) -> Sought:
+    """A connection by one of its federation keys, ``among`` others; None where they lead to none, which is no error
+    there. Raises BAD_USER_INPUT where no key is whole: the router's supergraph does not fit this graph."""
     match representation:
         case {"id": str(id)}:
             try:
@@ -335,4 +355,4 @@ def entity(info: Info[Context, None], representation: Any, fields: frozenset[str
     configured = info.context.instances.get(instance)
     if configured is None or not configured.knows(native_id):
         return None
-    return find(info, instance, native_id, fields)
+    return find(info, instance, native_id, fields, among=among)

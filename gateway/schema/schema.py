@@ -1,5 +1,6 @@
 """The schema put together: a Federation 2 subgraph that is also a graph of its own."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from strawberry.types import Info
 
 from gateway.context import Context
 from gateway.errors import bad_input
+from gateway.lookups import Wanted
 from gateway.schema.connection import Connection
 from gateway.schema.mutation import Mutation
 from gateway.schema.query import Found, Query, Sought, each, entity
@@ -32,13 +34,15 @@ class Subgraph(strawberry.federation.Schema):
     ) -> Sequence[Found]:
         """An answer for each reference: null where it leads nowhere, null and an error where its instance is sick."""
         fields = connection_fields(info)
-        return await each(lambda representation: self._entity(info, representation, fields), representations)
+        return await each(info, functools.partial(self._entity, info, fields), representations)
 
-    def _entity(self, info: Info[Context, None], representation: Any, fields: frozenset[str]) -> Sought:
+    def _entity(
+        self, info: Info[Context, None], fields: frozenset[str], representation: Any, among: list[Wanted | None]
+    ) -> Sought:
         name = representation.get("__typename") if isinstance(representation, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
         if name != Connection.__name__:
             raise bad_input("A representation must have the __typename of an entity of this graph.")
-        return entity(info, representation, fields)
+        return entity(info, representation, fields, among)
 
 
 def build() -> Subgraph:

@@ -209,13 +209,13 @@ async def test_each_who_waits_is_told_at_their_own_time_whoever_came_first():
 
 async def test_all_who_wait_share_a_timer_and_so_do_the_runs_that_follow(monkeypatch: pytest.MonkeyPatch):
     loop, timers, shared = asyncio.get_running_loop(), list[float](), Shared[int]()
-    as_ever = loop.call_later
+    as_ever = loop.call_at
 
-    def call_later(delay: float, *given: Any, **named: Any) -> asyncio.TimerHandle:
-        timers.append(delay)
-        return as_ever(delay, *given, **named)
+    def call_at(when: float, *given: Any, **named: Any) -> asyncio.TimerHandle:
+        timers.append(when)
+        return as_ever(when, *given, **named)
 
-    monkeypatch.setattr(loop, "call_later", call_later)
+    monkeypatch.setattr(loop, "call_at", call_at)
     source = Source()
     with deadline.within(60):
         for number in range(1, 4):

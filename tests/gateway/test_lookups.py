@@ -8,7 +8,7 @@ import datetime as dt
 import io
 import json
 import time
-from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -486,10 +486,83 @@ def by_id(adapters: Sequence[Rows], instance: str, id: str) -> Any:
     return next(({"name": row.name, "nativeId": id} for row in rows if row.native_id == id), None)
 
 
-async def test_several_of_which_some_fail_are_told_as_if_they_had_been_executed(whole: Fleet, executed: Executed):
+def nodes_of(wanted: Sequence[tuple[str, str]], fields: str = "name nativeId") -> str:
+    ids = ", ".join(f'"{global_id(*each)}"' for each in wanted)
+    return f"{{ nodes(ids: [{ids}]) {{ ... on Connection {{ {fields} }} }} }}"
+
+
+def entities_of(wanted: Sequence[tuple[str, str]], fields: str = "name nativeId") -> str:
+    """By either key, in turn."""
+    keys = (
+        f'id: "{global_id(instance, id)}"' if at % 2 else f'instance: {{ name: "{instance}" }}, nativeId: "{id}"'
+        for at, (instance, id) in enumerate(wanted)
+    )
+    told = ", ".join(f'{{ __typename: "Connection", {key} }}' for key in keys)
+    return f"{{ _entities(representations: [{told}]) {{ ... on Connection {{ {fields} }} }} }}"
+
+
+TOGETHER = pytest.mark.parametrize("several", [nodes_of, entities_of])
+
+
+@TOGETHER
+@pytest.mark.parametrize("max_age", [0, 600])
+async def test_several_together_of_lists_that_change_each_time_are_not_executed(
+    executed: Executed, max_age: float, several: Callable[..., str]
+):
+    adapters = [Rows(name, {"": rows_of(name, 5)}) for name in ("a", "b")]
+    wanted = [("b", id_of(2)), *((name, id_of(number)) for name in ("a", "b") for number in range(4)), ("a", id_of(1))]
+    query = several(wanted)
+    async with serving(*adapters, max_age=max_age) as fleet:
+        told = await fleet.data(query)
+        for time_ in range(40):
+            adapters[0].lists[""][1] = connection("a", id_of(1), name=f"time {time_}")
+            if time_ == 20:
+                del adapters[1].lists[""][2]
+            expected = [by_id(adapters, *of) for of in wanted]
+            answered = await fleet.data(query)
+            assert [*answered.values()] == ([*told.values()] if max_age else [expected])
+    assert len(executed) == WORTH
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+@TOGETHER
+async def test_one_of_several_places_is_looked_up_with_its_call(
+    whole: Fleet, executed: Executed, instance: str, several: Callable[..., str]
+):
+    query = several([(instance, whole.servers[instance].id_of(3))], FIELDS)
+    told = await known(whole, query)
+    for way in (Fleet.ask, Fleet.ask, anew):
+        whole.forget()
+        assert await way(whole, query) == told
+        assert whole.calls(instance) == 1
+    assert len(executed) == WORTH + 1
+
+
+async def test_what_can_be_no_connection_is_none_each_time(executed: Executed):
+    adapter = Rows("a", {"": rows_of("a", 2)})
+    keys = (
+        'id: "no id"',
+        f'id: "{global_id("a", id_of(1))}"',
+        'instance: { name: "nobody" }, nativeId: "x"',
+        f'id: "{global_id("a", id_of(7))}"',
+    )
+    told = ", ".join(f'{{ __typename: "Connection", {key} }}' for key in keys)
+    query = f"{{ _entities(representations: [{told}]) {{ ... on Connection {{ name nativeId }} }} }}"
+    async with serving(adapter, max_age=0) as fleet:
+        for time_ in range(8):
+            adapter.lists[""][1] = connection("a", id_of(1), name=f"time {time_}")
+            found = {"name": f"time {time_}", "nativeId": id_of(1)}
+            assert await fleet.data(query) == {"_entities": [None, found, None, None]}
+    assert len(executed) == WORTH
+
+
+@pytest.mark.parametrize("several", [aliased, nodes_of, entities_of])
+async def test_several_of_which_some_fail_are_told_as_if_they_had_been_executed(
+    whole: Fleet, executed: Executed, several: Callable[..., str]
+):
     instances = {AIRBYTE: 3, WORKIVA: 3, UNIFIED_TO: 3}
     wanted = [(name, whole.servers[name].id_of(at)) for name, count in instances.items() for at in range(count)]
-    query = aliased(wanted, "id status enabled")
+    query = several(wanted, "id status enabled")
     right = await known(whole, query)
     costs: list[Any] = []
     told: list[Any] = []
@@ -517,6 +590,8 @@ async def test_several_of_lists_and_by_calls_cost_what_executing_them_costs(whol
     parts = [aliased([(instance, id) for id in ids[instance]])[2:-2] for instance in (WORKIVA, UNIFIED_TO)]
     query = f"""{{ {parts[0]} {parts[1].replace("c0:", "d0:").replace("c1:", "d1:")}
         {aliased([(AIRBYTE, ids[AIRBYTE][0])], fields)[2:-2].replace("c0:", "e0:")}
+        {nodes_of([(WORKIVA, ids[WORKIVA][1]), (AIRBYTE, ids[AIRBYTE][1])])[2:-2]}
+        {entities_of([(UNIFIED_TO, ids[UNIFIED_TO][1]), (AIRBYTE, ids[AIRBYTE][0])], "status")[2:-2]}
         one: node(id: "{global_id(UNIFIED_TO, ids[UNIFIED_TO][0])}") {{ id ... on Connection {{ name }} }} }}"""
     right = await known(whole, query)
     costs: list[Any] = []
@@ -535,7 +610,7 @@ async def test_what_else_is_asked_for_is_executed(whole: Fleet, executed: Execut
     for query in (
         one.replace("{ connection", "{ __typename connection", 1),
         one.replace("{ connection", "{ instances { name } connection", 1),
-        f'{{ nodes(ids: ["{global_id(WORKIVA, id)}"]) {{ id }} }}',
+        f'{{ nodes(ids: ["{global_id(WORKIVA, id)}"]) {{ id ... on Connection {{ freshness {{ state }} }} }} }}',
     ):
         executed.clear()
         for _ in range(8):
