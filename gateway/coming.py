@@ -44,13 +44,13 @@ async def _connections(wanted: Mapping[str, Wanted | Several], loaders: Loaders)
     answers = await loaders.all([one for each in wanted.values() for one in _all(each) if one is not None])
     if any(answer.error is not None or answer.failures for answer in answers):
         return None
-    found = iter(answers)
-    return {
-        name: next(found).connection
-        if isinstance(each, Wanted)
-        else [None if one is None else next(found).connection for one in each.wanted]
-        for name, each in wanted.items()
-    }
+    found, came = iter(answers), dict[str, Come]()
+    for name, each in wanted.items():
+        if isinstance(each, Wanted):
+            came[name] = next(found).connection
+        else:
+            came[name] = [None if one is None else next(found).connection for one in each.wanted]
+    return came
 
 
 def _all(each: Wanted | Several) -> Sequence[Wanted | None]:
