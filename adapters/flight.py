@@ -126,8 +126,6 @@ class SingleFlight:
         self._flights.clear()
 
 
-_NOBODYS = contextvars.Context()
-"""Where timers come that outlive whoever set them."""
 Waiting: TypeAlias = dict[asyncio.Future[T], float]
 """Who waits for a shared run, and until when, by the monotonic clock."""
 
@@ -144,6 +142,8 @@ class Shared(Generic[T]):
         self._waiting: Waiting[T] = {}
         self._wakes_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The loop that the timer is of."""
 
     @property
     def is_running(self) -> bool:
@@ -168,21 +168,31 @@ class Shared(Generic[T]):
         if self._waiting is waiting:
             self.end()
 
-    def wake_at(self, ends_at: float) -> None:
+    def wake_at(self, ends_at: float, loop: asyncio.AbstractEventLoop) -> None:
         """See at that moment who waits in vain."""
-        if ends_at < self._wakes_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._wakes_at = ends_at
-            self._timer = asyncio.get_running_loop().call_at(ends_at, self._woken, context=_NOBODYS)
+        if ends_at < self._wakes_at or loop is not self._loop:
+            self.sleep()
+            self._wakes_at, self._loop = ends_at, loop
+            # It may outlive whoever sets it.
+            self._timer = loop.call_at(ends_at, self._woken, context=contextvars.Context())
+
+    def sleep(self) -> None:
+        """See nobody's time end any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._wakes_at = None, math.inf
 
     def _woken(self) -> None:
-        self._timer, self._wakes_at = None, math.inf
-        now = asyncio.get_running_loop().time() + GRAIN_S
+        loop = asyncio.get_running_loop()
+        now, next_at = loop.time() + GRAIN_S, math.inf
         for place, ends_at in self._waiting.items():
             if ends_at <= now:
                 _late(place, GOES_ON)
-        self.wake_at(min((ends_at for ends_at in self._waiting.values() if ends_at > now), default=math.inf))
+            else:
+                next_at = min(next_at, ends_at)
+        self.sleep()
+        if next_at < math.inf:
+            self.wake_at(next_at, loop)
 
     def end(self) -> None:
         """End the run that goes on, for all who wait. Who comes after that begins a new one."""
@@ -198,13 +208,13 @@ class Wait(Generic[T]):
     raises, and TimedOut where the deadline of who waits comes first."""
 
     def __init__(self, shared: Shared[T], waiting: Waiting[T]) -> None:
-        ends_at = deadline.ends_at()
+        loop, ends_at = asyncio.get_running_loop(), deadline.ends_at()
         self._shared = shared
         self._waiting = waiting
-        self._place: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._place: asyncio.Future[T] = loop.create_future()
         waiting[self._place] = math.inf if ends_at is None else ends_at
         if ends_at is not None:
-            shared.wake_at(ends_at)
+            shared.wake_at(ends_at, loop)
 
     def __await__(self) -> Generator[Any, None, T]:
         try:
@@ -320,6 +330,8 @@ class Kept:
         except (Rejected, NotFound):
             self._failures.pop(key, None)  # of what was asked for, and not of who was asked
             raise
+        finally:
+            one.sleep()  # nobody else waits for it
 
     def _failing(self, key: Hashable) -> AdapterError | None:
         """The failure of this key that is not over yet."""

@@ -226,6 +226,29 @@ async def test_all_who_wait_share_a_timer_and_so_do_the_runs_that_follow(monkeyp
     assert len(timers) == 2, "it would have come too late"
 
 
+def test_work_that_is_shared_in_another_loop_ends_there_in_time():
+    shared: Shared[int] = Shared()
+    source = Source()
+
+    async def wait(seconds: float) -> int:
+        with deadline.within(seconds):
+            return await shared(source)
+
+    assert asyncio.run(wait(0.3)) == 1
+    source.gate.clear()
+    with pytest.raises(TimedOut, match=GOES_ON):
+        asyncio.run(asyncio.wait_for(wait(0.5), 5))
+
+
+async def test_of_what_is_asked_bit_by_bit_no_timer_is_left(monkeypatch: pytest.MonkeyPatch):
+    loop, timers, source = asyncio.get_running_loop(), list[asyncio.TimerHandle](), Source()
+    as_ever = loop.call_at
+    monkeypatch.setattr(loop, "call_at", lambda *a, **named: timers.append(as_ever(*a, **named)) or timers[-1])
+    with deadline.within(60):
+        assert [await Kept(60).unless_failing("a", source) for _ in range(5)] == [1, 2, 3, 4, 5]
+    assert [timer.cancelled() for timer in timers] == [True] * 5
+
+
 async def test_work_that_everybody_ran_out_of_time_for_goes_on_and_can_still_be_waited_for():
     shared, source = Shared[int](), Source()
     source.gate.clear()
