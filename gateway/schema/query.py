@@ -40,6 +40,8 @@ MAX_AGE_OF_ONE = (
 
 Sought: TypeAlias = model.Connection | Awaitable[model.Connection | None] | None
 """A connection, None for an unknown one; to be awaited where it takes a call."""
+Among: TypeAlias = list[Wanted | None]
+"""What a field asks for so far, of the connections that it asks for together."""
 Found: TypeAlias = model.Connection | Exception | None
 """A connection, None for an unknown one, or what was raised in its place."""
 
@@ -51,7 +53,7 @@ def find(
     fields: frozenset[str],
     max_age: int | None = None,
     *,
-    among: list[Wanted | None] | None = None,
+    among: Among | None = None,
 ) -> Sought:
     """A connection, None for an unknown one, ``among`` others that the field asks for. Raises NOT_FOUND for an instance
     that is not configured, BAD_USER_INPUT for an id that cannot be one of its provider's, and, when it is awaited,
@@ -104,7 +106,7 @@ def find_by_id(
     fields: frozenset[str],
     max_age: int | None = None,
     *,
-    among: list[Wanted | None] | None = None,
+    among: Among | None = None,
 ) -> Sought:
     """A connection by its global id. Raises as `find`, and BAD_USER_INPUT for a text that is no id."""
     try:
@@ -114,28 +116,23 @@ def find_by_id(
     return find(info, instance, native_id, fields, max_age, among=among)
 
 
-async def each(
-    info: Info[Context, None], seek: Callable[[T, list[Wanted | None]], Sought], asked: Iterable[T]
-) -> list[Found]:
+async def each(info: Info[Context, None], seek: Callable[[T, Among], Sought], asked: Iterable[T]) -> list[Found]:
     """What the field asks for, together: ``seek`` seeks one among the others. The calls are made once, when all of them
     are known."""
-    wanted: list[Wanted | None] = []
-    begun = [_begun(seek, one, wanted, place) for place, one in enumerate(asked)]
+    wanted, begun = Among(), list[Sought | Exception]()
+    for one in asked:
+        begun.append(_begun(seek, one, wanted))
+        wanted += [None] * (len(begun) - len(wanted))  # where it can be none
     if info.context.tells_grounds:
         info.context.want(Several(wanted), info)
     return [await _found(sought) for sought in begun]
 
 
-def _begun(
-    seek: Callable[[T, list[Wanted | None]], Sought], one: T, wanted: list[Wanted | None], place: int
-) -> Sought | Exception:
+def _begun(seek: Callable[[T, Among], Sought], one: T, wanted: Among) -> Sought | Exception:
     try:
         return seek(one, wanted)
     except Exception as raised:  # noqa: BLE001  it stands in the place of what was sought
         return raised
-    finally:
-        if len(wanted) == place:
-            wanted.append(None)
 
 
 async def _found(sought: Sought | Exception) -> Found:
@@ -337,9 +334,7 @@ class Query:
         return await each(info, lambda id, among: find_by_id(info, id, fields, among=among), ids)
 
 
-def entity(
-    info: Info[Context, None], representation: Any, fields: frozenset[str], among: list[Wanted | None]
-) -> Sought:
+def entity(info: Info[Context, None], representation: Any, fields: frozenset[str], among: Among) -> Sought:
     """A connection by one of its federation keys, ``among`` others; None where they lead to none, which is no error
     there. Raises BAD_USER_INPUT where no key is whole: the router's supergraph does not fit this graph."""
     match representation:

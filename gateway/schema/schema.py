@@ -12,10 +12,9 @@ from strawberry.types import Info
 
 from gateway.context import Context
 from gateway.errors import bad_input
-from gateway.lookups import Wanted
 from gateway.schema.connection import Connection
 from gateway.schema.mutation import Mutation
-from gateway.schema.query import Found, Query, Sought, each, entity
+from gateway.schema.query import Among, Found, Query, Sought, each, entity
 from gateway.schema.scalars import CONFIG
 from gateway.schema.selection import connection_fields
 
@@ -36,9 +35,7 @@ class Subgraph(strawberry.federation.Schema):
         fields = connection_fields(info)
         return await each(info, functools.partial(self._entity, info, fields), representations)
 
-    def _entity(
-        self, info: Info[Context, None], fields: frozenset[str], representation: Any, among: list[Wanted | None]
-    ) -> Sought:
+    def _entity(self, info: Info[Context, None], fields: frozenset[str], representation: Any, among: Among) -> Sought:
         name = representation.get("__typename") if isinstance(representation, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
         if name != Connection.__name__:
             raise bad_input("A representation must have the __typename of an entity of this graph.")

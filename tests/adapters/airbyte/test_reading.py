@@ -2,6 +2,7 @@
 
 import asyncio
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -419,19 +420,26 @@ async def test_rows_are_made_anew_when_the_name_of_their_workspace_became_known(
         assert await contracted.adapter.read(List(FIRST), last=named) is named
 
 
-@GENERATIONS
-async def test_no_row_keeps_the_name_that_its_workspace_had(generation: str):
-    imitation, names, changed = airbyte(generation), ["Before"], ["Before"]
+def named(generation: str, names: Sequence[str], of_first: Sequence[str]) -> AirbyteImitation:
+    """One whose workspaces have the first of these names, and the first row of each page that of the others."""
+    imitation = airbyte(generation)
 
     def workspaces(body: Any) -> Any:
         return {"workspaces": [{**row, "name": names[0]} for row in body["workspaces"]]}
 
     def connections(body: Any) -> Any:
         first, *others = body["connections"]
-        return {**body, "connections": [{**first, "name": changed[0]}, *others]}
+        return {**body, "connections": [{**first, "name": of_first[0]}, *others]}
 
     imitation.app = Rewritten(imitation.app, "/workspaces/list", workspaces)
     imitation.app = Rewritten(imitation.app, "/web_backend/connections/list", connections)
+    return imitation
+
+
+@GENERATIONS
+async def test_no_row_keeps_the_name_that_its_workspace_had(generation: str):
+    names, changed = ["Before"], ["Before"]
+    imitation = named(generation, names, changed)
     async with over(PROVIDER, imitation) as contracted:
         await contracted.adapter.parts()
         before = await contracted.adapter.read(List(FIRST))
@@ -451,17 +459,8 @@ async def test_no_row_keeps_the_name_that_its_workspace_had(generation: str):
 
 @GENERATIONS
 async def test_all_rows_of_a_page_bear_one_name_though_another_becomes_known_while_it_is_read(generation: str):
-    imitation, names = airbyte(generation), ["Before"]
-
-    def workspaces(body: Any) -> Any:
-        return {"workspaces": [{**row, "name": names[0]} for row in body["workspaces"]]}
-
-    def connections(body: Any) -> Any:
-        first, *others = body["connections"]
-        return {**body, "connections": [{**first, "name": names[0]}, *others]}
-
-    imitation.app = Rewritten(imitation.app, "/workspaces/list", workspaces)
-    imitation.app = Rewritten(imitation.app, "/web_backend/connections/list", connections)
+    names = ["Before"]
+    imitation = named(generation, names, names)
     async with over(PROVIDER, imitation) as contracted:
         await contracted.adapter.parts()
         before = await contracted.adapter.read(List(FIRST))
