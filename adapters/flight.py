@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable, Iterator
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from adapters import deadline
@@ -76,26 +76,25 @@ class Flight(Generic[T]):
     def land(self, answer: T) -> None:
         """Give all who wait their answer."""
         for place in self._ended():
-            if not place.done():
-                place.set_result(answer)
+            place.set_result(answer)
 
     def fail(self, error: BaseException) -> None:
         """Give all who wait the error instead."""
         for place in self._ended():
-            if not place.done():
-                place.set_exception(error)
+            place.set_exception(error)
 
-    def _ended(self) -> list[Place[T]]:
+    def _ended(self) -> Iterator[Place[T]]:
         """Who waits to the end. The call is over: who comes now begins a new one."""
         self.forget()
         waiting, self._waiting, self._give_up = self._waiting, [], None
-        return waiting
+        for place in waiting:
+            if not place.done():
+                yield place
 
     def _followed(self, task: "asyncio.Task[T]") -> None:
         if task.cancelled():
             for place in self._ended():
-                if not place.done():
-                    place.cancel()
+                place.cancel()
         elif (error := task.exception()) is not None:
             self.fail(error)
         else:

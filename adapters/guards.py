@@ -117,8 +117,7 @@ class Breaker:
 
     def succeeded(self, trying: bool) -> None:
         self._failures, self._opened_at = 0, None
-        if self._trial is not None:
-            self._end_trial(self._trial)  # whichever call it was: it is back
+        self._end_trial()  # whichever call it was: it is back
 
     def failed(self, trying: bool) -> None:
         self._failures += 1
@@ -128,9 +127,10 @@ class Breaker:
 
     def left(self, trying: bool) -> None:
         """The call ended without an answer: where it was the one that tries, the next one does so instead."""
-        if trying and self._trial is not None:
-            self._end_trial(self._trial)
+        if trying:
+            self._end_trial()
 
-    def _end_trial(self, trial: asyncio.Event) -> None:
-        trial.set()
-        self._trial = None
+    def _end_trial(self) -> None:
+        if self._trial is not None:
+            self._trial.set()
+            self._trial = None

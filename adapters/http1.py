@@ -44,13 +44,15 @@ def request_line(method: bytes, target: bytes) -> bytes:
     return b"%b %b HTTP/1.1\r\n" % (method, target)
 
 
+def length_line(content: bytes | None) -> bytes:
+    """The field that tells the length of a content, as it is sent; nothing where there is none."""
+    return b"" if content is None else b"Content-Length: %d\r\n" % len(content)
+
+
 def written(method: bytes, target: bytes, lines: bytes, content: bytes | None = None) -> bytes:
     """A request as it is sent. ``lines`` are of `field_lines`, with Host and without a length. Raises as
     `request_line`."""
-    line = request_line(method, target)
-    if content is None:
-        return b"%b%b\r\n" % (line, lines)
-    return b"%b%bContent-Length: %d\r\n\r\n%b" % (line, lines, len(content), content)
+    return b"%b%b%b\r\n%b" % (request_line(method, target), lines, length_line(content), content or b"")
 
 
 class Client(httpx.AsyncBaseTransport):

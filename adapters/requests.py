@@ -11,7 +11,7 @@ import msgspec
 
 from adapters import errors
 from adapters.dialling import Origin
-from adapters.http1 import field_lines, request_line
+from adapters.http1 import field_lines, length_line, request_line
 
 Query: TypeAlias = Sequence[tuple[str, str]]
 
@@ -76,14 +76,13 @@ class Writer:
     def message(self, request: Request) -> Message:
         """Raises Rejected for an id, and UnicodeEncodeError and httpx.LocalProtocolError for a text, that cannot be
         written."""
-        line, kind, content = request_line(request.method.encode("ascii"), self.target(request)), b"", b""
+        line = request_line(request.method.encode("ascii"), self.target(request))
+        kind, content = b"", None if request.method == "GET" else b""
         if request.json is not None:
             kind, content = _JSON, msgspec.json.encode(request.json)
         elif request.form is not None:
             kind, content = _FORM, urlencode(request.form).encode("ascii")
-        elif request.method == "GET":
-            return Message(line, b"", b"")
-        return Message(line, b"%bContent-Length: %d\r\n" % (kind, len(content)), content)
+        return Message(line, kind + length_line(content), content or b"")
 
     def target(self, request: Request) -> bytes:
         """The path and the query that a request asks for, the path proven to lie below the base URL's. Raises

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 import httpx
 import uvloop
 
+from adapters.http1 import field_lines, written
 from adapters.imitation import listener
 from benchmarks.fast import answered, length
 from benchmarks.plain import Upstreams
@@ -47,9 +48,8 @@ class Calls:
         ((instance, id),) = json.loads(body)["ids"]
         answer = await self._upstreams.body(instance, id)
         called = cast("httpx.Request", self._latest)
-        head = b"%b %b HTTP/1.1\r\n" % (called.method.encode(), called.url.raw_path)
-        fields = b"".join(b"%b: %b\r\n" % pair for pair in called.headers.raw)
-        call = head + fields + b"\r\n" + await called.aread()
+        head = written(called.method.encode(), called.url.raw_path, field_lines(called.headers.raw))
+        call = head + await called.aread()
         found = self.known[body] = Known(answered(json.dumps(answer).encode()), call, called.url.port or 80)
         return found
 

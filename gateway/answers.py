@@ -120,10 +120,10 @@ class Answers:
         found = self._asked.get(key)
         if found is None:
             return None
-        answer = found.answer
-        if answer is not None and not found.is_read_each_time and self._stands(found, now):
+        answer = None if found.is_read_each_time else found.answer
+        if answer is not None and self._stands(found, now):
             found.given += 1
-        elif answer is not None or found.lookup is not None:
+        elif found.comes_again:
             answer = None
         else:
             return None

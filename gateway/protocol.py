@@ -408,8 +408,7 @@ class Spoken(HttpToolsProtocol):
             else:
                 self._soon = None
                 self._give(answer)
-                if self._early:
-                    self._go_on()
+                self._go_on()
         except BaseException:
             self.transport.abort()  # or the client would wait for ever
             raise
@@ -420,14 +419,14 @@ class Spoken(HttpToolsProtocol):
         if self._soon is not None:
             (left, known, body), self._soon = self._soon, None
             self._begin(known, body, left)
-            if self._early:
-                self._go_on()
+            self._go_on()
 
     def _go_on(self) -> None:
         """Go on with what came before the answer that was under way."""
         early, self._early = self._early, bytearray()
-        self.flow.resume_reading()
-        self.data_received(bytes(early))
+        if early:
+            self.flow.resume_reading()
+            self.data_received(bytes(early))
 
     def _give(self, answer: Whole) -> None:
         """Answer a request for which nothing was begun."""

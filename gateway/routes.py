@@ -86,7 +86,7 @@ class Gateway(Starlette):
 
 class _Door(NamedTuple):
     """What the head of a request says. ``refusal`` makes what it is refused with, where it is, ``lines`` are the header
-    lines of a usual answer. ``is_usual`` says that the request is one by POST for an answer and nothing else."""
+    lines of a usual answer."""
 
     is_post: bool
     headers: Mapping[bytes, bytes]
@@ -97,7 +97,11 @@ class _Door(NamedTuple):
     explain: str
     idempotency_key: str | None
     refusal: Callable[[], Refused] | None
-    is_usual: bool
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether the request is one by POST for an answer and nothing else."""
+        return self.is_post and self.refusal is None and not self.explain
 
 
 class _Asked(NamedTuple):
@@ -169,7 +173,7 @@ class Endpoint:
     def at_once(self, head: Head, body: bytes) -> tuple[bytes, bytes] | Left | None:
         """What the server is to send for a request where the same answer is given again and nothing need be read for
         that: its header lines and its body. Where it can be come by without executing anything, it is under way."""
-        door = self._known_door(head) if head.note is None else head.note[0]
+        door = self._known_door(head)
         if door is None or not door.is_usual:
             return None
         began = time.monotonic()
@@ -207,7 +211,6 @@ class Endpoint:
         elif is_post:
             refusal = self._refused_unread(fields)
         media_type = media_type or JSON_TYPE
-        explain = fields.get(_EXPLAIN, b"").decode("latin-1")
         return _Door(
             is_post,
             fields,
@@ -215,10 +218,9 @@ class Endpoint:
             self._keys.caller(viewer),
             media_type,
             _LINES[media_type],
-            explain,
+            fields.get(_EXPLAIN, b"").decode("latin-1"),
             _idempotency_key(fields),
             refusal,
-            is_post and refusal is None and not explain,
         )
 
     def _refused_unread(self, fields: Mapping[bytes, bytes]) -> Callable[[], Refused] | None:
